@@ -1,0 +1,121 @@
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { checkout, packageManagerEnvironment, pythonEnvironment, stateFolder } from './checkout.mjs'
+import { runCommand } from './commands.mjs'
+import { isStamped, stampOf, writeStamp } from './stamps.mjs'
+import { findOnSystem } from './tools.mjs'
+import { isAtLeast, parseVersion } from './versions.mjs'
+
+const leastPython = '3.10'
+const requirementFiles = ['k8s/shop/requirements.txt', 'k8s/locust/requirements.txt', 'services/cli/setup/requirements.txt']
+  .filter(file => existsSync(join(checkout, file))) // DEVELOPMENT ONLY, removed before delivery
+
+/** Versions of what those packages need in turn, so that two machines get the same ones. */
+const constraintFile = 'services/cli/setup/constraints.txt'
+
+/** @type {import('./setup.mjs').Step} */
+export const pythonPackages = {
+  name: 'Python environment',
+  neededFor: 'demo',
+
+  present() {
+    if (!existsSync(pythonEnvironment) || !isStamped(pythonEnvironment, stamp())) return undefined
+    const version = pythonVersionOf(pythonEnvironment)
+    return version === undefined ? undefined : `Python ${version}`
+  },
+
+  async provide() {
+    const python = await findPython()
+    // The scripts in it hold its path, so it cannot be made elsewhere and renamed: a new one gets a new name, and a link to
+    // the one in force is renamed over the old link.
+    const folder = join(stateFolder, `venv-${stamp()}`)
+    const previous = linkTarget(pythonEnvironment)
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder, { recursive: true })
+    await makeEnvironment(python, folder)
+    await runCommand(join(folder, 'bin/python'), [
+      '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--prefer-binary', '--quiet',
+      '--constraint', constraintFile, ...requirementFiles.flatMap(file => ['--requirement', file]),
+    ], { cwd: checkout, env: packageManagerEnvironment() })
+    writeStamp(folder, stamp())
+    pointTo(folder)
+    removeOthers([basename(folder), previous])
+  },
+}
+
+/** What the environment is made from. The checkout's own path counts, since the scripts in it hold that path. */
+function stamp() {
+  return stampOf([checkout, ...[constraintFile, ...requirementFiles].map(file => readFileSync(join(checkout, file), 'utf8'))])
+}
+
+/**
+ * The version whose packages are in the environment; undefined when its interpreter is gone, or has become another version
+ * because the system was upgraded.
+ * @param {string} environment
+ */
+function pythonVersionOf(environment) {
+  try {
+    const version = parseVersion(basename(realpathSync(join(environment, 'bin/python'))))
+    const made = readdirSync(join(environment, 'lib')).map(parseVersion)[0]
+    return version === undefined || version === made ? made : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function findPython() {
+  for (const name of ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10']) {
+    const path = findOnSystem(name)
+    if (!path) continue
+    const version = parseVersion(await runCommand(path, ['-c', 'import platform; print(platform.python_version())']))
+    if (version && isAtLeast(version, leastPython)) return path
+  }
+  throw new Error(`no Python ${leastPython} or later on PATH; on Debian and Ubuntu: apt-get install python3 python3-venv`)
+}
+
+/**
+ * Debian ships Python without ensurepip unless python3-venv is installed; then virtualenv, or a pip of the system, does.
+ * @param {string} python
+ * @param {string} folder
+ */
+async function makeEnvironment(python, folder) {
+  const env = packageManagerEnvironment()
+  const can = async (/** @type {string} */ module) => runCommand(python, ['-c', `import ${module}`], { env }).then(() => true, () => false)
+  if (await can('ensurepip')) {
+    await runCommand(python, ['-m', 'venv', folder], { env })
+    return
+  }
+  if (findOnSystem('virtualenv')) {
+    await runCommand('virtualenv', ['--quiet', '--python', python, folder], { env })
+    return
+  }
+  if (await can('pip') && await can('venv')) {
+    await runCommand(python, ['-m', 'venv', '--without-pip', folder], { env })
+    await runCommand(python, ['-m', 'pip', '--quiet', '--python', join(folder, 'bin/python'), 'install', 'pip'], { env })
+    return
+  }
+  throw new Error(`${python} has neither ensurepip nor pip, and there is no virtualenv on PATH; on Debian and Ubuntu: apt-get install python3-venv`)
+}
+
+/** @param {string} folder */
+function pointTo(folder) {
+  const fresh = `${pythonEnvironment}.new`
+  rmSync(fresh, { force: true })
+  symlinkSync(basename(folder), fresh)
+  renameSync(fresh, pythonEnvironment)
+}
+
+/** @param {string} link */
+function linkTarget(link) {
+  return lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(link) : undefined
+}
+
+/**
+ * Removes older environments, but not the one that was in force until now: a run may still be using it.
+ * @param {readonly (string | undefined)[]} kept
+ */
+function removeOthers(kept) {
+  for (const name of readdirSync(stateFolder)) {
+    if (name.startsWith('venv-') && !kept.includes(name)) rmSync(join(stateFolder, name), { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,43 @@
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { checkout, toolFolder } from './checkout.mjs'
+import { isExecutable } from './tools.mjs'
+
+/** Whether `.faultline/bin` has the tool, and what it points to is still there. @param {string} tool */
+export function isLinkedTool(tool) {
+  return isExecutable(join(toolFolder, tool))
+}
+
+/** Puts a link to a program into `.faultline/bin`. @param {string} tool @param {string} target absolute path */
+export function linkTool(tool, target) {
+  const withinCheckout = target.startsWith(`${checkout}/`) // which may be moved as a whole
+  put(tool, fresh => symlinkSync(withinCheckout ? relative(toolFolder, target) : target, fresh))
+}
+
+/**
+ * Puts a script into `.faultline/bin` that runs a program with shared libraries that the system lacks.
+ * @param {string} tool
+ * @param {string} program absolute path
+ * @param {readonly string[]} libraryFolders absolute paths
+ */
+export function wrapTool(tool, program, libraryFolders) {
+  const fromHere = (/** @type {string} */ path) => `"$here/${relative(toolFolder, path)}"`
+  const libraries = libraryFolders.map(fromHere).join(':')
+  put(tool, fresh => {
+    writeFileSync(fresh, `#!/bin/sh
+# Made by set-up: Debian's ${tool}, unpacked and not installed, with the libraries it came with.
+here=\${0%/*}
+LD_LIBRARY_PATH=${libraries}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec ${fromHere(program)} "$@"
+`)
+    chmodSync(fresh, 0o755)
+  })
+}
+
+/** @param {string} tool @param {(fresh: string) => void} make */
+function put(tool, make) {
+  mkdirSync(toolFolder, { recursive: true })
+  const fresh = join(toolFolder, `.${tool}.new`)
+  rmSync(fresh, { force: true })
+  make(fresh)
+  renameSync(fresh, join(toolFolder, tool))
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { epochSchema, type Service } from '#shared/events.ts'
+import { boundTargetSchema } from '#shared/target.ts'
+
+/**
+ * Commands (NATS requests, signed, with a deadline) and signals (core NATS, may be lost). The other half of the catalogue in events.ts.
+ * Only `inject` and `heartbeat` can be too late or too old; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
+ */
+
+const epochMs = () => z.number().int().nonnegative()
+const run = z.string().min(1).max(120)
+const reply = <T extends z.ZodRawShape>(shape: T) => z.discriminatedUnion('outcome', [
+  z.strictObject({ outcome: z.literal('done'), ...shape }),
+  z.strictObject({ outcome: z.literal('refused'), why: z.string() }),
+])
+
+/** One target as `plan` shows it: exactly what would be done, and exactly what would undo it. */
+export const plannedTargetSchema = z.strictObject({
+  target: boundTargetSchema,
+  steps: z.array(z.strictObject({ act: z.string(), undo: z.string(), lease: z.enum(['kernel', 'reverter', 'none']) })),
+})
+export type PlannedTarget = z.output<typeof plannedTargetSchema>
+
+interface CommandDefinition { from: Service; to: Service; doc: string; data: z.ZodType; reply: z.ZodType }
+const defineCommands = <T extends Record<string, CommandDefinition>>(commands: T): T => commands
+
+export const commands = defineCommands({
+  plan: {
+    from: 'scheduler', to: 'injector',
+    doc: 'Which targets of yours would this fault hit, by what steps? Changes nothing.',
+    data: z.strictObject({ run, fault: z.string(), item: z.unknown().describe('the fault as written in the experiment') }),
+    reply: reply({ node: z.string(), targets: z.array(plannedTargetSchema) }),
+  },
+  inject: {
+    from: 'scheduler', to: 'injector',
+    doc: 'Do it to exactly these targets. Answered when the fault is journaled and done; the facts fault.injected or fault.refused follow.',
+    data: z.strictObject({
+      run, fault: z.string(), item: z.unknown(), targets: z.array(boundTargetSchema).min(1),
+      epoch: epochSchema, deadlineMs: epochMs(), leaseMs: z.int().positive(),
+    }),
+    reply: reply({}),
+  },
+  revert: {
+    from: 'scheduler', to: 'injector',
+    doc: 'End this fault now. Repeatable. The fact fault.reverted follows when the agent had it.',
+    data: z.strictObject({ run, fault: z.string() }),
+    reply: reply({ held: z.boolean() }),
+  },
+  'load-start': {
+    from: 'scheduler', to: 'locust-bridge',
+    doc: 'Start the load of this run. load.state facts follow.',
+    data: z.strictObject({ run, epoch: epochSchema, deadlineMs: epochMs() }),
+    reply: reply({}),
+  },
+  'load-stop': {
+    from: 'scheduler', to: 'locust-bridge',
+    doc: 'Stop the load of this run. Repeatable.',
+    data: z.strictObject({ run }),
+    reply: reply({}),
+  },
+})
+export type CommandName = keyof typeof commands
+export type Command<C extends CommandName> = z.output<(typeof commands)[C]['data']>
+export type Reply<C extends CommandName> = z.output<(typeof commands)[C]['reply']>
+
+interface SignalDefinition { from: Service; to: Service; doc: string; signed: boolean; data: z.ZodType }
+const defineSignals = <T extends Record<string, SignalDefinition>>(signals: T): T => signals
+
+/** Each is repeated by its sender. `to` in the subject is the run for heartbeat and abort, the node for agent and aborted. */
+export const signals = defineSignals({
+  heartbeat: {
+    from: 'scheduler', to: 'injector', signed: true,
+    doc: 'The run is alive: renew its leases. Every third of a lease.',
+    data: z.strictObject({ run, epoch: epochSchema, leaseMs: z.int().positive(), sentAtMs: epochMs() }),
+  },
+  abort: {
+    from: 'scheduler', to: 'injector', signed: true,
+    doc: 'Revert everything of this run, now. Every 100 ms until all agents that hold something have acknowledged.',
+    data: z.strictObject({ run, sentAtMs: epochMs() }),
+  },
+  aborted: {
+    from: 'injector', to: 'scheduler', signed: false,
+    doc: 'The answer to abort: how many of the run\'s faults this agent still holds.',
+    data: z.strictObject({ run, node: z.string(), holding: z.int().nonnegative() }),
+  },
+  agent: {
+    from: 'injector', to: 'scheduler', signed: false,
+    doc: 'An agent is here. Every second.',
+    data: z.strictObject({ node: z.string(), kinds: z.array(z.string()), quarantined: z.array(z.string()), sentAtMs: epochMs() }),
+  },
+})
+export type SignalName = keyof typeof signals
+export type Signal<S extends SignalName> = z.output<(typeof signals)[S]['data']>
+
+export const commandSubject = (name: CommandName, to: string): string => `faultline.command.${name}.${to}`
+export const signalSubject = (name: SignalName, to: string): string => `faultline.signal.${name}.${to}`

@@ -1,0 +1,218 @@
+import { z } from 'zod'
+import { boundTargetSchema } from '#shared/target.ts'
+
+/**
+ * Every event of faultline. *Facts* are CloudEvents 1.0 on a JetStream stream, published with an ack: all state is a fold over them.
+ * *Commands* are NATS requests with a deadline, a run epoch and a signature. *Signals* are core NATS messages that may be lost:
+ * something repeats them, and nothing is decided by their absence except that a lease is not renewed.
+ *
+ * `k8s/` permissions, the wire tap of the tests and the catalogue in ARCHITECTURE.md are generated from this file.
+ */
+
+export type Service = 'scheduler' | 'injector' | 'locust-bridge' | 'slo-evaluator'
+export type Reader = Service | 'cli'
+
+const epochMs = () => z.number().int().nonnegative()
+const count = () => z.int().nonnegative()
+const clock = z.string().describe('Which clock dated it (clock.ts); dates of two clocks are never subtracted')
+/** Response times or ages in whole milliseconds, and how many requests had each. */
+const counts = z.record(z.string().regex(/^\d+$/), z.int().positive())
+
+/** Who leads: bucket creation time, then KV revision; a recreated bucket starts again at revision 1. */
+export const epochSchema = z.strictObject({ bucketCreatedMs: epochMs(), revision: count() })
+export type Epoch = z.output<typeof epochSchema>
+
+export const runPhase = z.enum(['load', 'steady', 'inject', 'hold', 'revert', 'recover'])
+export type RunPhase = z.output<typeof runPhase>
+
+/** Why a run left its path before its end. Only `gate` makes it failed; all others make it inconclusive. */
+export const abortCause = z.enum(['gate', 'unreadable', 'steady', 'user', 'lease', 'load', 'refused', 'unconfirmed', 'infrastructure'])
+export type AbortCause = z.output<typeof abortCause>
+
+export const gateStatus = z.enum(['pending', 'holding', 'breaking', 'no-data', 'breached', 'unreadable', 'met', 'missed'])
+export type GateStatus = z.output<typeof gateStatus>
+
+export const gateVerdict = z.enum(['passed', 'failed', 'inconclusive'])
+export type GateVerdict = z.output<typeof gateVerdict>
+
+const measurement = z.discriminatedUnion('is', [
+  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional() }),
+  z.strictObject({ is: z.literal('no-data'), why: z.string() }),
+])
+
+interface FactDefinition { producer: Service; readers: Reader[]; doc: string; data: z.ZodType }
+
+const defineFacts = <T extends Record<string, FactDefinition>>(facts: T): T => facts
+
+export const facts = defineFacts({
+  'run.submitted': {
+    producer: 'scheduler',
+    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'cli'],
+    doc: 'An experiment was accepted. It is carried as it was written; everybody parses it with the one schema.',
+    data: z.strictObject({
+      experiment: z.unknown(),
+      /** SHA-256 of the canonical JSON of `experiment`, hex. */
+      experimentHash: z.string(),
+      file: z.string().optional(),
+      epoch: epochSchema,
+    }),
+  },
+  'run.phase': {
+    producer: 'scheduler',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'The run entered a phase: load, steady, inject, hold, revert, recover.',
+    data: z.strictObject({ phase: runPhase, atMs: epochMs() }),
+  },
+  'run.aborting': {
+    producer: 'scheduler',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'The run leaves its path: heartbeats have stopped, and the abort is being broadcast until all agents have acknowledged.',
+    data: z.strictObject({ cause: abortCause, detail: z.string(), gate: z.string().optional(), atMs: epochMs() }),
+  },
+  'run.sealed': {
+    producer: 'scheduler',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'Nothing after this fact counts for the verdict.',
+    data: z.strictObject({ atMs: epochMs() }),
+  },
+  'run.judged': {
+    producer: 'slo-evaluator',
+    readers: ['scheduler', 'cli'],
+    doc: 'The verdict: a pure function of the facts up to run.sealed (shared/verdict.ts).',
+    data: z.strictObject({ verdict: gateVerdict, reasons: z.array(z.string()), revertUnconfirmed: z.boolean() }),
+  },
+  'fault.injected': {
+    producer: 'injector',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'The fault is there: its effect was read back from the kernel. `verified: false`: it was done, but not seen.',
+    data: z.strictObject({
+      fault: z.string(), kind: z.string(), node: z.string(), targets: z.array(boundTargetSchema).min(1),
+      verified: z.boolean(), readBack: z.array(z.string()),
+      requestedAtMs: epochMs(), injectedAtMs: epochMs(), clock,
+    }),
+  },
+  'fault.reverted': {
+    producer: 'injector',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'The fault is gone: read back. `verified: false`: it could not be confirmed; the targets are quarantined until a later one says true.',
+    data: z.strictObject({
+      fault: z.string(), kind: z.string(), node: z.string(), targets: z.array(boundTargetSchema).min(1),
+      cause: z.enum(['duration', 'command', 'abort', 'lease', 'restart', 'instant']),
+      verified: z.boolean(), readBack: z.array(z.string()), revertedAtMs: epochMs(), clock,
+    }),
+  },
+  'fault.refused': {
+    producer: 'injector',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'The fault was not injected, and nothing was changed.',
+    data: z.strictObject({ fault: z.string(), kind: z.string(), node: z.string(), why: z.string() }),
+  },
+  'fault.lapsed': {
+    producer: 'injector',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'The lease ran out because nobody renewed it. The fault.reverted follows.',
+    data: z.strictObject({ fault: z.string(), kind: z.string(), node: z.string(), atMs: epochMs() }),
+  },
+  'load.state': {
+    producer: 'locust-bridge',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'What the load generator is doing. `failed`: it fell over or never reached its users; the run is inconclusive.',
+    data: z.strictObject({
+      state: z.enum(['starting', 'ramping', 'reached', 'stopping', 'stopped', 'failed']),
+      users: count(), targetUsers: count(), detail: z.string().optional(), atMs: epochMs(),
+    }),
+  },
+  'load.sample': {
+    producer: 'locust-bridge',
+    readers: ['slo-evaluator', 'cli'],
+    doc: 'Exact request counts of one Locust worker over about 200 ms, and what was in flight at its end.',
+    data: z.strictObject({
+      worker: z.string(), index: count(), startMs: epochMs(), endMs: epochMs(), users: count(),
+      ok: counts, failed: counts, inFlight: counts, inFlightTotal: count(),
+      lateMs: z.number().nonnegative(), dropped: count(), clock,
+    }),
+  },
+  'gate.status': {
+    producer: 'slo-evaluator',
+    readers: ['scheduler', 'cli'],
+    doc: 'A gate\'s status changed. `breached` and `unreadable` abort; `met` and `missed` end the recovery.',
+    data: z.strictObject({
+      gate: z.string(), phase: z.enum(['steady', 'during', 'recovery']), status: gateStatus,
+      /** End of the look that changed it: the end of its block, or the evaluation time of its query. */
+      lookEndMs: epochMs(), measurement: measurement.optional(), evidence: z.string(), atMs: epochMs(),
+    }),
+  },
+  'slo.answer': {
+    producer: 'slo-evaluator',
+    readers: ['slo-evaluator', 'cli'],
+    doc: 'What Prometheus answered to one look of a gate. The verdict folds these, never Prometheus itself.',
+    data: z.strictObject({
+      gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(),
+      answer: z.discriminatedUnion('is', [
+        z.strictObject({ is: z.literal('value'), value: z.number() }),
+        z.strictObject({ is: z.literal('no-data'), why: z.string() }),
+      ]),
+    }),
+  },
+  'slo.tick': {
+    producer: 'slo-evaluator',
+    readers: ['slo-evaluator', 'cli'],
+    doc: 'Time as the evaluator saw it: closes blocks in which no sample came.',
+    data: z.strictObject({ atMs: epochMs() }),
+  },
+  'slo.history': {
+    producer: 'slo-evaluator',
+    readers: ['cli'],
+    doc: 'A PromQL gate\'s expression over the whole run at a fine step, asked after the run: dates its breach independently of the looks.',
+    data: z.strictObject({ gate: z.string(), query: z.string(), stepMs: z.number().positive(), points: z.array(z.tuple([epochMs(), z.number()])) }),
+  },
+})
+
+export type FactType = keyof typeof facts
+export type FactData<T extends FactType> = z.output<(typeof facts)[T]['data']>
+
+/** CloudEvents 1.0 (JSON format), with the extensions `sequence` (its `sequence` extension) and `traceparent` (distributed tracing). */
+export interface Fact<T extends FactType = FactType> {
+  specversion: '1.0'
+  /** Unique with `source`; also the Nats-Msg-Id, so that a retry is stored once. */
+  id: string
+  /** `/faultline/<service>/<instance>`: an instance is one start of one process. */
+  source: string
+  type: `dev.faultline.${T}`
+  /** The run. */
+  subject: string
+  time: string
+  datacontenttype: 'application/json'
+  /** Counts this source's facts of this run from 1, so that a missing line shows. */
+  sequence: number
+  traceparent: string
+  data: FactData<T>
+}
+
+/** A fact with its place in the stream. The union over all types, so that `kind` narrows `data`. */
+export type StoredFact = { [T in FactType]: { kind: T; stream: number; fact: Fact<T> } }[FactType]
+
+const envelope = z.strictObject({
+  specversion: z.literal('1.0'),
+  id: z.string().min(1).max(300),
+  source: z.string().startsWith('/faultline/'),
+  type: z.string(),
+  subject: z.string().min(1).max(120),
+  time: z.iso.datetime(),
+  datacontenttype: z.literal('application/json'),
+  sequence: z.int().positive(),
+  traceparent: z.string().regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/),
+  data: z.unknown(),
+})
+
+const schemas = new Map<string, z.ZodType>(Object.entries(facts).map(([type, { data }]) => [`dev.faultline.${type}`, data]))
+
+/** Checks an untrusted value against the catalogue. Throws zod's error, or one for an unknown type. */
+export function parseFact(raw: unknown, stream: number): StoredFact {
+  const outer = envelope.parse(raw)
+  const schema = schemas.get(outer.type)
+  if (!schema) throw new Error(`no fact of type ${outer.type} is in the catalogue (shared/events.ts)`)
+  return { kind: outer.type.slice('dev.faultline.'.length), stream, fact: { ...outer, data: schema.parse(outer.data) } } as StoredFact
+}
+
+export const factSubject = (run: string, type: FactType): string => `faultline.fact.${run}.${type}`

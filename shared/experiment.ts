@@ -1,0 +1,174 @@
+import { z } from 'zod'
+import type { FaultSpec } from '#shared/fault.ts'
+import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
+import { faultKinds, gateKinds } from '#shared/registry.ts'
+import { dnsLabel, duration } from '#shared/units.ts'
+
+/**
+ * The experiment as faultline works with it: milliseconds, defaults filled in, faults and gates bound to their kinds' pure functions.
+ * It is never sent: facts carry the document as it was written, and everybody parses it with the one schema below.
+ */
+export interface Experiment {
+  name: string
+  load?: LoadSpec
+  faults: ExperimentFault[]
+  gates: GateSpec[]
+  /** Quiet time before the first fault, in which `steady` gates are judged: the earliest fault's `at`. */
+  steadyMs: number
+  /** The `during` gates are judged from the first confirmed injection to the last fault's end, and at least this long. */
+  holdMs: number
+  recovery: { withinMs: number; stableMs: number }
+  leaseMs: number
+}
+
+export interface LoadSpec {
+  users: number
+  spawnRate: number
+  host: string
+  locustfile?: string
+  /** The run is inconclusive when the users are not all there by then. */
+  reachedWithinMs: number
+}
+
+/** `id`: position in the file, from 1, and kind, such as `1-pause`. */
+export type ExperimentFault = FaultSpec & { id: string }
+
+export interface GateSpec {
+  name: string
+  kind: string
+  phase: GatePhase
+  source: GateSource
+  rule: GateRule
+  /** Stream: length of a block. Prometheus: the range of the query. */
+  windowMs: number
+  /** Prometheus only: time between two looks. A stream gate looks once a block. */
+  intervalMs: number
+  /** Looks in a row that must break the limit before the gate is breached. */
+  consecutive: number
+  /** No readable look for this long ends the run as inconclusive. */
+  noDataAfterMs: number
+  /** Stream only: a block with fewer requests (waiting ones included) is no data. */
+  minRequests: number
+}
+
+const load = z.strictObject({
+  users: z.int().min(1).max(100_000).describe('Concurrent Locust users'),
+  spawnRate: z.number().min(0.1).max(10_000).optional().describe('Users started per second; all within ten seconds when left out'),
+  host: z.url({ protocol: /^https?$/ }).describe('Base URL of the system under test'),
+  locustfile: z.string().min(1).max(1_000).optional().describe('Path, relative to the experiment file; the jewelry shop\'s when left out'),
+  reachedWithin: duration({ minMs: 1_000 }).optional().describe('Time for all users to be there; 30 s more than the ramp when left out'),
+})
+
+const gateCommon = z.strictObject({
+  name: dnsLabel(),
+  phase: z.enum(['steady', 'during', 'recovery']).default('during').describe('steady: before the fault; during: may abort; recovery: must hold again by the deadline'),
+  source: z.enum(['stream', 'prometheus']).optional().describe('stream: exact counts from Locust every 200 ms; prometheus: PromQL'),
+  window: duration({ minMs: 200 }).optional().describe('Stream: length of a block (default 1s). Prometheus: range of the query (default 5s)'),
+  interval: duration({ minMs: 100 }).default(1_000).describe('Prometheus: time between two looks'),
+  consecutive: z.int().min(1).max(1_000).optional().describe('Looks in a row that must break the limit (default: stream 3, prometheus 2)'),
+  noDataAfter: duration({ minMs: 500 }).default(5_000).describe('Without a readable look for this long, the run is inconclusive'),
+  minRequests: z.int().min(1).max(1_000_000).default(5).describe('Stream: a block with fewer requests is no data'),
+})
+type GateCommon = z.output<typeof gateCommon>
+
+const keyOfEachKind = Object.fromEntries([...gateKinds.values()].map(kind => [kind.kind, kind.bound.optional().describe(kind.summary)]))
+const gateItem = gateCommon
+  .extend(keyOfEachKind as Record<never, never>) // the kinds are known only when their folder has been read; `rulesIn` finds them again
+  .superRefine((item, context) => {
+    const given = rulesIn(item).map(({ kind }) => kind.kind)
+    if (given.length === 1) return
+    context.addIssue({ code: 'custom', message: `exactly one of ${[...gateKinds.keys()].join(', ')}; this gate has ${given.join(' and ') || 'none'}` })
+  })
+
+const faultItems = [...faultKinds.values()].map(kind => kind.item)
+type FaultItems = [typeof faultItems[number], ...typeof faultItems]
+
+const document = z.strictObject({
+  apiVersion: z.literal('faultline.dev/v1alpha1'),
+  kind: z.literal('Experiment'),
+  metadata: z.strictObject({
+    name: dnsLabel(),
+    labels: z.record(z.string().max(63), z.string().max(63)).optional(),
+    description: z.string().max(2_000).optional(),
+  }),
+  load: load.optional(),
+  faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).min(1).max(50),
+  gates: z.array(gateItem).min(1).max(100),
+  hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s)'),
+  recovery: z.strictObject({
+    within: duration({ minMs: 1_000 }).default(30_000).describe('Deadline after the last revert'),
+    stable: duration({ minMs: 200 }).default(3_000).describe('The gates must hold this long without a break to count as recovered'),
+  }).prefault({}),
+  lease: duration({ minMs: 1_000, maxMs: 600_000 }).default(3_000).describe('A fault that nobody renews ends after this time'),
+})
+type Document = z.output<typeof document>
+
+/** The whole file format. Parsing gives an `Experiment`; the issues of a failed parse carry the path of each problem. */
+export const experimentSchema = document.superRefine(checkTogether).transform(resolve)
+
+/** What one key alone cannot tell: rules between keys, each reported at the key to change. */
+function checkTogether(experiment: Document, context: z.RefinementCtx): void {
+  const problem = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+  const names = new Set<string>()
+  for (const [index, item] of experiment.gates.entries()) {
+    const at = ['gates', index]
+    if (names.has(item.name)) problem([...at, 'name'], `a name of its own; another gate is called ${item.name} too`)
+    names.add(item.name)
+    if (item.phase === 'steady' && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
+    for (const { kind, rule } of rulesIn(item)) {
+      const source = sourceOf(item, kind, experiment)
+      if (!kind.sources.includes(source)) problem([...at, 'source'], `${kind.sources.join(' or ')} for a ${kind.kind} gate`)
+      else if (!experiment.load && source === 'stream') problem([...at, 'source'], 'prometheus; an experiment without load has no samples to stream')
+      else if (!experiment.load && rule.readsLoadMetrics) problem([...at, kind.kind], 'the names of the service\'s own metrics; an experiment without load has none of its own')
+    }
+  }
+}
+
+function resolve(from: Document): Experiment {
+  const lastEndMs = Math.max(...from.faults.map(fault => fault.atMs + (fault.durationMs ?? 0)))
+  return {
+    name: from.metadata.name,
+    ...(from.load && { load: resolveLoad(from.load) }),
+    faults: from.faults.map((fault, index) => ({ ...fault, id: `${index + 1}-${fault.kind}` })),
+    gates: from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => resolveGate(item, sourceOf(item, kind, from), kind, rule))),
+    steadyMs: firstAtMs(from),
+    holdMs: Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),
+    recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
+    leaseMs: from.lease,
+  }
+}
+
+function resolveLoad({ users, spawnRate = users / 10, host, locustfile, reachedWithin }: z.output<typeof load>): LoadSpec {
+  const rampMs = Math.ceil(users / spawnRate) * 1_000
+  return { users, spawnRate, host, ...(locustfile !== undefined && { locustfile }), reachedWithinMs: reachedWithin ?? rampMs + 30_000 }
+}
+
+function resolveGate(item: GateCommon, source: GateSource, kind: GateKind, rule: GateRule): GateSpec {
+  return {
+    name: item.name,
+    kind: kind.kind,
+    phase: item.phase,
+    source,
+    rule,
+    windowMs: item.window ?? (source === 'stream' ? 1_000 : 5_000),
+    intervalMs: item.interval,
+    consecutive: item.consecutive ?? (source === 'stream' ? 3 : 2),
+    noDataAfterMs: item.noDataAfter,
+    minRequests: item.minRequests,
+  }
+}
+
+const firstAtMs = (experiment: Document) => Math.min(...experiment.faults.map(fault => fault.atMs))
+
+/** The kinds whose key a gate carries, with the rule that the key's schema has bound. */
+function rulesIn(item: GateCommon): { kind: GateKind; rule: GateRule }[] {
+  const byKey = new Map<string, unknown>(Object.entries(item))
+  return [...gateKinds.values()].flatMap(kind => {
+    const rule = byKey.get(kind.kind)
+    return rule === undefined ? [] : [{ kind, rule: rule as GateRule }] // what `kind.bound` has put there
+  })
+}
+
+function sourceOf(item: GateCommon, kind: GateKind, experiment: Pick<Document, 'load'>): GateSource {
+  return item.source ?? (experiment.load ? kind.sources[0] : 'prometheus')
+}

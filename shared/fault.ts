@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import { targetSchema, type TargetSpec } from '#shared/target.ts'
+import { duration } from '#shared/units.ts'
+
+/**
+ * One thing done to a target and the thing that undoes it. `lease` says who ends it when nobody renews it any more:
+ * `kernel` (an nftables timeout), `reverter` (a process started before the fault), `none` (done in an instant; nothing stays).
+ */
+export type Step =
+  | { do: 'kill'; signal: 'SIGKILL' | 'SIGTERM'; tree: boolean; lease: 'none' }
+  | { do: 'pause-tree'; lease: 'reverter' }
+  | { do: 'burn-cpu'; workers: number; loadPercent: number; lease: 'reverter' }
+  | { do: 'nft'; rules: string; leaseSet: string; lease: 'kernel' }
+
+/** What the agent knows of the target before it acts. */
+export interface FaultTarget {
+  /** CPUs the target may run on. */
+  cpuCount: number
+  /** Network devices in the target's network namespace, loopback included. */
+  devices: string[]
+}
+
+/** A fault as an experiment asks for it, bound to its kind's plan. */
+export interface FaultSpec {
+  kind: string
+  target: TargetSpec
+  atMs: number
+  /** Undefined: done in an instant. */
+  durationMs?: number
+  /** Pure. The steps are done in order and undone in reverse. */
+  plan(target: FaultTarget): Step[]
+}
+
+/** One kind of fault: one file in `shared/faults/`, which names all of it. */
+export interface FaultKind {
+  kind: string
+  /** One line for `faultline faults`. */
+  summary: string
+  /** What really happens, what it needs, what it does not do: Markdown for the catalogue. */
+  documentation: string
+  /** An instant fault has no duration; every other must state one. */
+  duration: 'required' | 'none'
+  /** The kind's own keys in an experiment, beside `kind`, `target`, `at` and `duration`. */
+  parameters: z.ZodObject
+  /** A whole item of an experiment's `faults`. */
+  item: z.ZodType<FaultSpec> & z.core.$ZodTypeDiscriminable
+}
+
+const common = {
+  target: targetSchema,
+  at: duration().default(0).describe('Offset from the moment the load has reached its users (or from the run\'s start without load)'),
+}
+const required = { duration: duration({ minMs: 100 }).describe('The fault ends by itself after this time, even if all of faultline is gone') }
+
+/** Ties a parameter schema to a pure plan, so that `plan` takes checked parameters and nobody casts. */
+export function defineFault<P extends z.ZodObject>(
+  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
+): FaultKind {
+  const { kind, summary, parameters } = fault
+  const item = z.strictObject({
+    kind: z.literal(kind).describe(summary),
+    ...common,
+    ...(fault.duration === 'required' ? required : {}),
+    ...parameters.shape,
+  }).transform((written): FaultSpec => {
+    const { at: atMs, duration: durationMs, target, ...rest } = written as typeof written & { at: number; duration?: number; target: TargetSpec }
+    return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), plan: found => fault.plan(rest as z.output<P>, found) }
+  })
+  return { kind, summary, documentation: fault.documentation, duration: fault.duration, parameters, item }
+}

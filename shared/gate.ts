@@ -1,0 +1,76 @@
+import type { z } from 'zod'
+
+/** One posted stretch of load (about 200 ms of one Locust worker): exact counts, dated by the load generator's clock. */
+export interface LoadSample {
+  worker: string
+  index: number
+  startMs: number
+  endMs: number
+  users: number
+  /** Requests that ended well in this stretch, by response time in whole milliseconds. */
+  ok: Readonly<Record<string, number>>
+  /** Requests that ended badly in this stretch, by response time in whole milliseconds. */
+  failed: Readonly<Record<string, number>>
+  /** Requests still unanswered at `endMs`, by age in milliseconds rounded down to 50; younger than 100 ms left out. */
+  inFlight: Readonly<Record<string, number>>
+}
+
+/** Samples of one block of time: those that ended in it, and for each worker the last one, which tells what is still in flight. */
+export interface Block {
+  startMs: number
+  endMs: number
+  samples: readonly LoadSample[]
+  latestByWorker: readonly LoadSample[]
+}
+
+/** What one look at an SLI says. `breaks` is the gate's own limit; `bad` of `total` requests where it counts requests. */
+export type Measurement =
+  | { is: 'measured'; value: number; breaks: boolean; bad?: number; total?: number }
+  | { is: 'no-data'; why: string }
+
+/** What a gate's PromQL is built from. */
+export interface QueryContext {
+  run: string
+  windowMs: number
+}
+
+export type GateSource = 'stream' | 'prometheus'
+export type GatePhase = 'steady' | 'during' | 'recovery'
+
+/** A gate's own rule, bound to the parameters that an experiment gave it. Every function is pure. */
+export interface GateRule {
+  /** The limit in words: `at most 1 % failed requests`. */
+  description: string
+  /** The limit in the unit of `Measurement.value`; a plot draws it as a line. */
+  limit: { value: number; breaksWhen: 'above' | 'below'; unit: 'ratio' | 'seconds' | 'number' }
+  /** A request in flight longer than this counts against the gate, and the bridge exposes a gauge for it. Undefined: the gate counts no requests. */
+  overdueAfterMs?: number
+  /** Whether the PromQL reads the bridge's own metrics, which are there only when the experiment has load. */
+  readsLoadMetrics: boolean
+  /** Reads one block of load samples. */
+  measure(block: Block): Measurement
+  /** The PromQL whose single value is held against `limit`. */
+  query(context: QueryContext): string
+}
+
+/** One kind of gate: one file in `shared/gates/`, which names all of it. */
+export interface GateKind {
+  /** The key in the experiment file: `errorRate`. */
+  kind: string
+  summary: string
+  /** What is counted, what breaks it, what it cannot see: Markdown for the catalogue. */
+  documentation: string
+  parameters: z.ZodObject
+  /** Where it can be read from; the first is the default when the experiment has load, `prometheus` when it has none. */
+  sources: readonly [GateSource, ...GateSource[]]
+  /** The value under the gate's key: checked, and bound to its rule. */
+  bound: z.ZodType<GateRule>
+}
+
+/** Ties a parameter schema to a gate's rule, so that the rule takes checked parameters and nobody casts. */
+export function defineGate<P extends z.ZodObject>(
+  gate: Omit<GateKind, 'parameters' | 'bound'> & { parameters: P; rule(parameters: z.output<P>): GateRule },
+): GateKind {
+  const { rule, ...rest } = gate
+  return { ...rest, bound: gate.parameters.transform(parameters => rule(parameters)) }
+}
