@@ -1,0 +1,287 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
+import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
+import type { Logger } from 'pino'
+import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
+import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
+import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, NatsUnreachable } from '#shared/errors.ts'
+import { facts, factSubject, parseFact } from '#shared/events.ts'
+
+const stream = 'FAULTLINE'
+const text = StringCodec()
+type KeyPair = ReturnType<typeof nkeys.createUser>
+
+export interface NatsOptions {
+  servers: string
+  token?: string
+  /** Which service this is; part of every fact's source. */
+  service: string
+  log: Logger
+  /** nkeys seed that signs commands and signals: the scheduler's only. */
+  signingSeed?: string
+  /** nkeys public key that commands and signed signals must be signed with. Without it none is obeyed. */
+  commandKey?: string
+}
+
+/**
+ * Connects and makes sure that the stream is there. Throws NatsUnreachable.
+ *
+ * Measured on nats 2.29 against server 2.15: publishes made while disconnected are lost silently, so facts go through JetStream
+ * acks only; the client gives up after some 20 s unless told never to; a half-open connection is noticed only by small ping times.
+ */
+export async function connectBus(options: NatsOptions): Promise<Bus> {
+  const { servers, token, service } = options
+  let connection: NatsConnection
+  try {
+    connection = await connect({
+      servers, name: `faultline-${service}`, ...(token !== undefined && { token }),
+      maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
+    })
+  } catch (cause) {
+    throw new NatsUnreachable(`no NATS server answers at ${servers}; start one, or set nats.url (faultline config shows where it comes from)`, { cause })
+  }
+  try {
+    const manager = await connection.jetstreamManager()
+    await ensureStream(manager)
+    return new NatsBus(connection, manager, options)
+  } catch (cause) {
+    await connection.close()
+    throw new NatsUnreachable(`NATS at ${servers} answers, but JetStream does not: ${messageOf(cause)}; start it with -js and file storage`, { cause })
+  }
+}
+
+async function ensureStream(manager: JetStreamManager): Promise<void> {
+  const config = {
+    name: stream, subjects: ['faultline.fact.>'], storage: StorageType.File, retention: RetentionPolicy.Limits,
+    max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: 1,
+  }
+  try {
+    await manager.streams.add(config)
+  } catch (error) {
+    await manager.streams.info(stream).catch(() => { throw error }) // it is there with other settings: the operator's, kept
+  }
+}
+
+class NatsBus implements Bus {
+  readonly #connection: NatsConnection
+  readonly #manager: JetStreamManager
+  readonly #js: JetStreamClient
+  readonly #log: Logger
+  readonly #signer: KeyPair | undefined
+  readonly #verifier: KeyPair | undefined
+  readonly #followings = new Set<Following>()
+  #connected = true
+
+  constructor(connection: NatsConnection, manager: JetStreamManager, { log, signingSeed, commandKey }: NatsOptions) {
+    this.#connection = connection
+    this.#manager = manager
+    this.#js = connection.jetstream({ timeout: 2_000 })
+    this.#log = log
+    this.#signer = signingSeed === undefined ? undefined : nkeys.fromSeed(text.encode(signingSeed))
+    this.#verifier = commandKey === undefined ? undefined : nkeys.fromPublic(commandKey)
+    void this.#watchConnection()
+  }
+
+  get connected(): boolean {
+    return this.#connected && !this.#connection.isClosed()
+  }
+
+  async #watchConnection(): Promise<void> {
+    for await (const { type, data } of this.#connection.status()) {
+      if (type !== 'disconnect' && type !== 'reconnect') continue
+      this.#connected = type === 'reconnect'
+      this.#log.warn({ server: data }, `nats ${type}`)
+    }
+  }
+
+  writer(service: string): FactWriter {
+    const source = `/faultline/${service}/${randomBytes(4).toString('hex')}`
+    const counters = new Map<string, number>()
+    let last: Promise<unknown> = Promise.resolve()
+    return {
+      write: (run, type, data, { deadlineMs = 10_000 } = {}) => {
+        const checked = facts[type].data.safeParse(data)
+        if (!checked.success) return Promise.reject(new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`))
+        const sequence = (counters.get(run) ?? 0) + 1
+        counters.set(run, sequence)
+        const fact = {
+          specversion: '1.0', id: `${source}/${run}/${sequence}`, source, type: `dev.faultline.${type}`, subject: run,
+          time: new Date().toISOString(), datacontenttype: 'application/json', sequence, traceparent: traceparent(run), data: checked.data,
+        }
+        // one after another, so that the stream's order is the source's own order
+        const written = last.then(() => this.#store(factSubject(run, type), fact.id, JSON.stringify(fact), deadlineMs))
+        last = written.catch(() => undefined)
+        return written
+      },
+    }
+  }
+
+  /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
+  async #store(subject: string, id: string, payload: string, deadlineMs: number): Promise<number> {
+    const givenUpAt = performance.now() + deadlineMs
+    for (;;) {
+      try {
+        const ack = await this.#js.publish(subject, payload, { msgID: id })
+        return ack.seq
+      } catch (cause) {
+        if (performance.now() >= givenUpAt || this.#connection.isClosed()) {
+          throw new FactNotStored(`the fact ${id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}; the run's log now has a gap, so it cannot pass`, { cause })
+        }
+        await delay(50)
+      }
+    }
+  }
+
+  follow({ run = '*', types }: FactFilter): Following {
+    const subjects = types ? types.map(type => factSubject(run, type)) : [`faultline.fact.${run}.>`]
+    const following = new StreamFollowing(() => this.#open(subjects), () => this.#followings.delete(following))
+    this.#followings.add(following)
+    return following
+  }
+
+  async #open(subjects: string[]): Promise<{ messages: ConsumerMessages; pending: number }> {
+    const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
+    await this.#manager.consumers.delete(stream, probe.name)
+    const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })
+    return { messages: await consumer.consume({ max_messages: 1_000 }), pending: probe.num_pending }
+  }
+
+  async request<C extends CommandName>(name: C, to: string, command: Parameters<Bus['request']>[2], { timeoutMs }: { timeoutMs: number }): Promise<never> {
+    const subject = commandSubject(name, to)
+    const payload = commands[name].data.safeParse(command)
+    if (!payload.success) throw new MessageInvalid(`the command ${name} is not as the catalogue says: ${payload.error.message}`)
+    let raw: unknown
+    try {
+      const message = await this.#connection.request(subject, this.#seal(subject, payload.data, true), { timeout: timeoutMs })
+      raw = message.json()
+    } catch (cause) {
+      const why = cause instanceof NatsError && cause.code === String(ErrorCode.NoResponders) ? 'nobody listens' : messageOf(cause)
+      throw new CommandUnanswered(`${to} did not answer ${name} within ${timeoutMs} ms: ${why}`, { cause })
+    }
+    const reply = commands[name].reply.safeParse(raw)
+    if (reply.success) return reply.data as never
+    throw new MessageInvalid(`${to} answered ${name} in a shape that is not in the catalogue: ${reply.error.message}`)
+  }
+
+  answer(name: CommandName, to: string, handler: (command: never) => Promise<unknown>): Subscription {
+    const definition = commands[name]
+    const subscription = this.#connection.subscribe(commandSubject(name, to), {
+      callback: (error, message) => {
+        if (error) return this.#log.error({ err: error, command: name }, 'subscription failed')
+        const reply = (value: unknown) => void message.respond(text.encode(JSON.stringify(value)))
+        const opened = this.#unseal(message.subject, message.string(), true)
+        if (opened.is === 'refused') return reply({ outcome: 'refused', why: opened.why })
+        const command = definition.data.safeParse(opened.payload)
+        if (!command.success) return reply({ outcome: 'refused', why: `not as the catalogue says: ${command.error.message}` })
+        handler(command.data as never).then(reply, (failure: unknown) => {
+          this.#log.error({ err: failure, command: name }, 'command failed')
+          reply({ outcome: 'refused', why: messageOf(failure) })
+        })
+      },
+    })
+    return { stop: () => subscription.unsubscribe() }
+  }
+
+  signal<S extends SignalName>(name: S, to: string, signal: unknown): void {
+    const subject = signalSubject(name, to)
+    if (this.#connection.isClosed()) return
+    this.#connection.publish(subject, this.#seal(subject, signals[name].data.parse(signal), signals[name].signed))
+  }
+
+  onSignal(name: SignalName, to: string, handler: (signal: never, to: string) => void): Subscription {
+    const definition = signals[name]
+    const subscription = this.#connection.subscribe(signalSubject(name, to), {
+      callback: (error, message) => {
+        if (error) return this.#log.error({ err: error, signal: name }, 'subscription failed')
+        const opened = this.#unseal(message.subject, message.string(), definition.signed)
+        const signal = opened.is === 'refused' ? undefined : definition.data.safeParse(opened.payload)
+        if (!signal?.success) return this.#log.warn({ signal: name, why: opened.is === 'refused' ? opened.why : 'not as the catalogue says' }, 'signal ignored')
+        handler(signal.data as never, message.subject.slice(signalSubject(name, '').length))
+      },
+    })
+    return { stop: () => subscription.unsubscribe() }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#followings].map(following => following.stop()))
+    if (this.connected) await this.#connection.drain().catch(() => undefined) // without a server there is nobody to drain to
+    await this.#connection.close()
+  }
+
+  /** The signature covers the subject too: a command to one agent cannot be replayed to another. */
+  #seal(subject: string, value: unknown, signed: boolean): Uint8Array {
+    const payload = JSON.stringify(value)
+    const signature = signed && this.#signer ? Buffer.from(this.#signer.sign(text.encode(`${subject}\n${payload}`))).toString('base64') : undefined
+    return text.encode(JSON.stringify({ payload, signature }))
+  }
+
+  #unseal(subject: string, raw: string, signed: boolean): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
+    try {
+      const { payload, signature } = JSON.parse(raw) as { payload: string; signature?: string }
+      if (signed) {
+        if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
+        const valid = typeof signature === 'string' && this.#verifier.verify(text.encode(`${subject}\n${payload}`), Buffer.from(signature, 'base64'))
+        if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
+      }
+      return { is: 'opened', payload: JSON.parse(payload) as unknown }
+    } catch (error) {
+      return { is: 'refused', why: `unreadable: ${messageOf(error)}` }
+    }
+  }
+}
+
+class StreamFollowing implements Following {
+  readonly #opened: Promise<{ messages: ConsumerMessages; pending: number }>
+  readonly #onStop: () => void
+
+  constructor(open: () => Promise<{ messages: ConsumerMessages; pending: number }>, onStop: () => void) {
+    this.#opened = open()
+    this.#opened.catch(() => undefined) // the iteration reports it
+    this.#onStop = onStop
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Followed> {
+    const { messages, pending } = await this.#opened
+    let historyLeft = pending
+    if (historyLeft === 0) yield { is: 'caught-up' }
+    for await (const message of messages) {
+      yield read(message.string(), message.seq)
+      if (historyLeft === 0) continue
+      historyLeft = message.info.pending === 0 ? 0 : historyLeft - 1
+      if (historyLeft === 0) yield { is: 'caught-up' }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#onStop()
+    const opened = await this.#opened.catch(() => undefined)
+    await opened?.messages.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+}
+
+function read(raw: string, sequence: number): Followed {
+  try {
+    return { is: 'fact', stored: parseFact(JSON.parse(raw), sequence) }
+  } catch (error) {
+    return { is: 'invalid', stream: sequence, why: messageOf(error) }
+  }
+}
+
+/** W3C Trace Context: one trace a run, so that every service's facts and logs share its id without passing it on. */
+export function traceparent(run: string): string {
+  return `00-${traceId(run)}-${randomBytes(8).toString('hex')}-01`
+}
+
+export const traceId = (run: string): string => createHash('sha256').update(run).digest('hex').slice(0, 32)
+
+/** A new key pair for signing commands: the seed for the scheduler, the public key for everybody else. */
+export function newCommandKeys(): { signingSeed: string; commandKey: string } {
+  const pair = nkeys.createUser()
+  return { signingSeed: text.decode(pair.getSeed()), commandKey: pair.getPublicKey() }
+}
+

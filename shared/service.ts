@@ -1,0 +1,34 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+
+/** A registry of its own for each service: in the embedded process four of them live side by side. */
+export function createMetrics(service: string): Registry {
+  const metrics = new Registry()
+  metrics.setDefaultLabels({ service })
+  collectDefaultMetrics({ register: metrics })
+  return metrics
+}
+
+export interface HealthServer {
+  url: string
+  stop(): Promise<void>
+}
+
+/** /healthz (the process answers), /readyz (it can do its work) and /metrics of a service that has no HTTP interface of its own. */
+export async function serveHealth({ host, port, ready, metrics }: { host: string; port: number; ready: () => boolean; metrics: Registry }): Promise<HealthServer> {
+  const server = createServer((request, response) => {
+    const answer = (status: number, type: string, body: string) => response.writeHead(status, { 'content-type': type }).end(body)
+    if (request.url === '/healthz') answer(200, 'text/plain', 'ok\n')
+    else if (request.url === '/readyz') answer(ready() ? 200 : 503, 'text/plain', ready() ? 'ready\n' : 'not ready\n')
+    else if (request.url === '/metrics') void metrics.metrics().then(body => answer(200, metrics.contentType, body))
+    else answer(404, 'text/plain', 'not found\n')
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
+  return { url: `http://${host}:${(server.address() as AddressInfo).port}`, stop: () => closeServer(server) }
+}
+
+function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise(resolve => server.close(() => resolve()))
+}

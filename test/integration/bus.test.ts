@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import type { Bus, Followed, Following } from '#shared/bus.ts'
+import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
+import { CommandUnanswered, FactNotStored, MessageInvalid, NatsUnreachable } from '#shared/errors.ts'
+import type { StoredFact } from '#shared/events.ts'
+import { startNats, type Nats } from '../parts/nats.ts'
+
+const log = pino({ level: 'silent' })
+const keys = newCommandKeys()
+const open = ({ servers, token }: Nats, service = 'scheduler') => connectBus({ servers, token, service, log, ...keys })
+const tick = (atMs: number) => ({ atMs })
+
+async function take(following: Following, until: (seen: Followed[]) => boolean): Promise<Followed[]> {
+  const seen: Followed[] = []
+  for await (const next of following) {
+    seen.push(next)
+    if (until(seen)) break
+  }
+  await following.stop()
+  return seen
+}
+const facts = (seen: Followed[]): StoredFact[] => seen.flatMap(next => next.is === 'fact' ? [next.stored] : [])
+
+test('facts come back in the order in which one source wrote them, numbered from 1 for each run, and history ends once', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const writer = bus.writer('scheduler')
+  await Promise.all([...Array(50).keys()].map(n => writer.write(n % 2 === 0 ? 'even' : 'odd', 'slo.tick', tick(n))))
+  const seen = await take(bus.follow({ run: 'even' }), all => all.at(-1)?.is === 'caught-up')
+  assert.deepEqual(facts(seen).map(({ fact }) => fact.data), [...Array(25).keys()].map(n => tick(n * 2)))
+  assert.deepEqual(facts(seen).map(({ fact }) => fact.sequence), [...Array(25).keys()].map(n => n + 1))
+  assert.equal(seen.filter(next => next.is === 'caught-up').length, 1)
+  await bus.close()
+})
+
+test('a follower of an empty stream is told at once that history is over, then hears what comes', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const following = bus.follow({ types: ['run.sealed'] })
+  const writer = bus.writer('scheduler')
+  const seen = await take(following, all => {
+    if (all.length === 1) void writer.write('r', 'slo.tick', tick(1)).then(() => writer.write('r', 'run.sealed', tick(2)))
+    return all.length === 2
+  })
+  assert.equal(seen[0]?.is, 'caught-up')
+  assert.equal(facts(seen)[0]?.kind, 'run.sealed')
+  await bus.close()
+})
+
+test('a fact written while the server is killed and restarted is stored exactly once', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const writer = bus.writer('scheduler')
+  await writer.write('r', 'slo.tick', tick(0))
+  await nats.kill()
+  const written = Promise.all([1, 2, 3].map(n => writer.write('r', 'slo.tick', tick(n), { deadlineMs: 20_000 })))
+  await nats.restart()
+  await written
+  const seen = await take(bus.follow({ run: 'r' }), all => all.at(-1)?.is === 'caught-up')
+  assert.deepEqual(facts(seen).map(({ fact }) => fact.data), [0, 1, 2, 3].map(tick))
+  await bus.close()
+})
+
+test('a fact that cannot be stored is reported, and one that is not in the catalogue is refused before it is sent', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const writer = bus.writer('scheduler')
+  await assert.rejects(writer.write('r', 'slo.tick', { atMs: -1 }), MessageInvalid)
+  await nats.kill()
+  await assert.rejects(writer.write('r', 'slo.tick', tick(1), { deadlineMs: 300 }), FactNotStored)
+  await bus.close()
+})
+
+test('a signed command is answered, one with another signature or none is refused, and one that nobody hears fails at once', async () => {
+  await using nats = await startNats()
+  const [scheduler, agent] = [await open(nats), await open(nats, 'injector')]
+  const stranger = await connectBus({ servers: nats.servers, token: nats.token, service: 'x', log, signingSeed: newCommandKeys().signingSeed })
+  const unsigned = await connectBus({ servers: nats.servers, token: nats.token, service: 'x', log })
+  const obeyed: string[] = []
+  agent.answer('revert', 'n1', async ({ run }) => {
+    obeyed.push(run)
+    return { outcome: 'done', held: true }
+  })
+  const ask = (bus: Bus, to: string, run: string) => bus.request('revert', to, { run, fault: '1-pause' }, { timeoutMs: 2_000 })
+  await untilHeard(() => ask(scheduler, 'n1', 'a'))
+  assert.deepEqual(await ask(scheduler, 'n1', 'b'), { outcome: 'done', held: true })
+  assert.equal((await ask(stranger, 'n1', 'c')).outcome, 'refused')
+  assert.equal((await ask(unsigned, 'n1', 'd')).outcome, 'refused')
+  await assert.rejects(ask(scheduler, 'n2', 'e'), CommandUnanswered)
+  assert.equal(obeyed.includes('c') || obeyed.includes('d'), false)
+  await Promise.all([scheduler, agent, stranger, unsigned].map(bus => bus.close()))
+})
+
+test('a signal reaches every listener with its name, and an unsigned abort none', async () => {
+  await using nats = await startNats()
+  const [scheduler, agent] = [await open(nats), await open(nats, 'injector')]
+  const unsigned = await connectBus({ servers: nats.servers, token: nats.token, service: 'x', log })
+  const heard = Promise.withResolvers<string>()
+  agent.onSignal('abort', '*', ({ run }, to) => heard.resolve(`${run} to ${to}`))
+  const repeating = setInterval(() => {
+    unsigned.signal('abort', 'forged', { run: 'forged', sentAtMs: 1 })
+    scheduler.signal('abort', 'r1', { run: 'r1', sentAtMs: 1 })
+  }, 20)
+  assert.equal(await heard.promise, 'r1 to r1')
+  clearInterval(repeating)
+  await Promise.all([scheduler, agent, unsigned].map(bus => bus.close()))
+})
+
+test('a server that is not there is named with the next step', async () => {
+  await assert.rejects(connectBus({ servers: '127.0.0.1:1', service: 'x', log }), (error: unknown) => error instanceof NatsUnreachable && error.message.includes('127.0.0.1:1'))
+})
+
+/** Subscriptions of another connection take a moment to reach the server. */
+async function untilHeard(ask: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await ask()
+      return
+    } catch (error) {
+      if (!(error instanceof CommandUnanswered)) throw error
+    }
+  }
+}
