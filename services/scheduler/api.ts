@@ -1,0 +1,112 @@
+import { timingSafeEqual } from 'node:crypto'
+import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
+import type { Registry } from 'prom-client'
+import { z, ZodError } from 'zod'
+import type { Bus } from '#shared/bus.ts'
+import { messageOf } from '#shared/errors.ts'
+import { experimentSchema } from '#shared/experiment.ts'
+import type { RunState } from './core.ts'
+import { LoadBusy, type Scheduler } from './service.ts'
+
+export interface RunSummary {
+  run: string
+  experiment: string
+  phase: string
+  submittedAt: string
+  verdict: string | null
+  aborting: string | null
+}
+
+/**
+ * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
+ *
+ *   POST /api/v1/runs {experiment, file?}  202 {run} | 400 problems | 409 the load generator is taken
+ *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
+ *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
+ *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
+ */
+export function schedulerApi({ scheduler, bus, token, metrics }: { scheduler: Scheduler; bus: Bus; token: string; metrics: Registry }): FastifyInstance {
+  const api = fastify({ bodyLimit: 1_048_576, forceCloseConnections: true })
+
+  api.get('/healthz', () => ({ status: 'ok' }))
+  api.get('/readyz', (_request, reply) => scheduler.ready() ? { status: 'ready' } : reply.code(503).send({ status: 'not ready' }))
+
+  void api.register(async guarded => {
+    guarded.addHook('onRequest', async (request, reply) => {
+      if (!bears(request.headers.authorization, token)) await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a bearer token is needed' })
+    })
+    guarded.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+    guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
+    guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', (request, reply) => {
+      const state = find(request.params.run)
+      return state ? summary(state) : unknown(reply, request.params.run)
+    })
+    guarded.post('/api/v1/runs', async (request, reply) => {
+      const body = z.strictObject({ experiment: experimentDocument, file: z.string().max(1_000).optional() }).safeParse(request.body)
+      if (!body.success) return reply.code(400).send({ error: 'not an experiment', problems: problems(body.error) })
+      try {
+        return await reply.code(202).send({ run: await scheduler.submit(body.data.experiment, body.data.file) })
+      } catch (error) {
+        return reply.code(error instanceof LoadBusy ? 409 : 503).send({ error: messageOf(error) })
+      }
+    })
+    guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run/events', async (request, reply) => {
+      if (!find(request.params.run)) return unknown(reply, request.params.run)
+      reply.hijack()
+      return streamFacts(bus, request.params.run, reply)
+    })
+    guarded.post<{ Params: { run: string } }>('/api/v1/runs/:run/abort', async (request, reply) => {
+      if (!find(request.params.run)) return unknown(reply, request.params.run)
+      return { run: request.params.run, aborted: await scheduler.abort(request.params.run, 'a user') }
+    })
+    guarded.post('/api/v1/abort', async () => {
+      const active = scheduler.runs().filter(run => run.sealedAtMs === undefined)
+      const aborted = await Promise.all(active.map(async ({ run }) => await scheduler.abort(run, 'a user (all runs)') ? [run] : []))
+      return { aborted: aborted.flat() }
+    })
+  })
+  return api
+
+  function find(run: string): RunState | undefined {
+    return scheduler.runs().find(state => state.run === run)
+  }
+}
+
+/** Checked as an experiment, passed on as it was written. */
+const experimentDocument = z.unknown().superRefine((written, context) => {
+  for (const issue of experimentSchema.safeParse(written).error?.issues ?? []) context.addIssue({ code: 'custom', path: [...issue.path], message: issue.message })
+})
+
+const problems = (error: ZodError) => error.issues.map(issue => ({ path: issue.path.join('.'), expected: issue.message }))
+const unknown = (reply: FastifyReply, run: string) => reply.code(404).send({ error: `no run ${run}` })
+
+/** Compares in constant time, so that a token cannot be guessed letter by letter. */
+function bears(header: string | undefined, token: string): boolean {
+  const given = Buffer.from(header ?? '')
+  const wanted = Buffer.from(`Bearer ${token}`)
+  return given.length === wanted.length && timingSafeEqual(given, wanted)
+}
+
+async function streamFacts(bus: Bus, run: string, reply: FastifyReply): Promise<void> {
+  const { raw } = reply
+  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+  await using facts = bus.follow({ run })
+  raw.on('close', () => void facts.stop())
+  for await (const next of facts) {
+    if (next.is === 'fact') raw.write(`id: ${next.stored.stream}\nevent: ${next.stored.kind}\ndata: ${JSON.stringify(next.stored)}\n\n`)
+    if (next.is === 'fact' && next.stored.kind === 'run.judged') break
+  }
+  raw.end()
+}
+
+function summary(state: RunState): RunSummary {
+  const phases = Object.entries(state.phases).sort(([, a], [, b]) => b - a)
+  return {
+    run: state.run,
+    experiment: state.experiment.name,
+    phase: state.verdict !== undefined ? 'judged' : state.sealedAtMs !== undefined ? 'sealed' : phases[0]?.[0] ?? 'submitted',
+    submittedAt: new Date(state.submittedAtMs).toISOString(),
+    verdict: state.verdict ?? null,
+    aborting: state.abort ? `${state.abort.cause}: ${state.abort.detail}` : null,
+  }
+}

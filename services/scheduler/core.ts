@@ -1,0 +1,212 @@
+import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
+import type { AbortCause, GateStatus, RunPhase, StoredFact } from '#shared/events.ts'
+import { printDuration } from '#shared/units.ts'
+
+/**
+ * The life of a run, with no I/O and no clock of its own: `fold` takes what has happened, `decide` says what to do now.
+ *
+ *   (load) -> steady -> inject -> hold -> revert -> recover -> sealed -> judged
+ *      |         |         |        |        |         |
+ *      '---------'---------'--------'--------'---------'--- run.aborting: revert everywhere, (recover,) seal
+ *
+ * Every step is taken because of a fact in the stream, so a scheduler that starts in mid-run folds the same facts and goes on.
+ */
+export interface RunState {
+  run: string
+  experiment: Experiment
+  submittedAtMs: number
+  phases: Partial<Record<RunPhase, number>>
+  load: { state: 'none' | 'starting' | 'ramping' | 'reached' | 'stopping' | 'stopped' | 'failed'; detail?: string }
+  faults: ReadonlyMap<string, FaultState>
+  gates: ReadonlyMap<string, { status: GateStatus; evidence: string }>
+  abort?: { cause: AbortCause; detail: string; atMs: number }
+  sealedAtMs?: number
+  verdict?: string
+}
+
+export interface FaultState {
+  at: 'waiting' | 'active' | 'lapsed' | 'reverted' | 'refused'
+  nodes: readonly string[]
+  injectedAtMs?: number
+  endedAtMs?: number
+  confirmed: boolean
+  why?: string
+}
+
+/** What to do now. `key` names the deed: the same key is not begun again while it is under way. */
+export type Effect = { key: string } & (
+  | { effect: 'phase'; phase: RunPhase }
+  | { effect: 'load-start' | 'load-stop' | 'seal' }
+  | { effect: 'inject'; fault: ExperimentFault }
+  | { effect: 'revert'; fault: string; nodes: readonly string[] }
+  | { effect: 'abort'; cause: AbortCause; detail: string; gate?: string }
+)
+
+/** How long things that should take an instant may take before the run gives up on them. */
+export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000 } as const
+
+export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
+  return {
+    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(),
+    faults: new Map(experiment.faults.map(fault => [fault.id, { at: 'waiting', nodes: [], confirmed: false }])),
+  }
+}
+
+export function fold(state: RunState, stored: StoredFact): RunState {
+  switch (stored.kind) {
+    case 'run.phase': {
+      const { phase, atMs } = stored.fact.data
+      return state.phases[phase] === undefined ? { ...state, phases: { ...state.phases, [phase]: atMs } } : state
+    }
+    case 'run.aborting': {
+      const { cause, detail, atMs } = stored.fact.data
+      return state.abort ? state : { ...state, abort: { cause, detail, atMs } }
+    }
+    case 'run.sealed': return { ...state, sealedAtMs: state.sealedAtMs ?? stored.fact.data.atMs }
+    case 'run.judged': return { ...state, verdict: state.verdict ?? stored.fact.data.verdict }
+    case 'load.state': {
+      const { state: load, detail } = stored.fact.data
+      return { ...state, load: { state: load, ...(detail !== undefined && { detail }) } }
+    }
+    case 'gate.status': {
+      const { gate, phase, status, evidence } = stored.fact.data
+      return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence }) }
+    }
+    case 'fault.injected': return withFault(state, stored.fact.data.fault, fault => injected(fault, stored.fact.data, state.experiment))
+    case 'fault.lapsed': return withFault(state, stored.fact.data.fault, fault => ({ ...fault, at: 'lapsed' }))
+    case 'fault.refused': return withFault(state, stored.fact.data.fault, fault => ({ ...fault, at: 'refused', why: stored.fact.data.why }))
+    case 'fault.reverted': {
+      const { revertedAtMs, verified } = stored.fact.data
+      return withFault(state, stored.fact.data.fault, fault => ({ ...fault, at: 'reverted', endedAtMs: revertedAtMs, confirmed: verified }))
+    }
+    default: return state
+  }
+}
+
+/** Whether the run's leases are to be renewed: until it leaves its path, or its faults are over. */
+export const renewing = (state: RunState): boolean => !state.abort && state.sealedAtMs === undefined && state.phases.revert === undefined
+
+/** Whether the abort is to be broadcast: until no agent can hold anything of the run any more. */
+export function broadcasting(state: RunState, nowMs: number): boolean {
+  if (!state.abort || state.sealedAtMs !== undefined) return false
+  return holding(state).length > 0 || nowMs < state.abort.atMs + 500 // an inject on its way must meet the tombstone
+}
+
+export function decide(state: RunState, nowMs: number): Effect[] {
+  if (state.sealedAtMs !== undefined) return []
+  if (state.abort) return whileAborting(state, state.abort, nowMs)
+  return abortIfNeeded(state, nowMs) ?? onPath(state, nowMs)
+}
+
+function onPath(state: RunState, nowMs: number): Effect[] {
+  const { experiment, phases } = state
+  if (phases.recover !== undefined) return recovered(state, phases.recover, nowMs) ? ending(state, nowMs) : []
+  if (phases.revert !== undefined) {
+    const late = holding(state)
+    return late.length === 0 ? [phase('recover')] : late.map(([fault, { nodes }]) => ({ key: `revert/${fault}`, effect: 'revert', fault, nodes }))
+  }
+  if (phases.steady === undefined) {
+    if (!experiment.load || state.load.state === 'reached') return [phase('steady')]
+    return phases.load === undefined ? [phase('load')] : state.load.state === 'none' ? [{ key: 'load-start', effect: 'load-start' }] : []
+  }
+  if (phases.inject === undefined) return steadyOver(state, phases.steady, nowMs) ? [phase('inject')] : []
+  const startMs = phases.steady
+  const due = experiment.faults.filter(fault => state.faults.get(fault.id)?.at === 'waiting' && nowMs >= startMs + fault.atMs)
+  const injects = due.map((fault): Effect => ({ key: `inject/${fault.id}`, effect: 'inject', fault }))
+  if (phases.hold === undefined && firstInjectedAtMs(state) !== undefined) return [phase('hold'), ...injects]
+  return holdOver(state, nowMs) ? [phase('revert')] : injects
+}
+
+/** The first reason to leave the path, if there is one. */
+function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
+  const { phases, experiment } = state
+  const abort = (cause: AbortCause, detail: string, gate?: string): Effect[] => [{ key: 'abort', effect: 'abort', cause, detail, ...(gate !== undefined && { gate }) }]
+  if (state.load.state === 'failed') return abort('load', state.load.detail ?? 'the load generator failed')
+  if (phases.steady === undefined) {
+    const patienceMs = experiment.load ? experiment.load.reachedWithinMs + 30_000 : 10_000
+    return nowMs > state.submittedAtMs + patienceMs ? abort('load', `the load did not come up within ${printDuration(patienceMs)}`) : undefined
+  }
+  const judging = phases.inject === undefined ? 'steady' : phases.recover === undefined ? 'during' : undefined
+  for (const gate of experiment.gates.filter(spec => spec.phase === judging)) {
+    const seen = state.gates.get(`${gate.phase}/${gate.name}`)
+    if (judging === 'steady' && (seen?.status === 'breached' || seen?.status === 'unreadable')) return abort('steady', `before any fault, ${gate.name}: ${seen.evidence}`, gate.name)
+    if (seen?.status === 'breached') return abort('gate', `${gate.name}: ${seen.evidence}`, gate.name)
+    if (seen?.status === 'unreadable') return abort('unreadable', `${gate.name}: ${seen.evidence}`, gate.name)
+  }
+  const steadyEndMs = phases.steady + experiment.steadyMs
+  if (phases.inject === undefined && nowMs > steadyEndMs + patience.steadyGatesMs && !steadyGatesHold(state)) {
+    const missing = experiment.gates.filter(gate => gate.phase === 'steady' && !holds(state, gate.name)).map(gate => gate.name)
+    return abort('steady', `the system was not seen steady before the fault: no good look at ${missing.join(', ')}`)
+  }
+  for (const [fault, { at, why }] of state.faults) {
+    if (at === 'refused') return abort('refused', `${fault} was not injected: ${why ?? 'refused'}`)
+    if (at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
+    const dueMs = phases.steady + (experiment.faults.find(spec => spec.id === fault)?.atMs ?? 0)
+    if (phases.inject !== undefined && at === 'waiting' && nowMs > dueMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
+  }
+  return undefined
+}
+
+function whileAborting(state: RunState, abort: NonNullable<RunState['abort']>, nowMs: number): Effect[] {
+  const leaseOverMs = abort.atMs + state.experiment.leaseMs + patience.revertMs
+  if (holding(state).length > 0 && nowMs < leaseOverMs) return []
+  const injectedSomething = firstInjectedAtMs(state) !== undefined
+  const worthRecovering = injectedSomething && (abort.cause === 'gate' || abort.cause === 'unreadable' || abort.cause === 'lease')
+  if (!worthRecovering) return nowMs >= abort.atMs + 500 ? ending(state, nowMs) : []
+  if (state.phases.recover === undefined) return [phase('recover')]
+  return recovered(state, state.phases.recover, nowMs) ? ending(state, nowMs) : []
+}
+
+function ending(state: RunState, nowMs: number): Effect[] {
+  const loadIsOver = state.load.state === 'none' || state.load.state === 'stopped' || state.load.state === 'failed'
+  if (loadIsOver) return [{ key: 'seal', effect: 'seal' }]
+  const sinceMs = Math.max(state.abort?.atMs ?? 0, (state.phases.recover ?? 0) + state.experiment.recovery.withinMs)
+  return nowMs > sinceMs + patience.loadStopMs ? [{ key: 'seal', effect: 'seal' }] : [{ key: 'load-stop', effect: 'load-stop' }]
+}
+
+function steadyOver(state: RunState, steadyAtMs: number, nowMs: number): boolean {
+  return nowMs >= steadyAtMs + state.experiment.steadyMs && steadyGatesHold(state)
+}
+
+const steadyGatesHold = (state: RunState) => state.experiment.gates.every(gate => gate.phase !== 'steady' || holds(state, gate.name))
+const holds = (state: RunState, gate: string) => state.gates.get(`steady/${gate}`)?.status === 'holding'
+
+function holdOver(state: RunState, nowMs: number): boolean {
+  const sinceMs = firstInjectedAtMs(state)
+  if (sinceMs === undefined || nowMs < sinceMs + state.experiment.holdMs) return false
+  return [...state.faults].every(([id, fault]) => fault.at !== 'waiting' && nowMs >= (fault.injectedAtMs ?? 0) + (durationMs(state, id) ?? 0))
+}
+
+function recovered(state: RunState, recoverAtMs: number, nowMs: number): boolean {
+  const own = state.experiment.gates.filter(gate => gate.phase === 'recovery')
+  const gates = own.length > 0 ? own : state.experiment.gates.filter(gate => gate.phase === 'during')
+  const statuses = gates.map(gate => state.gates.get(`recovery/${gate.name}`)?.status)
+  if (statuses.every(status => status === 'met') || statuses.includes('missed')) return true
+  const { withinMs, stableMs } = state.experiment.recovery
+  return nowMs > recoverAtMs + withinMs + stableMs + patience.recoveryGatesMs
+}
+
+/** Faults that some agent may still hold. */
+const holding = (state: RunState) => [...state.faults].filter(([, fault]) => fault.at === 'active' || fault.at === 'lapsed' || (fault.at === 'reverted' && !fault.confirmed))
+
+function firstInjectedAtMs(state: RunState): number | undefined {
+  const dates = [...state.faults.values()].flatMap(fault => fault.injectedAtMs ?? [])
+  return dates.length === 0 ? undefined : Math.min(...dates)
+}
+
+const durationMs = (state: RunState, fault: string) => state.experiment.faults.find(spec => spec.id === fault)?.durationMs
+
+function injected(fault: FaultState, data: { node: string; injectedAtMs: number; verified: boolean; fault: string }, experiment: Experiment): FaultState {
+  const lasts = experiment.faults.find(spec => spec.id === data.fault)?.durationMs !== undefined
+  return {
+    ...fault, nodes: [...fault.nodes, data.node], injectedAtMs: fault.injectedAtMs ?? data.injectedAtMs,
+    ...(lasts ? { at: 'active' } : { at: 'reverted', endedAtMs: data.injectedAtMs, confirmed: true }), // an instant fault leaves nothing to revert
+  }
+}
+
+function withFault(state: RunState, id: string, change: (fault: FaultState) => FaultState): RunState {
+  const fault = state.faults.get(id)
+  return fault ? { ...state, faults: new Map(state.faults).set(id, change(fault)) } : state
+}
+
+const phase = (next: RunPhase): Effect => ({ key: `phase/${next}`, effect: 'phase', phase: next })

@@ -1,0 +1,221 @@
+import { createHash, randomBytes } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import type { Logger } from 'pino'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Bus } from '#shared/bus.ts'
+import type { Clock } from '#shared/clock.ts'
+import { FaultlineError, messageOf } from '#shared/errors.ts'
+import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
+import { experimentSchema, type ExperimentFault } from '#shared/experiment.ts'
+import { runFields } from '#shared/log.ts'
+import { begin, broadcasting, decide, fold, renewing, type Effect, type RunState } from './core.ts'
+
+/** Another run has the load generator; there is one. */
+export class LoadBusy extends FaultlineError {
+  readonly code = 'load_busy'
+}
+
+export interface Scheduler {
+  /** Stores the run; it goes on by itself. Throws zod's error for a document that is not an experiment, LoadBusy. */
+  submit(document: unknown, file?: string): Promise<string>
+  /** Reverts and ends; true when there was such a run under way. Repeatable. */
+  abort(run: string, by: string): Promise<boolean>
+  runs(): RunState[]
+  ready(): boolean
+  stop(): Promise<void>
+}
+
+export interface SchedulerOptions {
+  bus: Bus
+  clock: Clock
+  log: Logger
+  epoch: Epoch
+  metrics: Registry
+}
+
+/** The facts a scheduler folds: all but the many that only judge. */
+const followed: FactType[] = [
+  'run.submitted', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
+  'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status',
+]
+const tickMs = 100
+const agentStaleMs = 3_500
+
+/** Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on. */
+export async function startScheduler({ bus, clock, log, epoch, metrics }: SchedulerOptions): Promise<Scheduler> {
+  const writer = bus.writer('scheduler')
+  const runs = new Map<string, RunState>()
+  const documents = new Map<string, unknown>()
+  const underWay = new Set<string>()
+  const agents = new Map<string, { node: string; kinds: readonly string[]; seenMs: number }>()
+  const heartbeatDueMs = new Map<string, number>()
+  const verdicts = new Counter({ name: 'faultline_runs_judged_total', help: 'Runs by verdict', labelNames: ['verdict'], registers: [metrics] })
+  new Gauge({
+    name: 'faultline_runs_active', help: 'Runs not yet sealed', registers: [metrics],
+    collect() { this.set([...runs.values()].filter(run => run.sealedAtMs === undefined).length) },
+  })
+
+  const facts = bus.follow({ types: followed })
+  const caughtUp = Promise.withResolvers<void>()
+  let isReady = false
+
+  const following = (async () => {
+    for await (const next of facts) {
+      if (next.is === 'caught-up') {
+        isReady = true
+        caughtUp.resolve()
+        continue
+      }
+      if (next.is === 'invalid') {
+        log.error({ stream: next.stream, why: next.why }, 'a fact that is not in the catalogue was left out')
+        continue
+      }
+      take(next.stored)
+    }
+  })()
+  following.catch(error => {
+    isReady = false
+    caughtUp.reject(error as Error)
+    log.error({ err: error as Error }, 'the stream of facts ended')
+  })
+
+  function take(stored: StoredFact): void {
+    const run = stored.fact.subject
+    if (stored.kind === 'run.submitted') {
+      const parsed = experimentSchema.safeParse(stored.fact.data.experiment)
+      documents.set(run, stored.fact.data.experiment)
+      if (parsed.success && !runs.has(run)) runs.set(run, begin(run, parsed.data, Date.parse(stored.fact.time)))
+      else if (!parsed.success) log.error({ ...runFields(run), why: parsed.error.message }, 'a stored experiment cannot be read by this version')
+    }
+    const state = runs.get(run)
+    if (!state) return
+    const next = fold(state, stored)
+    runs.set(run, next)
+    if (isReady && stored.kind === 'run.judged' && state.verdict === undefined) verdicts.inc({ verdict: stored.fact.data.verdict })
+    if (isReady) act(next)
+  }
+
+  const presence = bus.onSignal('agent', '*', ({ node, kinds }) => {
+    agents.set(node, { node, kinds, seenMs: clock.monotonicMs() })
+  })
+
+  const ticking = setInterval(() => {
+    if (!isReady) return
+    for (const state of runs.values()) if (state.sealedAtMs === undefined) act(state)
+  }, tickMs)
+
+  function act(state: RunState): void {
+    const nowMs = clock.nowMs()
+    if (renewing(state)) heartbeat(state)
+    if (broadcasting(state, nowMs)) broadcastAbort(state.run)
+    for (const effect of decide(state, nowMs)) undertake(state, effect)
+  }
+
+  /** Begins a deed unless it is under way. What it brings about comes back as a fact; a failed one is decided again. */
+  function undertake(state: RunState, effect: Effect): void {
+    const key = `${state.run}/${effect.key}`
+    if (underWay.has(key)) return
+    underWay.add(key)
+    perform(state, effect).catch((error: unknown) => {
+      log.error({ ...runFields(state.run), err: error as Error, effect: effect.key }, 'an effect failed; it is tried again')
+    }).finally(() => setTimeout(() => underWay.delete(key), retryPauseMs(effect)).unref())
+  }
+
+  async function perform(state: RunState, effect: Effect): Promise<void> {
+    const { run, experiment } = state
+    const atMs = clock.nowMs()
+    switch (effect.effect) {
+      case 'phase': await writer.write(run, 'run.phase', { phase: effect.phase, atMs }); return
+      case 'seal': await writer.write(run, 'run.sealed', { atMs }); return
+      case 'load-start': await bus.request('load-start', 'locust-bridge', { run, epoch, deadlineMs: atMs + 10_000 }, { timeoutMs: 30_000 }); return
+      case 'load-stop': await bus.request('load-stop', 'locust-bridge', { run }, { timeoutMs: 5_000 }); return
+      case 'revert': await Promise.all(effect.nodes.map(node => bus.request('revert', node, { run, fault: effect.fault }, { timeoutMs: 5_000 }))); return
+      case 'inject': await inject(run, effect.fault, experiment.leaseMs); return
+      case 'abort': {
+        broadcastAbort(run) // before the fact is stored: the breach is being paid for by users
+        const { cause, detail, gate } = effect
+        log.warn({ ...runFields(run), cause, gate }, `aborting: ${detail}`)
+        await writer.write(run, 'run.aborting', { cause, detail, ...(gate !== undefined && { gate }), atMs })
+      }
+    }
+  }
+
+  /** Asks every agent for its targets, then has each do it to exactly those. */
+  async function inject(run: string, fault: ExperimentFault, leaseMs: number): Promise<void> {
+    const item = writtenFault(run, fault.id)
+    const refuse = (detail: string) => writer.write(run, 'run.aborting', { cause: 'refused', detail, atMs: clock.nowMs() })
+    const able = [...agents.values()].filter(agent => agent.seenMs > clock.monotonicMs() - agentStaleMs && agent.kinds.includes(fault.kind))
+    if (able.length === 0) {
+      await refuse(`${fault.id}: no agent that is alive can do ${fault.kind}; alive: ${[...agents.keys()].join(', ') || 'none'}`)
+      return
+    }
+    const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item }, { timeoutMs: 5_000 }) })))
+    const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
+    const withTargets = plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ node, targets: plan.targets.map(planned => planned.target) }] : [])
+    if (withTargets.length === 0) {
+      await refuse(`${fault.id} has no target: ${refusals.join('; ') || 'nothing matches'}`)
+      return
+    }
+    const deadlineMs = clock.nowMs() + 5_000
+    await Promise.all(withTargets.map(async ({ node, targets }) => {
+      const reply = await bus.request('inject', node, { run, fault: fault.id, item, targets, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
+      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node }, `refused: ${reply.why}`)
+    }))
+  }
+
+  /** The fault as the experiment's author wrote it: agents check it with the same schema again. */
+  function writtenFault(run: string, id: string): unknown {
+    const document = documents.get(run) as { faults: unknown[] } | undefined
+    return document?.faults[Number(id.split('-')[0]) - 1]
+  }
+
+  function heartbeat(state: RunState): void {
+    const nowMs = clock.monotonicMs()
+    if (nowMs < (heartbeatDueMs.get(state.run) ?? 0)) return
+    const { leaseMs } = state.experiment
+    heartbeatDueMs.set(state.run, nowMs + Math.min(1_000, leaseMs / 3) - tickMs / 2)
+    bus.signal('heartbeat', state.run, { run: state.run, epoch, leaseMs, sentAtMs: clock.nowMs() })
+  }
+
+  const broadcastAbort = (run: string) => bus.signal('abort', run, { run, sentAtMs: clock.nowMs() })
+
+  await caughtUp.promise
+  log.info({ epoch, runsUnderWay: [...runs.values()].filter(run => run.sealedAtMs === undefined).length }, 'scheduler ready')
+
+  return {
+    runs: () => [...runs.values()],
+    ready: () => isReady && bus.connected,
+    async submit(document, file) {
+      const experiment = experimentSchema.parse(document)
+      const busy = experiment.load && [...runs.values()].find(run => run.sealedAtMs === undefined && run.experiment.load)
+      if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
+      const run = `${experiment.name}-${new Date(clock.nowMs()).toISOString().replace(/[-:]|\.\d+Z/g, '').replace('T', '-')}-${randomBytes(2).toString('hex')}`
+      const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')
+      await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }) })
+      return run
+    },
+    async abort(run, by) {
+      const state = runs.get(run)
+      if (!state || state.sealedAtMs !== undefined) return false
+      broadcastAbort(run)
+      if (!state.abort) await writer.write(run, 'run.aborting', { cause: 'user', detail: `aborted by ${by}`, atMs: clock.nowMs() })
+      return true
+    },
+    async stop() {
+      isReady = false
+      clearInterval(ticking)
+      presence.stop()
+      await facts.stop()
+      await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following ended'))
+    },
+  }
+}
+
+/** How long a done deed waits for its fact before it is decided again. Injections and loads are slow to show; writes come back at once. */
+function retryPauseMs(effect: Effect): number {
+  switch (effect.effect) {
+    case 'phase': case 'seal': case 'abort': return 300
+    case 'revert': case 'load-stop': return 1_000
+    case 'inject': case 'load-start': return 30_000
+  }
+}

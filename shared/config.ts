@@ -1,0 +1,102 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import { InvalidInput, messageOf } from '#shared/errors.ts'
+
+/** A setting is not what it can be, or is not known. The message names where it came from. */
+export class SettingInvalid extends InvalidInput {
+  readonly code = 'setting_invalid'
+}
+
+interface Setting { default: string | undefined; secret?: true; doc: string }
+
+/**
+ * Every setting of every service. Its environment variable is its name in capitals: `nats.url` is FAULTLINE_NATS_URL; a variable that ends
+ * in _FILE names a file that holds the value, for secrets. The file is FAULTLINE_CONFIG or ./faultline.yaml; the environment wins over it.
+ */
+export const settings = {
+  'nats.url': { default: '127.0.0.1:4222', doc: 'NATS servers, comma-separated' },
+  'nats.token': { default: undefined, secret: true, doc: 'Token of the NATS servers' },
+  'http.host': { default: '127.0.0.1', doc: 'Where the service listens: /metrics, /healthz, /readyz, and its API' },
+  'http.port': { default: '0', doc: 'Its port; 0: any free one' },
+  'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API and of the bridge\'s samples' },
+  'commands.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs commands: the scheduler\'s only' },
+  'commands.publicKey': { default: undefined, doc: 'nkeys public key that commands must be signed with' },
+  'prometheus.url': { default: undefined, doc: 'Prometheus that the gates ask' },
+  'prometheus.bearerToken': { default: undefined, secret: true, doc: 'Its bearer token' },
+  'prometheus.caFile': { default: undefined, doc: 'Certificate authorities to trust for it (PEM)' },
+  'prometheus.orgId': { default: undefined, doc: 'X-Scope-OrgID, for Mimir, Cortex and Thanos' },
+  'injector.node': { default: 'local', doc: 'Name of this agent' },
+  'injector.stateFolder': { default: '/var/lib/faultline', doc: 'Where the agent keeps its undo journal' },
+  'injector.parents': { default: '', doc: 'Processes whose descendants may be touched: NAME=PID, comma-separated' },
+  'locust.url': { default: undefined, doc: 'Web API of a Locust that is there already; without it the bridge starts one' },
+  'log.level': { default: 'info', doc: 'pino level: trace, debug, info, warn, error' },
+} as const satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof settings
+
+export interface SettingInForce { name: SettingName; environment: string; value: string | undefined; from: 'default' | 'file' | 'environment'; secret: boolean; doc: string }
+
+/** Reads every setting: environment over file over default. Throws SettingInvalid. */
+export function readSettings(environment: NodeJS.ProcessEnv = process.env): SettingInForce[] {
+  const fromFile = readFile(environment['FAULTLINE_CONFIG'])
+  const known = Object.entries<Setting>(settings) as [SettingName, Setting][]
+  for (const name of fromFile.values.keys()) {
+    if (!(name in settings)) throw new SettingInvalid(`${fromFile.path}: there is no setting ${name}; faultline config lists them`)
+  }
+  return known.map(([name, { default: standard, secret = false, doc }]) => {
+    const variable = environmentName(name)
+    const given = environment[variable] ?? readSecret(environment[`${variable}_FILE`], `${variable}_FILE`)
+    const inFile = fromFile.values.get(name)
+    const value = given ?? inFile ?? standard
+    const from = given !== undefined ? 'environment' : inFile !== undefined ? 'file' : 'default'
+    return { name, environment: variable, value, from, secret, doc }
+  })
+}
+
+export interface Config {
+  /** Undefined when neither set nor defaulted. */
+  get(name: SettingName): string | undefined
+  /** Throws SettingInvalid, which names the variable to set. */
+  need(name: SettingName): string
+}
+
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const values = new Map(readSettings(environment).map(setting => [setting.name, setting.value]))
+  return {
+    get: name => values.get(name),
+    need(name) {
+      const value = values.get(name)
+      if (value === undefined) throw new SettingInvalid(`${name} is not set; set ${environmentName(name)}, or ${name} in faultline.yaml`)
+      return value
+    },
+  }
+}
+
+/** `prometheus.caFile` is FAULTLINE_PROMETHEUS_CA_FILE. */
+export const environmentName = (name: SettingName): string => `FAULTLINE_${name.replace(/[A-Z]/g, letter => `_${letter}`).replaceAll('.', '_').toUpperCase()}`
+
+function readFile(named: string | undefined): { path: string; values: Map<string, string> } {
+  const path = named ?? 'faultline.yaml'
+  if (named === undefined && !existsSync(path)) return { path, values: new Map() }
+  try {
+    return { path, values: new Map(flatten(parse(readFileSync(path, 'utf8')) as unknown)) }
+  } catch (cause) {
+    throw new SettingInvalid(`${path} cannot be read as settings: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Both `nats.url: x` and `nats: {url: x}`. */
+function flatten(value: unknown, prefix = ''): [string, string][] {
+  if (value === null || value === undefined) return []
+  if (typeof value !== 'object') return [[prefix, String(value as string | number | boolean)]]
+  return Object.entries(value).flatMap(([key, inner]) => flatten(inner, prefix === '' ? key : `${prefix}.${key}`))
+}
+
+function readSecret(path: string | undefined, variable: string): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (cause) {
+    throw new SettingInvalid(`${variable} names ${path}, which cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}

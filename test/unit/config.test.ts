@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { environmentName, readConfig, readSettings, SettingInvalid } from '#shared/config.ts'
+
+function inFolder(use: (folder: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'config-'))
+  try {
+    use(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('the environment wins over the file, and the file over the default, and each says where it came from', () => inFolder(folder => {
+  const file = join(folder, 'f.yaml')
+  writeFileSync(file, 'nats: {url: file:1}\nlog.level: debug\n')
+  const inForce = new Map(readSettings({ FAULTLINE_CONFIG: file, FAULTLINE_NATS_URL: 'environment:1' }).map(setting => [setting.name, setting]))
+  assert.deepEqual([inForce.get('nats.url')?.value, inForce.get('nats.url')?.from], ['environment:1', 'environment'])
+  assert.deepEqual([inForce.get('log.level')?.value, inForce.get('log.level')?.from], ['debug', 'file'])
+  assert.deepEqual([inForce.get('http.port')?.value, inForce.get('http.port')?.from], ['0', 'default'])
+}))
+
+test('a secret is read from the file that its _FILE variable names, without the line end', () => inFolder(folder => {
+  writeFileSync(join(folder, 'token'), 's3cret\n')
+  assert.equal(readConfig({ FAULTLINE_API_TOKEN_FILE: join(folder, 'token') }).need('api.token'), 's3cret')
+  assert.throws(() => readConfig({ FAULTLINE_API_TOKEN_FILE: join(folder, 'none') }), SettingInvalid)
+}))
+
+test('an unknown setting, an unreadable file and a needed one that is not set are refused with what to do', () => inFolder(folder => {
+  const file = join(folder, 'f.yaml')
+  writeFileSync(file, 'nats: {ulr: x}\n')
+  assert.throws(() => readConfig({ FAULTLINE_CONFIG: file }), /nats\.ulr; faultline config/)
+  assert.throws(() => readConfig({ FAULTLINE_CONFIG: join(folder, 'none.yaml') }), SettingInvalid)
+  assert.throws(() => readConfig({}).need('prometheus.url'), /FAULTLINE_PROMETHEUS_URL/)
+  assert.equal(readConfig({}).get('prometheus.url'), undefined)
+}))
+
+test('an environment variable is the setting\'s name in capitals, words parted', () => {
+  assert.equal(environmentName('prometheus.caFile'), 'FAULTLINE_PROMETHEUS_CA_FILE')
+  assert.equal(environmentName('nats.url'), 'FAULTLINE_NATS_URL')
+})
