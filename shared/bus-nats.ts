@@ -10,7 +10,9 @@ import { facts, factSubject, parseFact } from '#shared/events.ts'
 
 const stream = 'FAULTLINE'
 const text = StringCodec()
-type KeyPair = ReturnType<typeof nkeys.createUser>
+const noResponders: string = ErrorCode.NoResponders
+
+interface KeyPair { sign(data: Uint8Array): Uint8Array; verify(data: Uint8Array, signature: Uint8Array): boolean }
 
 export interface NatsOptions {
   servers: string
@@ -156,7 +158,7 @@ class NatsBus implements Bus {
       const message = await this.#connection.request(subject, this.#seal(subject, payload.data, true), { timeout: timeoutMs })
       raw = message.json()
     } catch (cause) {
-      const why = cause instanceof NatsError && cause.code === String(ErrorCode.NoResponders) ? 'nobody listens' : messageOf(cause)
+      const why = cause instanceof NatsError && cause.code === noResponders ? 'nobody listens' : messageOf(cause)
       throw new CommandUnanswered(`${to} did not answer ${name} within ${timeoutMs} ms: ${why}`, { cause })
     }
     const reply = commands[name].reply.safeParse(raw)

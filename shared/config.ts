@@ -39,7 +39,7 @@ export interface SettingInForce { name: SettingName; environment: string; value:
 /** Reads every setting: environment over file over default. Throws SettingInvalid. */
 export function readSettings(environment: NodeJS.ProcessEnv = process.env): SettingInForce[] {
   const fromFile = readFile(environment['FAULTLINE_CONFIG'])
-  const known = Object.entries<Setting>(settings) as [SettingName, Setting][]
+  const known = Object.entries(settings) as [SettingName, Setting][]
   for (const name of fromFile.values.keys()) {
     if (!(name in settings)) throw new SettingInvalid(`${fromFile.path}: there is no setting ${name}; faultline config lists them`)
   }

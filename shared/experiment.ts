@@ -60,7 +60,7 @@ const load = z.strictObject({
 })
 
 const gateCommon = z.strictObject({
-  name: dnsLabel(),
+  name: dnsLabel().describe('Names the gate in the verdict; each once'),
   phase: z.enum(['steady', 'during', 'recovery']).default('during').describe('steady: before the fault; during: may abort; recovery: must hold again by the deadline'),
   source: z.enum(['stream', 'prometheus']).optional().describe('stream: exact counts from Locust every 200 ms; prometheus: PromQL'),
   window: duration({ minMs: 200 }).optional().describe('Stream: length of a block (default 1s). Prometheus: range of the query (default 5s)'),
@@ -73,48 +73,58 @@ type GateCommon = z.output<typeof gateCommon>
 
 const keyOfEachKind = Object.fromEntries([...gateKinds.values()].map(kind => [kind.kind, kind.bound.optional().describe(kind.summary)]))
 const gateItem = gateCommon
+  // oxlint-disable-next-line typescript/no-unnecessary-type-assertion, typescript/no-generated-empty-object-type -- without it, keys that any text may have would replace the common ones in the type
   .extend(keyOfEachKind as Record<never, never>) // the kinds are known only when their folder has been read; `rulesIn` finds them again
   .superRefine((item, context) => {
     const given = rulesIn(item).map(({ kind }) => kind.kind)
     if (given.length === 1) return
     context.addIssue({ code: 'custom', message: `exactly one of ${[...gateKinds.keys()].join(', ')}; this gate has ${given.join(' and ') || 'none'}` })
   })
+  .meta({ oneOf: [...gateKinds.keys()].map(kind => ({ required: [kind] })) }) // the same rule, for editors
 
 const faultItems = [...faultKinds.values()].map(kind => kind.item)
 type FaultItems = [typeof faultItems[number], ...typeof faultItems]
 
 const document = z.strictObject({
-  apiVersion: z.literal('faultline.dev/v1alpha1'),
-  kind: z.literal('Experiment'),
+  apiVersion: z.literal('faultline.dev/v1alpha1').describe('Version of this file format'),
+  kind: z.literal('Experiment').describe('What this document is'),
   metadata: z.strictObject({
-    name: dnsLabel(),
-    labels: z.record(z.string().max(63), z.string().max(63)).optional(),
-    description: z.string().max(2_000).optional(),
-  }),
-  load: load.optional(),
-  faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).min(1).max(50),
-  gates: z.array(gateItem).min(1).max(100),
+    name: dnsLabel().describe('Names the experiment in lists and in its results folder: lower-case letters, digits and dashes'),
+    labels: z.record(z.string().max(63), z.string().max(63)).optional().describe('Your own names and values; faultline only keeps them'),
+    description: z.string().max(2_000).optional().describe('What the experiment is to find out'),
+  }).describe('What the experiment is called'),
+  load: load.optional().describe('Load from Locust; left out, the gates judge the traffic that is there'),
+  faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).min(1).max(50).describe('What is done to the system, and when'),
+  gates: z.array(gateItem).min(1).max(100).describe('What must hold; each names exactly one kind of limit'),
   hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s)'),
   recovery: z.strictObject({
     within: duration({ minMs: 1_000 }).default(30_000).describe('Deadline after the last revert'),
     stable: duration({ minMs: 200 }).default(3_000).describe('The gates must hold this long without a break to count as recovered'),
-  }).prefault({}),
+  }).prefault({}).describe('What counts as recovered once the faults are gone'),
   lease: duration({ minMs: 1_000, maxMs: 600_000 }).default(3_000).describe('A fault that nobody renews ends after this time'),
 })
 type Document = z.output<typeof document>
 
 /** The whole file format. Parsing gives an `Experiment`; the issues of a failed parse carry the path of each problem. */
-export const experimentSchema = document.superRefine(checkTogether).transform(resolve)
+export const experimentSchema = document.superRefine(checkTogether, { when: hasLists }).transform(resolve)
 
-/** What one key alone cannot tell: rules between keys, each reported at the key to change. */
-function checkTogether(experiment: Document, context: z.RefinementCtx): void {
+/** The rules between keys are checked beside problems elsewhere too, so that all are told in one go. */
+function hasLists({ value }: { value: unknown }): boolean {
+  return z.object({ faults: z.array(z.unknown()), gates: z.array(z.unknown()) }).safeParse(value).success
+}
+
+/** What one key alone cannot tell: rules between keys, each reported at the key to change. Parts that have an issue already are left alone. */
+function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Document>): void {
+  const broken = context.issues.map(issue => issue.path ?? [])
+  const isSound = (...path: (string | number)[]) => !broken.some(at => path.every((step, index) => at[index] === step))
   const problem = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
   const names = new Set<string>()
   for (const [index, item] of experiment.gates.entries()) {
     const at = ['gates', index]
+    if (!isSound(...at)) continue
     if (names.has(item.name)) problem([...at, 'name'], `a name of its own; another gate is called ${item.name} too`)
     names.add(item.name)
-    if (item.phase === 'steady' && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
+    if (item.phase === 'steady' && isSound('faults') && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
     for (const { kind, rule } of rulesIn(item)) {
       const source = sourceOf(item, kind, experiment)
       if (!kind.sources.includes(source)) problem([...at, 'source'], `${kind.sources.join(' or ')} for a ${kind.kind} gate`)

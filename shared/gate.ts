@@ -34,6 +34,13 @@ export interface QueryContext {
   windowMs: number
 }
 
+/** `above`: a value greater than this breaks it; one that equals it holds. */
+export interface Limit {
+  value: number
+  breaksWhen: 'above' | 'below'
+  unit: 'ratio' | 'seconds' | 'number'
+}
+
 export type GateSource = 'stream' | 'prometheus'
 export type GatePhase = 'steady' | 'during' | 'recovery'
 
@@ -42,7 +49,9 @@ export interface GateRule {
   /** The limit in words: `at most 1 % failed requests`. */
   description: string
   /** The limit in the unit of `Measurement.value`; a plot draws it as a line. */
-  limit: { value: number; breaksWhen: 'above' | 'below'; unit: 'ratio' | 'seconds' | 'number' }
+  limit: Limit
+  /** A second limit on the other side, such as `promql: {min, max}`. Ask `breaksRule`, which holds a value against both. */
+  otherLimit?: Limit
   /** A request in flight longer than this counts against the gate, and the bridge exposes a gauge for it. Undefined: the gate counts no requests. */
   overdueAfterMs?: number
   /** Whether the PromQL reads the bridge's own metrics, which are there only when the experiment has load. */
@@ -74,3 +83,9 @@ export function defineGate<P extends z.ZodObject>(
   const { rule, ...rest } = gate
   return { ...rest, bound: gate.parameters.transform(parameters => rule(parameters)) }
 }
+
+export function breaksRule({ limit, otherLimit }: Pick<GateRule, 'limit' | 'otherLimit'>, value: number): boolean {
+  return breaks(limit, value) || (otherLimit !== undefined && breaks(otherLimit, value))
+}
+
+const breaks = (limit: Limit, value: number) => limit.breaksWhen === 'above' ? value > limit.value : value < limit.value

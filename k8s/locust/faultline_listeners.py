@@ -35,8 +35,6 @@ from urllib.parse import urlsplit
 
 import gevent
 from gevent import monkey
-from gevent.event import Event
-from gevent.threadpool import ThreadPool
 from greenlet import getcurrent
 from locust import events
 from locust.clients import HttpSession
@@ -198,13 +196,21 @@ class Sampler:
 
 
 # --- How it is delivered --------------------------------------------------------------------------------------------------
+#
+# From here to the next line all runs in one OS thread of its own, whose waiting never stalls the greenlets that are the load.
+# So nothing there may be gevent's: sockets, locks and sleep are taken as they were before Locust patched them (a patched one
+# would start a second event loop in that thread), and nothing is logged there, because logging's locks are patched too.
 
+allocate_native_lock = monkey.get_original("_thread", "allocate_lock")
+start_native_thread = monkey.get_original("_thread", "start_new_thread")
+sleep_natively = monkey.get_original("time", "sleep")
+NativeQueue = monkey.get_original("queue", "SimpleQueue")
 
 NoAnswer = OSError | http.client.HTTPException
 
 
 class NativeConnection(http.client.HTTPConnection):
-    """Keep-alive HTTP over sockets that gevent did not patch; a patched one in a foreign thread would start a second event loop."""
+    """Keep-alive HTTP over an unpatched socket."""
 
     def connect(self) -> None:
         self.sock = connect_natively(self.host, self.port, POST_TIMEOUT_S)
@@ -229,7 +235,7 @@ def connect_natively(host: str, port: int, timeout_s: float) -> socket.socket:
 
 
 class Poster:
-    """POSTs one body at a time from one OS thread of its own, whose waiting never stalls the greenlets that are the load."""
+    """POSTs one body at a time."""
 
     def __init__(self, url: str, token: str | None) -> None:
         parts = urlsplit(url)
@@ -238,15 +244,9 @@ class Poster:
         self._path = parts.path.rstrip("/") + "/samples"
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._connection = NativeConnection(parts.hostname, parts.port or 80, timeout=POST_TIMEOUT_S)
-        self._thread = ThreadPool(1)
 
     def post(self, body: bytes) -> int | NoAnswer:
-        """Returns the status of the answer, or why none came within about a second. Other greenlets run meanwhile."""
-        return self._thread.apply(self._post_and_read, (body,))
-
-    def _post_and_read(self, body: bytes) -> int | NoAnswer:
-        # In the OS thread: no gevent, no logging (its locks are patched), nothing shared but the connection. The error is a
-        # value, because gevent prints the traceback of each one that leaves such a thread.
+        """Returns the status of the answer, or why none came within a second of connecting or of waiting for it."""
         try:
             self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
@@ -261,38 +261,57 @@ class Outbox:
     """Samples on their way, delivered in order, each retried under its own index until the bridge has acknowledged it.
 
     It forgets the oldest when the bridge is away for more than 30 s, and one that the bridge refuses (4xx). `dropped` in the
-    next delivered body says how many those were.
+    next delivered body says how many those were. `put`, `news` and `flush` are for the load's thread, the rest for the other.
     """
 
     def __init__(self, post: Callable[[bytes], int | NoAnswer], worker: str, boot_id: str | None) -> None:
         self._post = post
         self._worker = worker
         self._boot_id = boot_id
+        self._channel = NativeQueue()  # of Sample; None: no more will come
         self._waiting: deque[Sample] = deque(maxlen=OUTBOX_SAMPLES)
-        self._filled = Event()
-        self._emptied = Event()
+        self._closing = False
+        self._emptied = allocate_native_lock()
+        self._emptied.acquire()
         self._delivered = -1  # index of the last acknowledged sample
         self._backoff_s = FIRST_BACKOFF_S
-        self._trouble: str | None = None  # as last logged
+        self._trouble: str | None = None  # as last told
+        self._news: deque[str] = deque()
 
     def put(self, sample: Sample) -> None:
-        self._waiting.append(sample)
-        self._emptied.clear()
-        self._filled.set()
+        self._channel.put(sample)
+
+    def news(self) -> str | None:
+        """What there is to log, one line per change: that samples do not arrive, and why; that they arrive again."""
+        return self._news.popleft() if self._news else None
 
     def flush(self, timeout_s: float) -> int:
-        """Waits, while other greenlets run, until all is delivered or time is up. Returns how many samples are left."""
-        self._emptied.wait(timeout_s)
+        """Ends the delivery. Returns how many samples could not be delivered in time.
+
+        Blocks the whole load's thread, for which only the end of the process is good: yielding to other greenlets there
+        lets Locust's main greenlet shut down a second time, which empties the statistics that Locust then reports.
+        """
+        self._channel.put(None)
+        self._emptied.acquire(timeout=timeout_s)
         return len(self._waiting)
 
     def run(self) -> None:
-        """Never returns."""
+        """Ends with `flush`, once all is delivered."""
         while True:
-            self._filled.wait()
-            self._deliver(self._waiting[0])
-            if not self._waiting:
-                self._filled.clear()
-                self._emptied.set()
+            self._collect()
+            if self._waiting:
+                self._deliver(self._waiting[0])
+            elif self._closing:
+                return self._emptied.release()
+
+    def _collect(self) -> None:
+        # Waits only when there is nothing to deliver.
+        while not self._channel.empty() or not (self._waiting or self._closing):
+            sample = self._channel.get()
+            if sample is None:
+                self._closing = True
+            else:
+                self._waiting.append(sample)
 
     def _deliver(self, sample: Sample) -> None:
         body = encode(sample, self._worker, self._boot_id, dropped=sample.index - self._delivered - 1)
@@ -300,33 +319,25 @@ class Outbox:
         if not isinstance(status, int):
             return self._retry_later(f"no answer ({status!r})")
         if 200 <= status < 300:
+            self._waiting.popleft()
             self._delivered = sample.index
             self._backoff_s = FIRST_BACKOFF_S
-            self._tell(None)
-            return self._forget(sample)
+            return self._tell(None)
         if 400 <= status < 500:
-            self._tell(f"it refuses our samples with HTTP {status}; they are given up. Check FAULTLINE_BRIDGE_TOKEN and its version")
-            return self._forget(sample)
-        self._retry_later(f"HTTP {status}")
-
-    def _forget(self, sample: Sample) -> None:
-        # By then it may have been pushed out by newer ones.
-        if self._waiting and self._waiting[0] is sample:
             self._waiting.popleft()
+            return self._tell(f"it refuses samples with HTTP {status}; they are given up. Check FAULTLINE_BRIDGE_TOKEN and both versions")
+        self._retry_later(f"HTTP {status}")
 
     def _retry_later(self, trouble: str) -> None:
         self._tell(f"{trouble}; the last {OUTBOX_SAMPLES * PERIOD_S:.0f} s of samples are kept and retried. The load goes on")
-        gevent.sleep(self._backoff_s)
+        sleep_natively(self._backoff_s)
         self._backoff_s = min(self._backoff_s * 2, LAST_BACKOFF_S)
 
     def _tell(self, trouble: str | None) -> None:
         if trouble == self._trouble:
             return
         self._trouble = trouble
-        if trouble:
-            log.warning("locust-bridge: %s", trouble)
-        else:
-            log.info("locust-bridge: samples arrive (delivered up to %d)", self._delivered)
+        self._news.append(trouble or f"samples arrive (delivered up to {self._delivered})")
 
 
 # --- Locust's events ------------------------------------------------------------------------------------------------------
@@ -341,7 +352,13 @@ def start(environment: Environment, runner: Runner, url: str, token: str | None)
     # The name is made here and not on import: `locust --processes` forks in between.
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     outbox = Outbox(Poster(url, token).post, worker, read_boot_id())
-    sampler = Sampler(tally, lambda: runner.user_count, outbox.put)
+
+    def take(sample: Sample) -> None:
+        outbox.put(sample)
+        while news := outbox.news():
+            log.warning("locust-bridge: %s", news)
+
+    sampler = Sampler(tally, lambda: runner.user_count, take)
 
     def on_request(response_time: float | None, exception: object = None, **_: object) -> None:
         tally.end(getcurrent(), response_time, exception)
@@ -359,7 +376,7 @@ def start(environment: Environment, runner: Runner, url: str, token: str | None)
     environment.events.test_stop.add_listener(on_test_stop)
     environment.events.quit.add_listener(on_quit)
     gevent.spawn(sampler.run)
-    gevent.spawn(outbox.run)
+    start_native_thread(outbox.run, ())
     log.info("locust-bridge: posting samples to %s as %s", url, worker)
 
 

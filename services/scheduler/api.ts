@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
 import type { Registry } from 'prom-client'
-import { z, ZodError } from 'zod'
+import { z, type ZodError } from 'zod'
 import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'

@@ -160,7 +160,7 @@ function whileAborting(state: RunState, abort: NonNullable<RunState['abort']>, n
 function ending(state: RunState, nowMs: number): Effect[] {
   const loadIsOver = state.load.state === 'none' || state.load.state === 'stopped' || state.load.state === 'failed'
   if (loadIsOver) return [{ key: 'seal', effect: 'seal' }]
-  const sinceMs = Math.max(state.abort?.atMs ?? 0, (state.phases.recover ?? 0) + state.experiment.recovery.withinMs)
+  const sinceMs = state.phases.recover === undefined ? state.abort?.atMs ?? 0 : state.phases.recover + state.experiment.recovery.withinMs
   return nowMs > sinceMs + patience.loadStopMs ? [{ key: 'seal', effect: 'seal' }] : [{ key: 'load-stop', effect: 'load-stop' }]
 }
 

@@ -44,13 +44,23 @@ export class Locust implements AsyncDisposable {
   constructor(child: ChildProcess, web: string) {
     this.#child = child
     this.#web = web
-    this.#exited = once(child, 'exit').then(([code, signal]) => z.union([z.number(), z.custom<NodeJS.Signals>()]).parse(code ?? signal))
+    this.#exited = new Promise(resolve => {
+      child.once('exit', (code, signal) => resolve(signal ?? code ?? 0))
+    })
     child.stdout?.on('data', chunk => { this.output += String(chunk) })
     child.stderr?.on('data', chunk => { this.output += String(chunk) })
   }
 
-  /** Its exit code, or the signal that ended it. */
-  get exited(): Promise<number | NodeJS.Signals> { return this.#exited }
+  /** Its exit code, or the signal that ended it; a Locust that hangs is killed and told of instead. */
+  async ended(withinMs = 20_000): Promise<number | NodeJS.Signals> {
+    const given = new AbortController()
+    const late = delay(withinMs, undefined, { signal: given.signal }).then(() => undefined, () => undefined)
+    const code = await Promise.race([this.#exited, late])
+    given.abort()
+    if (code !== undefined) return code
+    this.#killGroup()
+    throw new Error(`locust has not ended within ${withinMs} ms:\n${this.output}`)
+  }
 
   get pid(): number {
     if (this.#child.pid === undefined) throw new Error('locust was not started; run npm run setup')
@@ -73,7 +83,7 @@ export class Locust implements AsyncDisposable {
   /** Asks it to quit and waits for that. */
   async terminate(): Promise<number | NodeJS.Signals> {
     process.kill(this.pid, 'SIGTERM')
-    return await this.#exited
+    return await this.ended()
   }
 
   async webReady(): Promise<void> {
@@ -92,15 +102,21 @@ export class Locust implements AsyncDisposable {
     return answer
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) process.kill(this.pid, 'SIGTERM')
-    const ended = await Promise.race([this.#exited.then(() => true), delay(8_000, false, { ref: false })])
+  /** Whoever is left of its process group: its workers, or itself. */
+  #killGroup(): void {
     try {
-      process.kill(-this.pid, 'SIGKILL') // its workers, or itself
-    } catch {
-      return // the whole group is gone
+      process.kill(-this.pid, 'SIGKILL')
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
     }
-    if (!ended) await this.#exited
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      process.kill(this.pid, 'SIGTERM')
+      await this.ended(8_000)
+    }
+    this.#killGroup()
   }
 }
 

@@ -7,7 +7,7 @@ export class CommandFailed extends Error {
   constructor(command, args, how, output) {
     super(`${[command, ...args].join(' ')}: ${how}${output ? `\n${output}` : ''}`)
     this.name = 'CommandFailed'
-    this.code = 'COMMAND_FAILED'
+    this.code = 'command_failed'
   }
 }
 

@@ -1,14 +1,13 @@
-import { join, relative } from 'node:path'
-import { checkout, toolFolder } from './checkout.mjs'
+import { join } from 'node:path'
 import { isDebian, libraryFolders, unpackDebianPackages } from './debian-packages.mjs'
-import { isLinkedTool, wrapTool } from './tool-links.mjs'
-import { environmentVariable, findOnSystem } from './tools.mjs'
+import { providedTool, wrapTool } from './tool-links.mjs'
+import { findOnSystem } from './tools.mjs'
 
 /**
  * A tool that comes from PATH, else from Debian's packages.
  * @param {{ name: string, unpacking: import('./debian-packages.mjs').Unpacking, programs: Record<string, string> }} tool
  *   `programs`: where each program lies in the unpacked packages
- * @returns {import('./setup.mjs').Step}
+ * @returns {import('./steps.mjs').Step}
  */
 function debianTool({ name, unpacking, programs }) {
   const tools = Object.keys(programs)
@@ -17,9 +16,8 @@ function debianTool({ name, unpacking, programs }) {
     neededFor: 'tests',
 
     present() {
-      if (tools.every(isLinkedTool)) return relative(checkout, toolFolder)
-      const found = tools.map(tool => process.env[environmentVariable(tool)] ?? findOnSystem(tool))
-      return found.every(path => path !== undefined) ? found[0] : undefined
+      const found = tools.map(tool => providedTool(tool) ?? findOnSystem(tool))
+      return found.includes(undefined) ? undefined : found[0]
     },
 
     async provide() {

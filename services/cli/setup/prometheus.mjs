@@ -1,24 +1,23 @@
 import { mkdirSync, rmSync } from 'node:fs'
-import { join, relative } from 'node:path'
-import { checkout, packageManagerEnvironment, stateFolder, toolFolder } from './checkout.mjs'
+import { join } from 'node:path'
+import { packageManagerEnvironment, stateFolder } from './checkout.mjs'
 import { CommandFailed, runCommand } from './commands.mjs'
 import { isDebian, unpackDebianPackages } from './debian-packages.mjs'
 import { putInPlace } from './stamps.mjs'
-import { isLinkedTool, linkTool } from './tool-links.mjs'
-import { environmentVariable, findOnSystem } from './tools.mjs'
+import { linkTool, providedTool } from './tool-links.mjs'
+import { findOnSystem } from './tools.mjs'
 
 /** Needs the two tags: with every service discovery compiled in, it does not build as a dependency-free `go install`. */
 const goPackage = 'github.com/prometheus/prometheus/cmd/prometheus@v0.316.0'
 const goTags = 'remove_all_sd,enable_kubernetes_sd'
 
-/** @type {import('./setup.mjs').Step} */
+/** @type {import('./steps.mjs').Step} */
 export const prometheus = {
   name: 'Prometheus',
   neededFor: 'demo',
 
   present() {
-    if (isLinkedTool('prometheus')) return relative(checkout, join(toolFolder, 'prometheus'))
-    return process.env[environmentVariable('prometheus')] ?? findOnSystem('prometheus')
+    return providedTool('prometheus') ?? findOnSystem('prometheus')
   },
 
   async provide(say) {

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSy
 import { basename, join } from 'node:path'
 import { checkout, packageManagerEnvironment, pythonEnvironment, stateFolder } from './checkout.mjs'
 import { runCommand } from './commands.mjs'
+import { isDebian, unpackDebianPackages } from './debian-packages.mjs'
 import { isStamped, stampOf, writeStamp } from './stamps.mjs'
 import { findOnSystem } from './tools.mjs'
 import { isAtLeast, parseVersion } from './versions.mjs'
@@ -13,7 +14,7 @@ const requirementFiles = ['k8s/shop/requirements.txt', 'k8s/locust/requirements.
 /** Versions of what those packages need in turn, so that two machines get the same ones. */
 const constraintFile = 'services/cli/setup/constraints.txt'
 
-/** @type {import('./setup.mjs').Step} */
+/** @type {import('./steps.mjs').Step} */
 export const pythonPackages = {
   name: 'Python environment',
   neededFor: 'demo',
@@ -67,14 +68,15 @@ async function findPython() {
   for (const name of ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10']) {
     const path = findOnSystem(name)
     if (!path) continue
-    const version = parseVersion(await runCommand(path, ['-c', 'import platform; print(platform.python_version())']))
+    const version = parseVersion(await runCommand(path, ['-c', 'import platform; print(platform.python_version())']).catch(() => ''))
     if (version && isAtLeast(version, leastPython)) return path
   }
   throw new Error(`no Python ${leastPython} or later on PATH; on Debian and Ubuntu: apt-get install python3 python3-venv`)
 }
 
 /**
- * Debian ships Python without ensurepip unless python3-venv is installed; then virtualenv, or a pip of the system, does.
+ * Debian ships Python without ensurepip unless python3-venv is installed. Then virtualenv does, or a pip from elsewhere that
+ * installs pip: the system's, or the wheel in Debian's own package.
  * @param {string} python
  * @param {string} folder
  */
@@ -89,12 +91,22 @@ async function makeEnvironment(python, folder) {
     await runCommand('virtualenv', ['--quiet', '--python', python, folder], { env })
     return
   }
-  if (await can('pip') && await can('venv')) {
-    await runCommand(python, ['-m', 'venv', '--without-pip', folder], { env })
-    await runCommand(python, ['-m', 'pip', '--quiet', '--python', join(folder, 'bin/python'), 'install', 'pip'], { env })
-    return
+  const pip = await can('pip') ? ['-m', 'pip', '--python', join(folder, 'bin/python')] : undefined
+  if (!await can('venv') || (!pip && !isDebian())) {
+    throw new Error(`${python} has neither ensurepip nor pip, and there is no virtualenv on PATH; on Debian and Ubuntu: apt-get install python3-venv`)
   }
-  throw new Error(`${python} has neither ensurepip nor pip, and there is no virtualenv on PATH; on Debian and Ubuntu: apt-get install python3-venv`)
+  await runCommand(python, ['-m', 'venv', '--without-pip', folder], { env })
+  if (pip) await runCommand(python, [...pip, 'install', '--quiet', 'pip'], { env })
+  else await runCommand(join(folder, 'bin/python'), [`${await debianPipWheel()}/pip`, 'install', '--quiet', 'pip'], { env })
+}
+
+/** A wheel is an archive that Python can run from. */
+async function debianPipWheel() {
+  const unpacked = await unpackDebianPackages({ name: 'pip', packages: ['python3-pip-whl'], dependencies: 'none' })
+  const wheels = join(unpacked, 'usr/share/python-wheels')
+  const wheel = readdirSync(wheels).find(name => name.startsWith('pip-'))
+  if (!wheel) throw new Error('Debian\'s package python3-pip-whl holds no pip; apt-get install python3-venv')
+  return join(wheels, wheel)
 }
 
 /** @param {string} folder */

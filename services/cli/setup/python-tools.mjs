@@ -1,19 +1,19 @@
 import { join } from 'node:path'
 import { pythonEnvironment } from './checkout.mjs'
-import { isLinkedTool, linkTool } from './tool-links.mjs'
+import { linkTool, providedTool } from './tool-links.mjs'
 import { isExecutable } from './tools.mjs'
 
 /**
  * Tools that come with the Python environment, linked so that every tool is in one folder.
  * @param {string} tool
- * @returns {import('./setup.mjs').Step}
+ * @returns {import('./steps.mjs').Step}
  */
 function pythonTool(tool) {
   const program = join(pythonEnvironment, 'bin', tool)
   return {
     name: tool,
     neededFor: 'demo',
-    present: () => isLinkedTool(tool) ? `.faultline/bin/${tool}` : undefined,
+    present: () => providedTool(tool),
     async provide() {
       if (!isExecutable(program)) throw new Error(`the Python environment has no ${tool}; its requirement is missing from the requirements.txt files.`)
       linkTool(tool, program)

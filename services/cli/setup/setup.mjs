@@ -7,24 +7,8 @@
  * to do, makes its folder under another name before it puts it in place, and can be killed and repeated.
  */
 import { endRunningCommands } from './commands.mjs'
-import { nftables, redis } from './debian-tools.mjs'
 import { releaseLock, takeLock } from './lock.mjs'
-import { node24, nodePackages } from './node-packages.mjs'
-import { postgresql } from './postgresql.mjs'
-import { prometheus } from './prometheus.mjs'
-import { pythonPackages } from './python-environment.mjs'
-import { locust, natsServer } from './python-tools.mjs'
-
-/**
- * @typedef {object} Step
- * @property {string} name
- * @property {'everything' | 'demo' | 'tests'} neededFor what does not work without it; set-up fails unless it is tests alone
- * @property {() => string | undefined} present quick: what is there already, or undefined
- * @property {(say: (doing: string) => void) => Promise<void>} provide
- */
-
-/** @type {readonly Step[]} */
-const steps = [nodePackages, node24, pythonPackages, natsServer, locust, prometheus, postgresql, redis, nftables]
+import { steps } from './steps.mjs'
 
 const exitInfrastructure = 4
 
@@ -52,13 +36,13 @@ async function main() {
 
 /**
  * Does one step and prints its line; one that fails does not keep the others from being tried.
- * @param {Step} step
+ * @param {import('./steps.mjs').Step} step
  * @returns {Promise<boolean>} whether what it provides is there
  */
 async function take(step) {
   const startedMs = performance.now()
   const end = (/** @type {string} */ text) => console.log(`${text}  ${((performance.now() - startedMs) / 1000).toFixed(2)} s`)
-  process.stdout.write(`${step.name.padEnd(20)}`)
+  process.stdout.write(step.name.padEnd(20))
   try {
     const before = step.present()
     if (before !== undefined) {

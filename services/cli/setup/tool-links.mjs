@@ -1,11 +1,16 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { checkout, toolFolder } from './checkout.mjs'
-import { isExecutable } from './tools.mjs'
+import { chosenTool, isExecutable } from './tools.mjs'
 
-/** Whether `.faultline/bin` has the tool, and what it points to is still there. @param {string} tool */
-export function isLinkedTool(tool) {
-  return isExecutable(join(toolFolder, tool))
+/**
+ * Where a tool is that needs no set-up any more: chosen by the user, or in `.faultline/bin` with what it points to.
+ * @param {string} tool
+ * @returns {string | undefined} for people to read
+ */
+export function providedTool(tool) {
+  const linked = join(toolFolder, tool)
+  return chosenTool(tool) ?? (isExecutable(linked) ? relative(checkout, linked) : undefined)
 }
 
 /** Puts a link to a program into `.faultline/bin`. @param {string} tool @param {string} target absolute path */
@@ -21,7 +26,6 @@ export function linkTool(tool, target) {
  * @param {readonly string[]} libraryFolders absolute paths
  */
 export function wrapTool(tool, program, libraryFolders) {
-  const fromHere = (/** @type {string} */ path) => `"$here/${relative(toolFolder, path)}"`
   const libraries = libraryFolders.map(fromHere).join(':')
   put(tool, fresh => {
     writeFileSync(fresh, `#!/bin/sh
@@ -32,6 +36,9 @@ LD_LIBRARY_PATH=${libraries}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec ${fromHe
     chmodSync(fresh, 0o755)
   })
 }
+
+/** @param {string} path absolute */
+const fromHere = path => `"$here/${relative(toolFolder, path)}"`
 
 /** @param {string} tool @param {(fresh: string) => void} make */
 function put(tool, make) {

@@ -1,6 +1,7 @@
 /** A program is neither in the environment's setting, nor in `.faultline`, nor on PATH. */
 export class ToolMissing extends Error {
-  readonly code: 'TOOL_MISSING'
+  readonly code: 'tool_missing'
+  readonly exitCode: 4
   readonly tool: string
   constructor(tool: string, why: string)
 }
@@ -10,6 +11,9 @@ export class ToolMissing extends Error {
  * @throws {ToolMissing}
  */
 export function toolPath(tool: string): string
+
+/** What the user has chosen by `FAULTLINE_<NAME>_BIN`, if anything. @throws {ToolMissing} when that is no program */
+export function chosenTool(tool: string): string | undefined
 
 /** Looks on PATH and in the administrators' folders, leaving out what set-up made. */
 export function findOnSystem(tool: string): string | undefined

@@ -14,7 +14,8 @@ export class ToolMissing extends Error {
   constructor(tool, why) {
     super(`${tool}: ${why} Run \`npm run setup\`, or put ${tool} on PATH, or set ${environmentVariable(tool)} to its path; \`faultline doctor\` says more.`)
     this.name = 'ToolMissing'
-    this.code = 'TOOL_MISSING'
+    this.code = 'tool_missing'
+    this.exitCode = 4 // infrastructure
     this.tool = tool
   }
 }
@@ -26,15 +27,23 @@ export class ToolMissing extends Error {
  * @throws {ToolMissing}
  */
 export function toolPath(tool) {
-  const variable = environmentVariable(tool)
-  const set = process.env[variable]
-  if (set) {
-    if (isExecutable(set)) return set
-    throw new ToolMissing(tool, `${variable} is ${set}, which is not an executable file.`)
-  }
-  const found = [toolFolder, join(pythonEnvironment, 'bin')].map(folder => join(folder, tool)).find(isExecutable) ?? findOnSystem(tool)
+  const found = chosenTool(tool) ?? [toolFolder, join(pythonEnvironment, 'bin')].map(folder => join(folder, tool)).find(isExecutable) ?? findOnSystem(tool)
   if (!found) throw new ToolMissing(tool, 'not found.')
   return found
+}
+
+/**
+ * What the user has chosen by `FAULTLINE_<NAME>_BIN`, if anything. A wrong choice is an error, not a reason to take another.
+ * @param {string} tool
+ * @returns {string | undefined}
+ * @throws {ToolMissing}
+ */
+export function chosenTool(tool) {
+  const variable = environmentVariable(tool)
+  const path = process.env[variable]
+  if (!path) return undefined
+  if (!isExecutable(path)) throw new ToolMissing(tool, `${variable} is ${path}, which is not an executable file.`)
+  return path
 }
 
 /**

@@ -1,0 +1,275 @@
+"""The jewelry shop's customers and its staff: six patterns of behaviour over twelve customer tasks and three of staff.
+
+A pattern is data: who does which task how often, with what pauses, and how many of the users behave so. Each pattern is one
+User class, so that Locust's own `--class-picker`, `--list` and user weights show them.
+
+Settings, from the environment:
+    SHOP_THINK_SCALE         1.0   multiplies every think time (1-3 s); 4 makes 1,000 users need about 120 requests/s
+    SHOP_REQUEST_TIMEOUT_S   10    how long an answer may take; connecting has 5 s
+    SHOP_CUSTOMERS           100   how many customers are seeded: customer1@example.test and so on
+    SHOP_CUSTOMER_PASSWORD, SHOP_ADMIN_PASSWORD   as seeded
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import faultline_listeners  # noqa: F401  (posts what this process does to faultline's bridge)
+from locust import FastHttpUser, between, task
+
+THINK_SCALE = float(os.environ.get("SHOP_THINK_SCALE", "1.0"))
+REQUEST_TIMEOUT_S = float(os.environ.get("SHOP_REQUEST_TIMEOUT_S", "10"))
+CUSTOMERS = int(os.environ.get("SHOP_CUSTOMERS", "100"))
+CUSTOMER_PASSWORD = os.environ.get("SHOP_CUSTOMER_PASSWORD", "customer")
+ADMIN_PASSWORD = os.environ.get("SHOP_ADMIN_PASSWORD", "admin")
+
+CATEGORIES = ("rings", "necklaces", "earrings", "bracelets", "watches")
+WORDS = ("gold", "silver", "ring", "pearl", "diamond", "chain")
+PRODUCT_LINK = re.compile(r"/product/(\d+)")
+
+# Order ids that the shop has acknowledged, newest last: the one place to look for a write that was acknowledged and then lost.
+acknowledged_orders: deque[str] = deque(maxlen=100_000)
+
+# Two users with one account would share a cart. Each process starts somewhere else among the seeded customers.
+customer_numbers = itertools.count(random.randrange(CUSTOMERS))
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """How one kind of person uses the shop."""
+
+    name: str
+    weight: int  # share of the users, in relation to the other patterns' weights
+    tasks: Mapping[Callable[[Any], None], int]  # task -> share of what this person does
+    think_s: tuple[float, float] = (1.0, 3.0)  # least and most pause between two tasks, before SHOP_THINK_SCALE
+
+
+class ShopVisitor(FastHttpUser):
+    """What customers and staff have in common: a browser's cookies, Django's CSRF rule, and a pattern."""
+
+    abstract = True
+    connection_timeout = 5.0
+    network_timeout = REQUEST_TIMEOUT_S
+    pattern: ClassVar[Pattern]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "pattern" not in cls.__dict__:
+            return
+        # Here and not as a `tasks` attribute, to which Locust would add every task of the base class.
+        cls.tasks = [a_task for a_task, share in cls.pattern.tasks.items() for _ in range(share)]
+        cls.weight = cls.pattern.weight
+        least_s, most_s = cls.pattern.think_s
+        cls.wait_time = between(least_s * THINK_SCALE, most_s * THINK_SCALE)
+
+    def read(self, path: str, name: str) -> str:
+        """GETs a page; `name` is what its statistics are grouped under. Returns its text, empty if it failed."""
+        return self.client.get(path, name=name).text or ""
+
+    def write(self, path: str, name: str, fields: Mapping[str, object]) -> bool:
+        """POSTs a form as the shop's own pages do. Returns whether the shop has accepted it."""
+        response = self.client.post(path, name=name, data=urlencode(fields), headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-CSRFToken": self.csrf_token(),
+        })
+        return 200 <= response.status_code < 400
+
+    def csrf_token(self) -> str:
+        """Read afresh for each write, because Django changes it at sign-in."""
+        return next((cookie.value or "" for cookie in self.client.cookiejar if cookie.name == "csrftoken"), "")
+
+    def sign_in(self, email: str, password: str) -> None:
+        self.read("/login", "/login")  # sets the CSRF cookie
+        self.write("/login", "/login", {"email": email, "password": password})
+
+
+class JewelryShopUser(ShopVisitor):
+    """A customer. The tasks are what the shop offers; the patterns below say who uses how much of it."""
+
+    abstract = True
+
+    def on_start(self) -> None:
+        self.seen_products: deque[str] = deque(maxlen=50)
+        self.own_orders: deque[str] = deque(maxlen=20)
+        number = next(customer_numbers) % CUSTOMERS + 1
+        self.sign_in(f"customer{number}@example.test", CUSTOMER_PASSWORD)
+
+    @task
+    def browse_catalogue(self) -> None:
+        self.notice_products(self.read(f"/catalogue?page={random.randint(1, 3)}", "/catalogue"))
+
+    @task
+    def browse_category(self) -> None:
+        self.notice_products(self.read(f"/category/{random.choice(CATEGORIES)}", "/category/[slug]"))
+
+    @task
+    def search(self) -> None:
+        self.notice_products(self.read(f"/search?q={random.choice(WORDS)}", "/search"))
+
+    @task
+    def view_product(self) -> None:
+        self.read(f"/product/{self.some_product()}", "/product/[id]")
+
+    @task
+    def read_reviews(self) -> None:
+        self.read(f"/product/{self.some_product()}/reviews", "/product/[id]/reviews")
+
+    @task
+    def view_cart(self) -> None:
+        self.read("/cart", "/cart")
+
+    @task
+    def add_to_cart(self) -> None:
+        self.write("/cart/add", "/cart/add", {"product": self.some_product(), "quantity": random.randint(1, 2)})
+
+    @task
+    def check_out(self) -> None:
+        """The customer chooses the order's id, so that one sent twice is one order, and one acknowledged can be looked for."""
+        self.add_to_cart()
+        order_id = str(uuid.uuid4())
+        if self.write("/checkout", "/checkout", {"order_id": order_id}):
+            acknowledged_orders.append(order_id)
+            self.own_orders.append(order_id)
+
+    @task
+    def list_orders(self) -> None:
+        self.read("/orders", "/orders")
+
+    @task
+    def view_order(self) -> None:
+        if not self.own_orders:
+            return self.list_orders()  # as a person would, who does not know an order's id
+        self.read(f"/orders/{random.choice(self.own_orders)}", "/orders/[id]")
+
+    @task
+    def view_account(self) -> None:
+        self.read("/account", "/account")
+
+    @task
+    def use_wishlist(self) -> None:
+        self.write("/wishlist/add", "/wishlist/add", {"product": self.some_product()})
+        self.read("/wishlist", "/wishlist")
+
+    def some_product(self) -> str:
+        if not self.seen_products:
+            self.browse_catalogue()
+        return random.choice(self.seen_products or ("1",))
+
+    def notice_products(self, page: str) -> None:
+        self.seen_products.extend(PRODUCT_LINK.findall(page))
+
+
+class WindowShopper(JewelryShopUser):
+    """Looks at what there is, and leaves."""
+
+    pattern = Pattern(
+        name="window shopper",
+        weight=35,
+        tasks={
+            JewelryShopUser.browse_catalogue: 4,
+            JewelryShopUser.browse_category: 4,
+            JewelryShopUser.view_product: 6,
+            JewelryShopUser.use_wishlist: 1,
+        },
+    )
+
+
+class Searcher(JewelryShopUser):
+    """Knows a word for it."""
+
+    pattern = Pattern(
+        name="searcher",
+        weight=20,
+        tasks={
+            JewelryShopUser.search: 6,
+            JewelryShopUser.view_product: 4,
+            JewelryShopUser.add_to_cart: 1,
+        },
+    )
+
+
+class Comparer(JewelryShopUser):
+    """Goes back and forth between products and what others say of them, quicker than the rest."""
+
+    pattern = Pattern(
+        name="comparer",
+        weight=15,
+        think_s=(0.5, 2.0),
+        tasks={
+            JewelryShopUser.browse_category: 2,
+            JewelryShopUser.view_product: 6,
+            JewelryShopUser.read_reviews: 4,
+            JewelryShopUser.use_wishlist: 2,
+        },
+    )
+
+
+class Buyer(JewelryShopUser):
+    """Fills a cart and pays."""
+
+    pattern = Pattern(
+        name="buyer",
+        weight=15,
+        tasks={
+            JewelryShopUser.search: 1,
+            JewelryShopUser.view_product: 3,
+            JewelryShopUser.add_to_cart: 3,
+            JewelryShopUser.view_cart: 2,
+            JewelryShopUser.check_out: 2,
+            JewelryShopUser.view_order: 1,
+        },
+    )
+
+
+class ReturningCustomer(JewelryShopUser):
+    """Asks where the order is, and looks after the account."""
+
+    pattern = Pattern(
+        name="returning customer",
+        weight=10,
+        tasks={
+            JewelryShopUser.view_account: 2,
+            JewelryShopUser.list_orders: 3,
+            JewelryShopUser.view_order: 3,
+            JewelryShopUser.use_wishlist: 1,
+            JewelryShopUser.check_out: 1,
+        },
+    )
+
+
+class AdminUser(ShopVisitor):
+    """Runs the shop: slower, but with the heaviest queries."""
+
+    def on_start(self) -> None:
+        self.sign_in("admin@example.test", ADMIN_PASSWORD)
+
+    @task
+    def view_dashboard(self) -> None:
+        self.read("/admin/dashboard", "/admin/dashboard")
+
+    @task
+    def check_stock(self) -> None:
+        self.read("/admin/stock", "/admin/stock")
+
+    @task
+    def review_orders(self) -> None:
+        self.read("/admin/orders", "/admin/orders")
+
+    pattern = Pattern(
+        name="administrator",
+        weight=5,
+        think_s=(2.0, 5.0),
+        tasks={view_dashboard: 3, check_stock: 2, review_orders: 3},
+    )
+
+
+USERS = (WindowShopper, Searcher, Comparer, Buyer, ReturningCustomer, AdminUser)

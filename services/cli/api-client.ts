@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { FaultlineError, InvalidInput, messageOf } from '#shared/errors.ts'
+import { parseFact, type StoredFact } from '#shared/events.ts'
+
+/** The scheduler does not answer, or not as it should. */
+export class SchedulerUnreachable extends FaultlineError {
+  readonly code = 'scheduler_unreachable'
+}
+
+/** The scheduler refused what was asked. */
+export class RequestRefused extends InvalidInput {
+  readonly code = 'request_refused'
+}
+
+/** The scheduler's API, from the outside: the command uses nothing else, whether the scheduler is in this process or far away. */
+export class ApiClient {
+  readonly #url: string
+  readonly #token: string
+
+  constructor({ apiUrl, token }: { apiUrl: string; token: string }) {
+    this.#url = apiUrl
+    this.#token = token
+  }
+
+  async submit(experiment: unknown, file: string): Promise<string> {
+    return z.object({ run: z.string() }).parse(await this.#ask('POST', '/api/v1/runs', { experiment, file })).run
+  }
+
+  async runs(): Promise<unknown[]> {
+    return z.object({ runs: z.array(z.unknown()) }).parse(await this.#ask('GET', '/api/v1/runs')).runs
+  }
+
+  /** True when the run was under way. */
+  async abort(run: string): Promise<boolean> {
+    return z.object({ aborted: z.boolean() }).parse(await this.#ask('POST', `/api/v1/runs/${encodeURIComponent(run)}/abort`)).aborted
+  }
+
+  async abortAll(): Promise<string[]> {
+    return z.object({ aborted: z.array(z.string()) }).parse(await this.#ask('POST', '/api/v1/abort')).aborted
+  }
+
+  /** Every fact of a run from its first; ends when it is judged. */
+  async *facts(run: string, signal: AbortSignal): AsyncGenerator<StoredFact> {
+    const response = await this.#fetch('GET', `/api/v1/runs/${encodeURIComponent(run)}/events`, undefined, signal)
+    let rest = ''
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const events = (rest + chunk).split('\n\n')
+      rest = events.pop() ?? ''
+      for (const event of events) {
+        const data = event.split('\n').find(line => line.startsWith('data: '))
+        if (!data) continue
+        const { stream, fact } = z.object({ stream: z.int(), fact: z.unknown() }).parse(JSON.parse(data.slice('data: '.length)))
+        yield parseFact(fact, stream)
+      }
+    }
+  }
+
+  async #ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
+    const response = await this.#fetch(method, path, body, AbortSignal.timeout(15_000))
+    return response.json()
+  }
+
+  async #fetch(method: string, path: string, body: unknown, signal: AbortSignal): Promise<Response> {
+    let response: Response
+    try {
+      response = await fetch(`${this.#url}${path}`, {
+        method, signal,
+        headers: { authorization: `Bearer ${this.#token}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+    } catch (cause) {
+      throw new SchedulerUnreachable(`the scheduler at ${this.#url} does not answer: ${messageOf(cause)}; is it running?`, { cause })
+    }
+    if (response.ok) return response
+    const said = await response.text()
+    if (response.status >= 500) throw new SchedulerUnreachable(`the scheduler at ${this.#url} answered ${response.status}: ${said}`)
+    throw new RequestRefused(`the scheduler at ${this.#url} refused (${response.status}): ${said}`)
+  }
+}

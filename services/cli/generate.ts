@@ -1,0 +1,18 @@
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { experimentJsonSchema } from '#shared/experiment-schema.ts'
+import { eventCatalogue } from './event-catalogue.ts'
+
+/** Every file in the repository that is made from code. A test holds each against what is committed. */
+export const generatedFiles: readonly { path: string; text: () => string }[] = [
+  { path: 'shared/experiment.schema.json', text: () => `${JSON.stringify(experimentJsonSchema, null, 2)}\n` },
+  { path: 'shared/EVENTS.md', text: eventCatalogue },
+]
+
+/** `faultline generate`: writes them, in the checkout that this code is in. */
+export async function generate(): Promise<{ exitCode: 0; output: string }> {
+  for (const { path, text } of generatedFiles) await writeFile(inCheckout(path), text())
+  return { exitCode: 0, output: generatedFiles.map(({ path }) => `wrote ${path}`).join('\n') }
+}
+
+export const inCheckout = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))

@@ -1,0 +1,121 @@
+import { closest, distance } from 'fastest-levenshtein'
+import type { z } from 'zod'
+import { schemaAt, valueAt } from '#shared/experiment-schema.ts'
+import type { Path } from '#shared/experiment-yaml.ts'
+
+/** One thing to change in an experiment file. Lines and columns count from 1; `path` is as in `faults[0].duration`, empty for all of it. */
+export interface Problem {
+  file: string
+  line: number
+  column: number
+  path: string
+  expected: string
+  found?: string
+  didYouMean?: string
+}
+
+/** A problem before its place in the text is known: at the key that ends the path, or at the value. */
+export interface PlainProblem { path: Path; at: 'key' | 'value'; says: Pick<Problem, 'expected' | 'found' | 'didYouMean'> }
+
+/** `file:line:column path: expected ..., found ...; did you mean "..."?` */
+export function renderProblem({ file, line, column, path, expected, found, didYouMean }: Problem): string {
+  return `${file}:${line}:${column}${path && ` ${path}`}: expected ${expected}`
+    + (found === undefined ? '' : `, found ${found}`)
+    + (didYouMean === undefined ? '' : `; did you mean ${quoted(didYouMean)}?`)
+}
+
+export function printPath(path: Path): string {
+  return path.map((step, index) => {
+    if (typeof step === 'number') return `[${step}]`
+    if (!/^[A-Za-z_][-\w]*$/.test(step)) return `[${quoted(step)}]`
+    return index === 0 ? step : `.${step}`
+  }).join('')
+}
+
+/** Short enough for a line, and nothing in it that a terminal would obey. */
+export function quoted(text: string): string {
+  const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text
+  return JSON.stringify(shown).replace(/[\p{C}]/gu, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
+}
+
+/** What an issue of the schema asks of the document that was parsed. */
+export function problemsOf(issue: z.core.$ZodIssue, document: unknown): PlainProblem[] {
+  const path = issue.path.map(step => typeof step === 'symbol' ? String(step) : step)
+  if (issue.code === 'unrecognized_keys') {
+    const known = Object.keys(schemaAt(path, document)?.properties ?? {})
+    return issue.keys.map(key => ({
+      path: [...path, key],
+      at: 'key',
+      says: { expected: known.length > 0 ? `one of the keys ${known.join(', ')}` : 'no such key', found: quoted(key), ...nearest(key, known) },
+    }))
+  }
+  const value = valueAt(path, document)
+  const isCustom = issue.code === 'custom'
+  return [{
+    path,
+    at: issue.code === 'invalid_key' ? 'key' : 'value',
+    says: { expected: expectedBy(issue), ...(isCustom && typeof value === 'object' ? {} : { found: describe(value) }), ...suggestion(issue, path, value, document) },
+  }]
+}
+
+function expectedBy(issue: z.core.$ZodIssue): string {
+  if (!isZodsOwnWording(issue.message)) return issue.message
+  switch (issue.code) {
+    case 'invalid_type': return typeNames[issue.expected] ?? issue.expected
+    case 'invalid_value': return oneOf(issue.values.map(String))
+    case 'too_small': return `${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin, issue.minimum)}`
+    case 'too_big': return `${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unitOf(issue.origin, issue.maximum)}`
+    case 'invalid_format': return issue.format === 'url' ? 'a URL such as http://127.0.0.1:8000' : `text in the format ${issue.format}`
+    case 'invalid_union': return expectedByUnion(issue)
+    case 'invalid_key': return `as a key: ${issue.issues.map(expectedBy).join(', ')}`
+    default: return issue.message
+  }
+}
+
+/** The alternatives that the value's type would fit say what is wrong with it; if it fits none, all of them are what was expected. */
+function expectedByUnion(issue: z.core.$ZodIssueInvalidUnion): string {
+  if (issue.errors.length === 0) return oneOf(optionsOf(issue)) // a discriminator that no alternative has
+  const fitting = issue.errors.filter(alternative => !alternative.some(({ code, path }) => path.length === 0 && code === 'invalid_type'))
+  const alternatives = (fitting.some(([first]) => first?.code !== 'invalid_value') ? fitting : issue.errors)
+    .map(alternative => alternative.map(expectedBy).join(' and '))
+  return [...new Set(alternatives)].join(' or ')
+}
+
+function suggestion(issue: z.core.$ZodIssue, path: Path, value: unknown, document: unknown): { didYouMean?: string } {
+  if (typeof value === 'string') return nearest(value, optionsOf(issue))
+  const pattern = schemaAt(path, document)?.pattern
+  const inSeconds = `${String(value)}s` // the usual slip: a duration without its unit
+  return typeof value === 'number' && pattern !== undefined && new RegExp(pattern).test(inSeconds) ? { didYouMean: inSeconds } : {}
+}
+
+/** The words that an issue would have accepted. */
+function optionsOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'invalid_value') return issue.values.map(String)
+  if (issue.code !== 'invalid_union') return []
+  return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : issue.errors.flat().flatMap(nested => nested.path.length === 0 ? optionsOf(nested) : [])
+}
+
+function nearest(word: string, known: readonly string[]): { didYouMean?: string } {
+  if (known.length === 0 || word.length > 64) return {}
+  const candidate = known.find(key => key.toLowerCase() === word.toLowerCase()) ?? closest(word, known)
+  const allowance = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3))
+  return distance(word.toLowerCase(), candidate.toLowerCase()) <= allowance ? { didYouMean: candidate } : {}
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`
+  if (typeof value === 'object' && value !== null) return 'a map'
+  return typeof value === 'string' ? quoted(value) : JSON.stringify(value)
+}
+
+const isZodsOwnWording = (message: string) => /^(?:Invalid|Too (?:small|big)|Unrecognized)\b/.test(message)
+const oneOf = (words: readonly string[]) => words.length === 1 ? quoted(words[0] ?? '') : `one of ${words.map(quoted).join(', ')}`
+function unitOf(origin: string, count: number | bigint): string {
+  const unit = origin === 'string' ? ' character' : origin === 'array' ? ' item' : undefined
+  return unit === undefined ? '' : `${unit}${count === 1 ? '' : 's'}`
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: 'text', number: 'a number', int: 'a whole number', boolean: 'true or false', object: 'a map', record: 'a map', array: 'a list', null: 'null',
+}

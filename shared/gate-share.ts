@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import type { Block, Limit, Measurement, QueryContext } from '#shared/gate.ts'
+import { breaksRule } from '#shared/gate.ts'
+import { loadMetrics, overdueIn, sumWhere, thresholdLabel } from '#shared/load-metrics.ts'
+import { promqlProblem } from '#shared/promql.ts'
+
+/** What the gates that count requests have in common: their arithmetic on a block, and the PromQL of the same share. */
+
+/** Requests that ended in the block, those of them that `isBad` (by outcome and response time), and those overdue at its end. */
+export function countBlock(block: Block, overdueAfterMs: number, isBad: (outcome: 'ok' | 'failed', ms: number) => boolean): { bad: number; total: number } {
+  const overdue = block.latestByWorker.reduce((sum, sample) => sum + overdueIn(sample.inFlight, overdueAfterMs), 0)
+  let bad = overdue
+  let total = overdue
+  for (const { ok, failed } of block.samples) {
+    bad += sumWhere(ok, ms => isBad('ok', ms)) + sumWhere(failed, ms => isBad('failed', ms))
+    total += sumWhere(ok, () => true) + sumWhere(failed, () => true)
+  }
+  return { bad, total }
+}
+
+/** `share` is what is held against the limit: of the bad, or for availability of the good. */
+export function measureShare(limit: Limit, { bad, total }: { bad: number; total: number }, share: 'bad' | 'good'): Measurement {
+  if (total === 0) return { is: 'no-data', why: 'no request ended and none is overdue' }
+  const value = (share === 'bad' ? bad : total - bad) / total
+  return { is: 'measured', value, breaks: breaksRule({ limit }, value), bad, total }
+}
+
+/** PromQL of the share of bad requests, by the bridge's own metrics. `badEnded`: PromQL of the bad ones among those that ended. */
+export function loadShareQuery({ run, windowMs }: QueryContext, overdueAfterMs: number, badEnded: string): string {
+  const overdue = `sum(${loadMetrics.overdue}{run="${run}",threshold_seconds="${thresholdLabel(overdueAfterMs)}"})`
+  return `(${badEnded} + ${overdue}) / (sum(increase(${loadMetrics.requests}{run="${run}"}[${windowMs}ms])) + ${overdue})`
+}
+
+/**
+ * PromQL of the share of bad requests, by a user's own counters. No series of `bad` is none bad only while its metric is there at all
+ * (many counters get their error series with the first error); a misspelt metric is no data.
+ */
+export function ownShareQuery({ total, bad }: { total: string; bad: string }, windowMs: number): string {
+  const increase = (selector: string) => `sum(increase(${selector}[${windowMs}ms]))`
+  return `(${increase(bad)} or 0 * ${increase(metricName(bad))}) / ${increase(total)}`
+}
+
+/** `name` or `name{label="value"}`. */
+export const selector = () => z.string().regex(/^[a-zA-Z_:][\w:]*(?:\{[^]*\})?$/, 'a PromQL selector such as http_requests_total{status=~"5.."}')
+  .refine(text => promqlProblem(text) === undefined, 'a PromQL selector that parses')
+
+export const metricName = (text: string): string => text.replace(/\{[^]*$/, '')
+export const labelsOf = (text: string): string => text.slice(metricName(text).length).replace(/^\{|\}$/g, '').replace(/,\s*$/, '')
+
+/** `0.05` for `0.95`, without what binary fractions leave behind. */
+export const complement = (ratio: number): number => Number((1 - ratio).toPrecision(12))
+
+export const percent = (ratio: number): string => `${Number((ratio * 100).toPrecision(4))} %`
+
+/** Own metrics can only be asked for; a stream gate that carries them would silently judge something else. */
+export const onlyByPrometheus: Measurement = { is: 'no-data', why: 'this gate names metrics of its own, which only source: prometheus reads' }

@@ -1,0 +1,134 @@
+import type { FactData, GateStatus } from '#shared/events.ts'
+import type { GateSpec } from '#shared/experiment.ts'
+import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
+import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
+import { percent } from '#shared/gate-share.ts'
+
+/** One gate over one phase: its looks so far, and whether they have ended it. */
+export interface Watch {
+  gate: GateSpec
+  phase: GatePhase
+  /** Looks end at `startMs` plus a whole number of steps. */
+  startMs: number
+  /** Looks that end later do not count. `complete`: the phase came to its own end, not to an abort. */
+  end?: { atMs: number; complete: boolean }
+  looks: readonly Look[]
+  breakingInARow: number
+  lastReadableMs: number
+  /** The first thing that ended it; nothing later takes it back. */
+  ended?: { is: 'breached' | 'unreadable'; atMs: number }
+  /** Prometheus: answers to looks that are still open, by the date of the look. */
+  answers: ReadonlyMap<number, Answer>
+}
+
+export interface Look { endMs: number; measurement: Measurement }
+export type Answer = Pick<FactData<'slo.answer'>, 'answeredAtMs' | 'answer'>
+
+/** An answer that came just in time may be stored after the tick that would close its look. */
+const storingMs = 500
+
+export const beginWatch = (gate: GateSpec, phase: GatePhase, startMs: number): Watch => ({
+  gate, phase, startMs, looks: [], breakingInARow: 0, lastReadableMs: startMs, answers: new Map(),
+})
+
+export const stepMs = ({ source, windowMs, intervalMs }: GateSpec): number => source === 'stream' ? windowMs : intervalMs
+export const nextLookMs = (watch: Watch): number => watch.startMs + (watch.looks.length + 1) * stepMs(watch.gate)
+
+/** Takes every look that can be taken by now. */
+export function advance(watch: Watch, buffer: SampleBuffer): Watch {
+  let state = watch
+  for (;;) {
+    const endMs = nextLookMs(state)
+    if (state.end && endMs > state.end.atMs) return state
+    const measurement = state.gate.source === 'stream' ? readBlock(buffer, state.gate, endMs - state.gate.windowMs, endMs) : readAnswer(state, endMs, buffer.tickMs)
+    if (!measurement) return state
+    state = look(state, { endMs, measurement })
+  }
+}
+
+/** Keeps an answer until its look is closed. An answer to no open look of this watch changes nothing. */
+export function answered(watch: Watch, data: FactData<'slo.answer'>): Watch {
+  const { evaluatedAtMs, answeredAtMs, answer } = data
+  const isOurs = watch.gate.source === 'prometheus' && data.gate === watch.gate.name
+    && evaluatedAtMs >= nextLookMs(watch) && (evaluatedAtMs - watch.startMs) % watch.gate.intervalMs === 0
+  if (!isOurs || watch.answers.has(evaluatedAtMs)) return watch
+  return { ...watch, answers: new Map(watch.answers).set(evaluatedAtMs, { answeredAtMs, answer }) }
+}
+
+/** An answer is late when the next two looks were due before it: what it says is no longer about now. */
+function readAnswer(watch: Watch, endMs: number, tickMs: number): Measurement | undefined {
+  const lateAfterMs = 2 * watch.gate.intervalMs
+  const found = watch.answers.get(endMs)
+  if (!found) return tickMs > endMs + lateAfterMs + storingMs ? { is: 'no-data', why: 'Prometheus was not asked, or never answered' } : undefined
+  const { answer, answeredAtMs } = found
+  if (answer.is === 'no-data') return answer
+  if (answeredAtMs > endMs + lateAfterMs) return { is: 'no-data', why: `answered ${answeredAtMs - endMs} ms late, after the next two looks` }
+  if (!Number.isFinite(answer.value)) return { is: 'no-data', why: `${answer.value} is not a number to hold against a limit` }
+  return { is: 'measured', value: answer.value, breaks: breaksRule(watch.gate.rule, answer.value) }
+}
+
+function look(watch: Watch, taken: Look): Watch {
+  const { measurement, endMs } = taken
+  const breakingInARow = measurement.is === 'measured' && measurement.breaks ? watch.breakingInARow + 1 : 0
+  const lastReadableMs = measurement.is === 'measured' ? endMs : watch.lastReadableMs
+  const answers = new Map(watch.answers)
+  answers.delete(endMs)
+  const ended = watch.ended
+    ?? (watch.phase !== 'recovery' && breakingInARow >= watch.gate.consecutive ? { is: 'breached' as const, atMs: endMs } : undefined)
+    ?? (watch.phase !== 'recovery' && endMs - lastReadableMs >= watch.gate.noDataAfterMs ? { is: 'unreadable' as const, atMs: endMs } : undefined)
+  return { ...watch, looks: [...watch.looks, taken], breakingInARow, lastReadableMs, answers, ...(ended && { ended }) }
+}
+
+/** `holding` waits for as many readable looks as a breach would take: fewer prove nothing. */
+export function watchStatus(watch: Watch): GateStatus {
+  if (watch.ended) return watch.ended.is
+  const last = watch.looks.at(-1)?.measurement
+  if (!last) return 'pending'
+  if (last.is === 'no-data') return 'no-data'
+  if (last.breaks) return 'breaking'
+  return measuredLooks(watch) >= watch.gate.consecutive ? 'holding' : 'pending'
+}
+
+/** Share of looks that must have been readable for a pass. */
+const readableShare = 0.9
+
+/** Why the looks do not amount to a pass, or undefined. */
+export function missingEvidence(watch: Watch): string | undefined {
+  if (!watch.end?.complete) return 'its phase did not come to its end'
+  if (watch.ended?.is === 'unreadable') return 'it could not be read for too long'
+  const measured = measuredLooks(watch)
+  const due = Math.floor((watch.end.atMs - watch.startMs) / stepMs(watch.gate))
+  if (measured < watch.gate.consecutive) return `only ${measured} readable looks, fewer than the ${watch.gate.consecutive} that a breach takes`
+  return measured < readableShare * due ? `only ${measured} of ${due} looks were readable` : undefined
+}
+
+export const measuredLooks = (watch: Watch): number => watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
+
+/** The measurement in words: `43 % (12 of 28 requests)`. */
+export function printMeasurement({ rule }: GateSpec, measurement: Measurement): string {
+  if (measurement.is === 'no-data') return `no data: ${measurement.why}`
+  const value = rule.limit.unit === 'ratio' ? percent(measurement.value) : String(Number(measurement.value.toPrecision(6)))
+  if (measurement.bad === undefined || measurement.total === undefined) return value
+  return `${value} (${measurement.bad} bad of ${measurement.total} requests)`
+}
+
+/** What the looks say, with numbers, in one sentence. */
+export function evidenceOf(watch: Watch): string {
+  const { gate, looks, ended, startMs } = watch
+  const limit = gate.rule.description
+  const last = looks.at(-1)
+  if (!last) return `${limit}: no look was taken`
+  const measured = `${measuredLooks(watch)} of ${looks.length} looks readable`
+  if (ended) {
+    const at = looks.find(({ endMs }) => endMs === ended.atMs) ?? last
+    const words = ended.is === 'breached' ? `broken in ${gate.consecutive} looks in a row` : `not readable for ${gate.noDataAfterMs} ms`
+    return `${limit}: ${words}, ${ended.atMs - startMs} ms into the phase; the last of them ${printMeasurement(gate, at.measurement)}; ${measured}`
+  }
+  const values = looks.flatMap(({ measurement }) => measurement.is === 'measured' ? [measurement] : [])
+  const [first, ...rest] = values
+  if (!first) return `${limit}: ${measured}; ${printMeasurement(gate, last.measurement)}`
+  const isWorse = (a: number, b: number) => gate.rule.limit.breaksWhen === 'above' ? a > b : a < b
+  const worst = rest.reduce((found, next) => isWorse(next.value, found.value) ? next : found, first)
+  const breaking = values.filter(({ breaks }) => breaks).length
+  return `${limit}: ${breaking} of ${values.length} readable looks broke it, the worst ${printMeasurement(gate, worst)}; ${measured}`
+}

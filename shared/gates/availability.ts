@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import { defineGate } from '#shared/gate.ts'
+import { countBlock, loadShareQuery, measureShare, onlyByPrometheus, ownShareQuery, percent, selector } from '#shared/gate-share.ts'
+import { loadMetrics } from '#shared/load-metrics.ts'
+import { duration, printDuration, ratio } from '#shared/units.ts'
+
+export default defineGate({
+  kind: 'availability',
+  summary: 'Share of attempted requests that are acknowledged',
+  documentation: `
+Breaks when fewer than \`min\` of the attempted requests were acknowledged. Attempted are those that ended and those that have waited longer
+than \`timeout\`; a late acknowledgement counts as one when it comes.
+
+From Prometheus it reads the load generator's metrics, or your own counters when you give \`total\` and \`bad\` (PromQL selectors). A
+service's own counters cannot see the requests that did not reach it: prefer the client's.`,
+  sources: ['stream', 'prometheus'],
+  parameters: z.strictObject({
+    min: ratio().describe('Smallest share of acknowledged requests that holds, such as 99.9%'),
+    timeout: duration({ minMs: 100 }).default(1_000).describe('A request in flight longer than this counts as not acknowledged'),
+    total: selector().optional().describe('Prometheus: your counter of all requests'),
+    bad: selector().optional().describe('Prometheus: your counter of requests that were not acknowledged'),
+  }).refine(({ total, bad }) => (total === undefined) === (bad === undefined), 'both total and bad, or neither'),
+  rule: ({ min, timeout, total, bad }) => {
+    const limit = { value: min, breaksWhen: 'below', unit: 'ratio' } as const
+    const own = total !== undefined && bad !== undefined ? { total, bad } : undefined
+    return {
+      description: `at least ${percent(min)} of attempted requests acknowledged${own ? '' : ` within ${printDuration(timeout)}, or later but in the end`}`,
+      limit,
+      ...(!own && { overdueAfterMs: timeout }),
+      readsLoadMetrics: !own,
+      measure: block => own ? onlyByPrometheus : measureShare(limit, countBlock(block, timeout, outcome => outcome === 'failed'), 'good'),
+      query: context => {
+        const failed = own
+          ? ownShareQuery(own, context.windowMs)
+          : loadShareQuery(context, timeout, `sum(increase(${loadMetrics.requests}{run="${context.run}",outcome="failed"}[${context.windowMs}ms]))`)
+        return `1 - (${failed})`
+      },
+    }
+  },
+})

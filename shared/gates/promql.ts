@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import { defineGate, type Limit } from '#shared/gate.ts'
+import { promqlProblem } from '#shared/promql.ts'
+
+const query = z.string().superRefine((text, context) => {
+  const problem = promqlProblem(text)
+  if (problem) context.addIssue({ code: 'custom', message: problem })
+})
+
+export default defineGate({
+  kind: 'promql',
+  summary: 'The value of a PromQL expression',
+  documentation: `
+Breaks when the value is above \`max\` or below \`min\`; one of the two must be there. The expression must give exactly one number: wrap it in
+\`sum(...)\` or \`max(...)\` when it has several series, since no rule could say which one counts. Nothing, NaN, infinity, several series and
+values older than the gate's \`window\` are no data, and no data never passes.`,
+  sources: ['prometheus'],
+  parameters: z.strictObject({
+    query: query.describe('PromQL with one value; ranges are yours to write'),
+    max: z.number().optional().describe('Largest value that holds'),
+    min: z.number().optional().describe('Smallest value that holds'),
+  }).refine(({ max, min }) => max !== undefined || min !== undefined, 'max or min or both'),
+  rule: parameters => {
+    const above = limitOf(parameters.max, 'above')
+    const below = limitOf(parameters.min, 'below')
+    const [limit, otherLimit] = [above, below].filter(found => found !== undefined)
+    if (!limit) throw new Error('the schema demands max or min')
+    const words = [parameters.min === undefined ? '' : `at least ${parameters.min}`, parameters.max === undefined ? '' : `at most ${parameters.max}`]
+    return {
+      description: `${words.filter(Boolean).join(' and ')} for ${parameters.query}`,
+      limit,
+      ...(otherLimit && { otherLimit }),
+      readsLoadMetrics: false,
+      measure: () => ({ is: 'no-data', why: 'a promql gate reads Prometheus only' }),
+      query: () => parameters.query,
+    }
+  },
+})
+
+const limitOf = (value: number | undefined, breaksWhen: Limit['breaksWhen']): Limit | undefined => value === undefined ? undefined : { value, breaksWhen, unit: 'number' }

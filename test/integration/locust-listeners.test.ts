@@ -1,0 +1,374 @@
+import assert from 'node:assert/strict'
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import { freePort, startLocust, type Locust } from '../parts/locust.ts'
+import { serve, startBridge, type Handler, type Reply, type Sample } from '../parts/sample-recorder.ts'
+
+const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((total, n) => total + n, 0)
+const okIn = (samples: readonly Sample[]): number => samples.reduce((total, sample) => total + sum(sample.ok), 0)
+const failedIn = (samples: readonly Sample[]): number => samples.reduce((total, sample) => total + sum(sample.failed), 0)
+
+function assertUnbroken(samples: readonly Sample[], from = 0): void {
+  assert.deepEqual(samples.map(sample => sample.index), samples.map((_, k) => from + k), 'every index once, in order')
+  for (const [k, sample] of samples.entries()) {
+    const next = samples[k + 1]
+    assert.ok(sample.startMs <= sample.endMs)
+    if (next) assert.equal(next.startMs, sample.endMs, `sample ${next.index} starts where ${sample.index} ended`)
+  }
+}
+
+// --- Locustfiles, as a user would write them -------------------------------------------------------------------------------
+
+const fastUser = `
+from locust import FastHttpUser, constant, task
+import faultline_listeners
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.01)
+
+    @task
+    def visit(self):
+        self.client.get("/")
+`
+
+/** Every kind of end: 200, 500, refused by the user's own check, accepted in spite of its status, and an error in the check. */
+const everyEnding = `
+from locust import FastHttpUser, HttpUser, constant, task
+import faultline_listeners
+
+def plain(user):
+    user.client.get("/ok")
+    user.client.get("/broken")
+
+def checked(user):
+    with user.client.get("/ok", catch_response=True) as response:
+        response.failure("not what I wanted")
+    with user.client.get("/broken", catch_response=True) as response:
+        response.success()
+    with user.client.get("/ok", catch_response=True):
+        user.client.get("/ok", name="inside another's check")
+
+class Fast(FastHttpUser):
+    wait_time = constant(0.005)
+    tasks = [plain, checked]
+
+class Slow(HttpUser):
+    wait_time = constant(0.005)
+    tasks = [plain, checked]
+`
+
+async function withLocustfile(text: string) {
+  const folder = await mkdtempDisposable(path.join(tmpdir(), 'faultline-locustfile-'))
+  const file = path.join(folder.path, 'locustfile.py')
+  await writeFile(file, text)
+  return { file, folder: folder.path, [Symbol.asyncDispose]: () => folder.remove() }
+}
+
+const answerOk: Handler = (_request, response) => { response.end('ok') }
+const bridgeAt = (url: string): NodeJS.ProcessEnv => ({ FAULTLINE_BRIDGE_URL: url })
+
+/** Stops the users, and waits for the sample that is cut at the stop. */
+async function stopAndDrain(locust: Locust, bridge: Awaited<ReturnType<typeof startBridge>>): Promise<void> {
+  const drained = bridge.until('no users, nothing in flight', sample => sample.users === 0 && sample.inFlightTotal === 0)
+  await locust.stop()
+  await drained
+}
+
+// --- The tests -------------------------------------------------------------------------------------------------------------
+
+test('samples add up to Locust\'s own totals, whatever way a request ends, and abut from the first to the last', async () => {
+  await using system = await serve((request, response) => {
+    response.writeHead(request.url === '/broken' ? 500 : 200).end('answer')
+  })
+  await using bridge = await startBridge()
+  await using userFile = await withLocustfile(everyEnding)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: { ...bridgeAt(bridge.url), FAULTLINE_BRIDGE_TOKEN: 'let-me-in' } })
+
+  await bridge.until('a heartbeat of an idle generator', sample => sample.users === 0)
+  await locust.swarm(6, 100)
+  const start = await bridge.until('six users', sample => sample.users === 6)
+  await bridge.until('two seconds of load', sample => sample.index >= start.index + 10)
+  await stopAndDrain(locust, bridge)
+
+  const totals = await locust.totals()
+  assert.ok(totals.failures > 50 && totals.requests > 2 * totals.failures, JSON.stringify(totals))
+  assert.equal(okIn(bridge.acknowledged) + failedIn(bridge.acknowledged), totals.requests)
+  assert.equal(failedIn(bridge.acknowledged), totals.failures)
+  assertUnbroken(bridge.acknowledged)
+  assert.deepEqual([...bridge.authorizations], ['Bearer let-me-in'])
+  assert.ok(bridge.acknowledged.every(sample => sample.dropped === 0))
+})
+
+for (const client of ['FastHttpUser', 'HttpUser']) {
+  test(`requests of a ${client} that wait for a stalled server are seen while they wait, and are counted once when they end`, async () => {
+    const held: ServerResponse[] = []
+    let stalled = false
+    await using system = await serve((_request, response) => stalled ? void held.push(response) : void response.end('ok'))
+    await using bridge = await startBridge()
+    await using userFile = await withLocustfile(fastUser.replaceAll('FastHttpUser', client))
+    await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+
+    await locust.swarm(5, 100)
+    await bridge.until('answers', sample => sample.users === 5 && sum(sample.ok) > 0)
+    stalled = true
+    const overdue = await bridge.until('five requests of 500 ms', ({ inFlight }) => sum(inFlight) === 5 && Object.keys(inFlight).every(age => Number(age) >= 500))
+    assert.equal(overdue.inFlightTotal, 5)
+    assert.equal(sum(overdue.ok) + sum(overdue.failed), 0)
+    assert.ok(Object.keys(overdue.inFlight).every(age => Number(age) % 50 === 0))
+
+    stalled = false
+    for (const response of held) response.end('late')
+    const released = await bridge.until('the late answers', sample => sum(sample.ok) >= 5)
+    const late = Object.entries(released.ok).filter(([ms]) => Number(ms) >= 500)
+    assert.equal(late.reduce((total, [, n]) => total + n, 0), 5)
+    assert.deepEqual(released.inFlight, {})
+
+    stalled = true // and those whose users are stopped in mid-request belong to nobody
+    await bridge.until('five overdue again', sample => sum(sample.inFlight) === 5)
+    await stopAndDrain(locust, bridge)
+    const totals = await locust.totals()
+    assert.equal(okIn(bridge.acknowledged) + failedIn(bridge.acknowledged), totals.requests)
+  })
+}
+
+test('a request whose end was counted is not in flight, however long the user\'s own listeners keep its user waiting', async () => {
+  await using system = await serve(answerOk)
+  await using bridge = await startBridge()
+  await using userFile = await withLocustfile(`${fastUser}
+import gevent
+from locust import events
+
+@events.test_start.add_listener
+def dawdle(environment, **_):
+    environment.events.request.add_listener(lambda **_: gevent.sleep(0.3))
+`)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+  await locust.swarm(5, 100)
+  const start = await bridge.until('answers', sample => sum(sample.ok) > 0)
+  await bridge.until('a second of load', sample => sample.index === start.index + 5)
+  assert.deepEqual(bridge.acknowledged.filter(sample => sum(sample.inFlight) > 0), [])
+})
+
+test('a bridge that comes up after three seconds gets every sample from the first one, once and in order', async () => {
+  const port = await freePort()
+  await using system = await serve(answerOk)
+  await using userFile = await withLocustfile(fastUser)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(`http://127.0.0.1:${port}`) })
+  await locust.swarm(3, 100)
+  await delay(3_000) // the outage
+  await using bridge = await startBridge({ port })
+  await bridge.until('more than the outage', sample => sample.index > 20)
+  await stopAndDrain(locust, bridge)
+
+  assertUnbroken(bridge.acknowledged)
+  assert.ok(bridge.acknowledged.every(sample => sample.dropped === 0))
+  assert.equal(okIn(bridge.acknowledged), (await locust.totals()).requests)
+  assert.equal(locust.output.match(/no answer/g)?.length, 1, 'told once, not per sample')
+})
+
+test('a sample whose acknowledgement was lost comes again under its index with the same bytes', async () => {
+  let failures = 0
+  const unlucky = new Map<number, Reply[]>([[3, ['hang-up', 503, 'silence']], [5, ['hang-up']]])
+  await using system = await serve(answerOk)
+  await using bridge = await startBridge({
+    reply: ({ index }) => {
+      const reply = unlucky.get(index)?.shift()
+      if (reply) failures += 1
+      return reply ?? 204
+    },
+  })
+  await using userFile = await withLocustfile(fastUser)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+  await locust.swarm(3, 100)
+  await bridge.until('samples after the losses', sample => sample.index >= 12)
+  await stopAndDrain(locust, bridge)
+
+  assert.equal(failures, 4)
+  assertUnbroken(bridge.acknowledged)
+  assert.equal(bridge.bodies.length, bridge.acknowledged.length + failures)
+  assert.equal(new Set(bridge.bodies).size, bridge.acknowledged.length, 'a retry is the same bytes')
+  assert.equal(okIn(bridge.acknowledged), (await locust.totals()).requests)
+})
+
+test('a refused sample is given up, counted by the next delivered one, and logged once', async () => {
+  await using system = await serve(answerOk)
+  await using bridge = await startBridge({ reply: ({ index }) => index === 2 || index === 3 ? 422 : 204 })
+  await using userFile = await withLocustfile(fastUser)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+  await bridge.until('a sample after the refused ones', sample => sample.index === 6, 0)
+
+  assert.deepEqual(bridge.acknowledged.slice(0, 5).map(({ index, dropped }) => [index, dropped]), [[0, 0], [1, 0], [4, 2], [5, 0], [6, 0]])
+  assert.equal(locust.output.match(/HTTP 422/g)?.length, 1)
+})
+
+test('an outage longer than the outbox loses the oldest samples, says how many, and keeps the newest', async () => {
+  const port = await freePort()
+  await using system = await serve(answerOk)
+  await using userFile = await withLocustfile(`${fastUser}\nfaultline_listeners.OUTBOX_SAMPLES = 5\n`)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(`http://127.0.0.1:${port}`) })
+  await delay(3_000) // the outage: fifteen samples
+  await using bridge = await startBridge({ port })
+  await bridge.until('five samples', () => bridge.acknowledged.length >= 5, 0)
+
+  const [first, ...rest] = bridge.acknowledged
+  assert.ok(first && first.index >= 5, `lost up to ${first?.index}`)
+  assert.equal(first.dropped, first.index)
+  assertUnbroken(bridge.acknowledged, first.index)
+  assert.ok(rest.every(sample => sample.dropped === 0))
+  assert.match(locust.output, /no answer/)
+})
+
+/** 20 users at a fixed pace, and a greenlet that notes by how much the event loop overslept its 10 ms. */
+const pacedUser = `
+import json, time
+import gevent
+from locust import FastHttpUser, constant_pacing, events, task
+import faultline_listeners
+
+latest_ms = 0.0
+
+def probe():
+    global latest_ms
+    while True:
+        begun = time.perf_counter()
+        gevent.sleep(0.01)
+        latest_ms = max(latest_ms, (time.perf_counter() - begun) * 1000 - 10)
+
+@events.test_start.add_listener
+def start(**_):
+    gevent.spawn(probe)
+
+@events.quit.add_listener
+def tell(**_):
+    print("LOOP " + json.dumps({"latestMs": latest_ms}), flush=True)
+
+class Paced(FastHttpUser):
+    wait_time = constant_pacing(0.2)
+
+    @task
+    def visit(self):
+        self.client.get("/")
+`
+
+const jsonStats = z.array(z.object({ num_requests: z.number() }))
+
+test('a bridge that is silent, refuses or is gone neither takes requests from the load nor stalls its event loop', async () => {
+  const served = new Map<string, number>()
+  await using system = await serve((request, response) => {
+    const run = request.url?.split('/')[1] ?? ''
+    served.set(run, (served.get(run) ?? 0) + 1)
+    answerOk(request, response)
+  })
+  await using silent = await startBridge({ reply: () => 'silence' })
+  await using refusing = await startBridge({ reply: () => 401 })
+  const bridges = { none: '', silent: silent.url, refusing: refusing.url, gone: `http://127.0.0.1:${await freePort()}` }
+  await using userFile = await withLocustfile(pacedUser)
+
+  const runs = Object.fromEntries(await Promise.all(Object.entries(bridges).map(async ([name, url]) => {
+    await using locust = await startLocust({
+      locustfile: userFile.file, host: `${system.url}/${name}`, env: bridgeAt(url), args: ['--headless', '-u', '20', '-r', '100', '-t', '4s'],
+    })
+    assert.equal(await locust.ended(), 0, locust.output)
+    const told = /LOOP (.*)/.exec(locust.output)?.[1] ?? ''
+    const { latestMs } = z.object({ latestMs: z.number() }).parse(JSON.parse(told))
+    return [name, { requests: served.get(name) ?? 0, latestMs }] as const
+  })))
+
+  const planned = runs['none']?.requests ?? 0
+  assert.ok(planned > 300, JSON.stringify(runs)) // 20 users, 5 per second, 4 s
+  for (const { requests, latestMs } of Object.values(runs)) {
+    assert.ok(requests >= 0.95 * planned, `requests were lost: ${JSON.stringify(runs)}`)
+    assert.ok(latestMs < 400, `a post would stall the loop for its timeout of 1,000 ms: ${JSON.stringify(runs)}`)
+  }
+})
+
+test('SIGTERM in mid-request delivers the last partial sample, so that nothing Locust counted is missing', async () => {
+  await using system = await serve((_request, response) => void setTimeout(() => response.end('ok'), 30))
+  await using bridge = await startBridge()
+  await using userFile = await withLocustfile(fastUser)
+  const report = path.join(userFile.folder, 'stats')
+  await using locust = await startLocust({
+    locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url),
+    args: ['--headless', '-u', '10', '-r', '100', '--json-file', report, '--stop-timeout', '2'],
+  })
+  await bridge.until('a second of load', sample => sample.index === 5)
+  assert.equal(await locust.terminate(), 0, locust.output)
+
+  const [stats] = jsonStats.parse(JSON.parse(await readFile(`${report}.json`, 'utf8')))
+  assert.ok(stats && stats.num_requests > 50)
+  assert.equal(okIn(bridge.acknowledged), stats.num_requests)
+  assertUnbroken(bridge.acknowledged)
+  assert.ok(bridge.acknowledged.filter(sample => sample.users === 0).length >= 2, 'one is cut when the users have stopped, one at the very end')
+})
+
+test('SIGTERM with a silent bridge ends Locust after at most two seconds of flushing', async () => {
+  await using system = await serve(answerOk)
+  await using bridge = await startBridge({ reply: () => 'silence' })
+  await using userFile = await withLocustfile(fastUser)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+  const askedAt = performance.now()
+  assert.equal(await locust.terminate(), 0)
+  const tookMs = performance.now() - askedAt
+  assert.ok(tookMs > 1_000 && tookMs < 3_500, `${tookMs} ms`)
+  assert.match(locust.output, /\d+ samples could not be delivered before the end/)
+})
+
+test('with a master and two workers each worker posts under its own name, the master posts nothing, and the sum is the total', async () => {
+  await using system = await serve(answerOk)
+  await using bridge = await startBridge()
+  await using userFile = await withLocustfile(fastUser)
+  const port = String(await freePort())
+  await using locust = await startLocust({
+    locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url),
+    args: ['--processes', '2', '--master-bind-host', '127.0.0.1', '--master-bind-port', port, '--master-port', port],
+  })
+  const names = new Set<string>()
+  await bridge.until('two workers', sample => names.add(sample.worker).size === 2, 0)
+  await locust.swarm(4, 100)
+  const loaded = new Set<string>()
+  await bridge.until('both under load', ({ worker, users }) => users === 2 && loaded.add(worker).size === 2)
+  await delay(1_000) // some load
+  await locust.stop()
+  const idle = new Set<string>()
+  await bridge.until('both idle', ({ worker, users }) => users === 0 && idle.add(worker).size === 2)
+  await locust.terminate()
+
+  assert.equal(names.size, 2)
+  const byWorker = Map.groupBy(bridge.acknowledged, sample => sample.worker)
+  assert.deepEqual(new Set(byWorker.keys()), names)
+  for (const samples of byWorker.values()) assertUnbroken(samples)
+  const [, printed] = /Aggregated\s+(\d+)\s/.exec(locust.output) ?? []
+  assert.equal(okIn(bridge.acknowledged), Number(printed))
+})
+
+test('without a bridge\'s address the listeners say so once and wrap nothing', async () => {
+  await using system = await serve(answerOk)
+  await using userFile = await withLocustfile(`${fastUser}
+from locust import events
+from locust.contrib.fasthttp import FastHttpSession
+
+@events.quit.add_listener
+def tell(**_):
+    print("WRAPPED", hasattr(FastHttpSession.request, "faultline_tally"), flush=True)
+`)
+  await using locust = await startLocust({
+    locustfile: userFile.file, host: system.url, env: { FAULTLINE_BRIDGE_URL: '' }, args: ['--headless', '-u', '1', '-t', '1s'],
+  })
+  assert.equal(await locust.ended(), 0, locust.output)
+  assert.equal(locust.output.match(/FAULTLINE_BRIDGE_URL is not set/g)?.length, 1)
+  assert.match(locust.output, /WRAPPED False/)
+})
+
+test('an address that cannot be used ends Locust at once and says what to set', async () => {
+  await using userFile = await withLocustfile(fastUser)
+  await using locust = await startLocust({
+    locustfile: userFile.file, host: 'http://127.0.0.1:1', env: bridgeAt('ftp://bridge'), args: ['--headless', '-u', '1', '-t', '5s'],
+  })
+  assert.equal(await locust.ended(), 1)
+  assert.match(locust.output, /BridgeUrlInvalid: FAULTLINE_BRIDGE_URL is 'ftp:\/\/bridge'; set it to/)
+})

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { experimentSchema } from '#shared/experiment.ts'
+import type { FactData, FactType, StoredFact } from '#shared/events.ts'
+import { begin, broadcasting, decide, fold, patience, renewing, type RunState } from '../../services/scheduler/core.ts'
+
+const written = (changes: object = {}) => ({
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'x' },
+  load: { users: 10, host: 'http://127.0.0.1:1' },
+  faults: [{ kind: 'pause', target: { process: { match: 'postgres' } }, at: '2s', duration: '5s' }],
+  gates: [{ name: 'errors', errorRate: { max: '1%' } }],
+  recovery: { within: '10s' }, hold: '1s',
+  ...changes,
+})
+const start = (changes: object = {}) => begin('r', experimentSchema.parse(written(changes)), 0)
+
+function after<T extends FactType>(state: RunState, kind: T, data: FactData<T>): RunState {
+  return fold(state, { kind, stream: 1, fact: { data, subject: 'r' } } as unknown as StoredFact)
+}
+const phase = (state: RunState, name: FactData<'run.phase'>['phase'], atMs: number) => after(state, 'run.phase', { phase: name, atMs })
+const load = (state: RunState, name: FactData<'load.state'>['state']) => after(state, 'load.state', { state: name, users: 10, targetUsers: 10, atMs: 0 })
+const gate = (state: RunState, at: 'steady' | 'during' | 'recovery', status: FactData<'gate.status'>['status']) =>
+  after(state, 'gate.status', { gate: 'errors', phase: at, status, lookEndMs: 0, evidence: 'as seen', atMs: 0 })
+const target = { id: 'process:1:1', pid: 1, startTicks: 1, description: 'postgres' }
+const fault = { fault: '1-pause', kind: 'pause', node: 'n1' }
+const injected = (state: RunState, atMs: number) => after(state, 'fault.injected', { ...fault, targets: [target], verified: true, readBack: [], requestedAtMs: atMs, injectedAtMs: atMs, clock: 'c' })
+const reverted = (state: RunState, atMs: number, verified = true) =>
+  after(state, 'fault.reverted', { ...fault, targets: [target], cause: 'duration', verified, readBack: [], revertedAtMs: atMs, clock: 'c' })
+const keys = (state: RunState, nowMs: number) => decide(state, nowMs).map(effect => effect.key)
+const abortOf = (state: RunState, nowMs: number) => decide(state, nowMs).flatMap(effect => effect.effect === 'abort' ? [effect.cause] : [])
+const aborting = (state: RunState, cause: FactData<'run.aborting'>['cause'], atMs: number) => after(state, 'run.aborting', { cause, detail: 'd', atMs })
+
+/** A run whose fault was injected at 3 s. */
+const held = (changes: object = {}) => injected(phase(phase(load(phase(start(changes), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000), 3_000)
+
+test('a run goes through its phases in order, each because of the fact before it', () => {
+  let run = start()
+  assert.deepEqual(keys(run, 0), ['phase/load'])
+  run = phase(run, 'load', 0)
+  assert.deepEqual(keys(run, 10), ['load-start'])
+  run = load(run, 'ramping')
+  assert.deepEqual(keys(run, 500), [])
+  run = load(run, 'reached')
+  assert.deepEqual(keys(run, 900), ['phase/steady'])
+  run = phase(run, 'steady', 1_000)
+  assert.deepEqual(keys(run, 2_999), [])
+  assert.deepEqual(keys(run, 3_000), ['phase/inject'])
+  run = phase(run, 'inject', 3_000)
+  assert.deepEqual(keys(run, 3_000), ['inject/1-pause'])
+  run = injected(run, 3_050)
+  assert.deepEqual(keys(run, 3_060), ['phase/hold'])
+  run = phase(run, 'hold', 3_060)
+  assert.deepEqual(keys(run, 8_049), [])
+  assert.deepEqual(keys(run, 8_050), ['phase/revert'])
+  run = phase(run, 'revert', 8_050)
+  assert.deepEqual(keys(run, 8_060), ['revert/1-pause'])
+  run = reverted(run, 8_070)
+  assert.deepEqual(keys(run, 8_080), ['phase/recover'])
+  run = phase(run, 'recover', 8_080)
+  assert.deepEqual(keys(run, 9_000), [])
+  run = gate(run, 'recovery', 'met')
+  assert.deepEqual(keys(run, 9_500), ['load-stop'])
+  run = load(run, 'stopped')
+  assert.deepEqual(keys(run, 9_600), ['seal'])
+  run = after(run, 'run.sealed', { atMs: 9_600 })
+  assert.deepEqual(keys(run, 9_700), [])
+})
+
+test('without load the steady phase begins at once, and nothing is stopped at the end', () => {
+  const promql = { name: 'errors', promql: { query: 'up', max: 1 } }
+  const run = start({ load: undefined, gates: [promql] })
+  assert.deepEqual(keys(run, 0), ['phase/steady'])
+  const over = gate(phase(reverted(injected(phase(phase(run, 'steady', 0), 'inject', 2_000), 2_000), 7_000), 'recover', 7_000), 'recovery', 'met')
+  assert.deepEqual(keys(over, 8_000), ['seal'])
+})
+
+test('a breached gate aborts during the fault, and is then reverted, recovered, sealed in this order', () => {
+  let run = gate(phase(held(), 'hold', 3_000), 'during', 'breached')
+  assert.deepEqual(abortOf(run, 4_000), ['gate'])
+  run = aborting(run, 'gate', 4_000)
+  assert.equal(broadcasting(run, 10_000), true)
+  assert.deepEqual(keys(run, 4_100), [])
+  run = reverted(run, 4_200)
+  assert.equal(broadcasting(run, 5_000), false)
+  assert.deepEqual(keys(run, 4_700), ['phase/recover'])
+  run = gate(phase(run, 'recover', 4_700), 'recovery', 'missed')
+  assert.deepEqual(keys(load(run, 'stopped'), 9_000), ['seal'])
+})
+
+test('a steady gate that is broken, or was never seen to hold, lets nothing be injected', () => {
+  const steady = { gates: [{ name: 'errors', phase: 'steady', errorRate: { max: '1%' } }] }
+  const run = phase(load(phase(start(steady), 'load', 0), 'reached'), 'steady', 1_000)
+  assert.deepEqual(keys(run, 3_500), [])
+  assert.deepEqual(abortOf(run, 3_001 + patience.steadyGatesMs), ['steady'])
+  assert.deepEqual(abortOf(gate(run, 'steady', 'breached'), 2_000), ['steady'])
+  assert.deepEqual(keys(gate(run, 'steady', 'holding'), 3_000), ['phase/inject'])
+})
+
+test('a lapsed lease, an unreadable gate, a refused or unconfirmed fault and failed load each end the run under their own name', () => {
+  assert.deepEqual(abortOf(after(held(), 'fault.lapsed', { ...fault, atMs: 4_000 }), 4_000), ['lease'])
+  assert.deepEqual(abortOf(gate(held(), 'during', 'unreadable'), 4_000), ['unreadable'])
+  const waiting = phase(phase(load(phase(start(), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000)
+  assert.deepEqual(abortOf(after(waiting, 'fault.refused', { ...fault, why: 'no' }), 4_000), ['refused'])
+  assert.deepEqual(abortOf(waiting, 3_001 + patience.injectMs), ['unconfirmed'])
+  assert.deepEqual(abortOf(load(held(), 'failed'), 4_000), ['load'])
+  assert.deepEqual(abortOf(phase(start(), 'load', 0), 200_000), ['load'])
+})
+
+test('heartbeats stop with the abort, so that leases run out even if no abort arrives', () => {
+  assert.equal(renewing(held()), true)
+  assert.equal(renewing(aborting(held(), 'user', 4_000)), false)
+})
+
+test('a user\'s abort before any injection ends without a recovery phase, after the tombstone had time to arrive', () => {
+  const run = load(aborting(phase(start(), 'load', 0), 'user', 1_000), 'ramping')
+  assert.equal(broadcasting(run, 1_400), true)
+  assert.deepEqual(keys(run, 1_400), [])
+  assert.deepEqual(keys(run, 1_600), ['load-stop'])
+  assert.deepEqual(keys(run, 1_600 + patience.loadStopMs + 1_000), ['seal'])
+})
+
+test('an unconfirmed revert is waited for until the lease is long over, then the run is sealed all the same', () => {
+  const run = load(reverted(aborting(held(), 'user', 4_000), 4_100, false), 'stopped')
+  assert.deepEqual(keys(run, 6_000), [])
+  assert.deepEqual(keys(run, 4_000 + 3_000 + patience.revertMs), ['seal'])
+})
+
+test('facts that come twice or belong to no fault of the run change nothing', () => {
+  const run = phase(held(), 'hold', 3_100)
+  assert.equal(phase(run, 'hold', 9_999).phases.hold, 3_100)
+  assert.deepEqual(after(run, 'fault.lapsed', { ...fault, fault: '9-other', atMs: 1 }), run)
+  const once = aborting(run, 'gate', 5_000)
+  assert.equal(aborting(once, 'user', 6_000).abort?.cause, 'gate')
+})
+
+test('recovery without an answer from the evaluator ends at its deadline', () => {
+  const run = load(phase(reverted(held(), 8_000), 'recover', 8_000), 'stopped')
+  assert.deepEqual(keys(phase(run, 'revert', 8_000), 9_000), [])
+  assert.deepEqual(keys(phase(run, 'revert', 8_000), 8_001 + 10_000 + 3_000 + patience.recoveryGatesMs), ['seal'])
+})
