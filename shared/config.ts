@@ -88,7 +88,8 @@ function readFile(named: string | undefined): { path: string; values: Map<string
 /** Both `nats.url: x` and `nats: {url: x}`. */
 function flatten(value: unknown, prefix = ''): [string, string][] {
   if (value === null || value === undefined) return []
-  if (typeof value !== 'object') return [[prefix, String(value as string | number | boolean)]]
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [[prefix, String(value)]]
+  if (typeof value !== 'object') return []
   return Object.entries(value).flatMap(([key, inner]) => flatten(inner, prefix === '' ? key : `${prefix}.${key}`))
 }
 

@@ -126,7 +126,7 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
     names.add(item.name)
     if (item.phase === 'steady' && isSound('faults') && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
     for (const { kind, rule } of rulesIn(item)) {
-      const source = sourceOf(item, kind, experiment)
+      const source = sourceOf(item, kind, rule, experiment)
       if (!kind.sources.includes(source)) problem([...at, 'source'], `${kind.sources.join(' or ')} for a ${kind.kind} gate`)
       else if (!experiment.load && source === 'stream') problem([...at, 'source'], 'prometheus; an experiment without load has no samples to stream')
       else if (!experiment.load && rule.readsLoadMetrics) problem([...at, kind.kind], 'the names of the service\'s own metrics; an experiment without load has none of its own')
@@ -140,7 +140,7 @@ function resolve(from: Document): Experiment {
     name: from.metadata.name,
     ...(from.load && { load: resolveLoad(from.load) }),
     faults: from.faults.map((fault, index) => ({ ...fault, id: `${index + 1}-${fault.kind}` })),
-    gates: from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => resolveGate(item, sourceOf(item, kind, from), kind, rule))),
+    gates: from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => resolveGate(item, sourceOf(item, kind, rule, from), kind, rule))),
     steadyMs: firstAtMs(from),
     holdMs: Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),
     recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
@@ -179,6 +179,7 @@ function rulesIn(item: GateCommon): { kind: GateKind; rule: GateRule }[] {
   })
 }
 
-function sourceOf(item: GateCommon, kind: GateKind, experiment: Pick<Document, 'load'>): GateSource {
-  return item.source ?? (experiment.load ? kind.sources[0] : 'prometheus')
+/** A gate that names the service's own metrics can be read from nowhere else. */
+function sourceOf(item: GateCommon, kind: GateKind, rule: GateRule, experiment: Pick<Document, 'load'>): GateSource {
+  return item.source ?? (experiment.load && rule.readsLoadMetrics ? kind.sources[0] : 'prometheus')
 }

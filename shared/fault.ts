@@ -5,12 +5,15 @@ import { duration } from '#shared/units.ts'
 /**
  * One thing done to a target and the thing that undoes it. `lease` says who ends it when nobody renews it any more:
  * `kernel` (an nftables timeout), `reverter` (a process started before the fault), `none` (done in an instant; nothing stays).
+ *
+ * `nft`: `rules` are chains of a table of the family netdev, made for this fault alone in the target's network namespace; each rule
+ * hangs on the set `leaseSet` of interface names, whose elements `leased` the kernel removes when their time is over.
  */
 export type Step =
   | { do: 'kill'; signal: 'SIGKILL' | 'SIGTERM'; tree: boolean; lease: 'none' }
   | { do: 'pause-tree'; lease: 'reverter' }
   | { do: 'burn-cpu'; workers: number; loadPercent: number; lease: 'reverter' }
-  | { do: 'nft'; rules: string; leaseSet: string; lease: 'kernel' }
+  | { do: 'nft'; rules: string; leaseSet: string; leased: string[]; lease: 'kernel' }
 
 /** What the agent knows of the target before it acts. */
 export interface FaultTarget {

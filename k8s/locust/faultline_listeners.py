@@ -73,40 +73,52 @@ class Counts(TypedDict):
 
 
 class Tally:
-    """Counts requests. Does no I/O and never yields to another greenlet, so a cut is atomic: each request is in one sample.
+    """Counts requests. Never yields to another greenlet, so a cut is atomic: each request is in exactly one sample.
 
     In flight is keyed by greenlet, because a greenlet waits for one answer at a time. So a request leaves it in the very
     moment in which its end event is counted, even though that event is fired from inside the wrapped `request()`.
+
+    This is the load's hot path: at 13,000 requests per second on one core each microsecond per request costs over 1 % of them.
+    Hence no Counter, and no method per step.
     """
 
     def __init__(self) -> None:
-        self._ok: Counter[int] = Counter()
-        self._failed: Counter[int] = Counter()
+        self._ok: dict[int, int] = {}
+        self._failed: dict[int, int] = {}
         self._started_s: dict[object, float] = {}
 
-    def begin(self, who: object, now_s: float) -> float | None:
-        """Returns the start of the request that `who` is already in, to give back to `leave` (a listener may send one too)."""
-        outer = self._started_s.get(who)
-        self._started_s[who] = now_s
-        return outer
+    def watch(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        """Wraps a session's `request`, since Locust has an event for the end only. A request that ends without an event (its
+        user was stopped) leaves too, and counts as neither ok nor failed, as in Locust's own statistics.
+        """
+        started_s = self._started_s
 
-    def leave(self, who: object, outer_s: float | None) -> None:
-        """The call is over: answered, failed, or its user was killed. Without an event it counts as neither ok nor failed."""
-        if outer_s is None:
-            self._started_s.pop(who, None)
-        else:
-            self._started_s[who] = outer_s
+        @functools.wraps(request)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            who = getcurrent()
+            outer_s = started_s.get(who)  # a user's listener may send a request of its own inside another
+            started_s[who] = time.monotonic()
+            try:
+                return request(*args, **kwargs)
+            finally:
+                if outer_s is None:
+                    started_s.pop(who, None)
+                else:
+                    started_s[who] = outer_s
 
-    def end(self, who: object, response_ms: float | None, exception: object) -> None:
+        return watched
+
+    def on_request(self, response_time: float | None, exception: object = None, **_: object) -> None:
         """Locust's own rule says what failed (`if exception`), so that both totals agree. No time given counts as 0 ms."""
-        self._started_s.pop(who, None)
+        self._started_s.pop(getcurrent(), None)
         counts = self._failed if exception else self._ok
-        counts[int((response_ms or 0) + 0.5)] += 1
+        whole_ms = int((response_time or 0) + 0.5)
+        counts[whole_ms] = counts.get(whole_ms, 0) + 1
 
     def cut(self, now_s: float) -> Counts:
         """Hands over what was counted since the last cut, and looks at what is in flight."""
         ok, failed = self._ok, self._failed
-        self._ok, self._failed = Counter(), Counter()
+        self._ok, self._failed = {}, {}
         ages_ms = [int((now_s - started_s) * 1000) for started_s in self._started_s.values()]
         overdue = Counter(age - age % AGE_STEP_MS for age in ages_ms if age >= OVERDUE_MS)
         return {"ok": ok, "failed": failed, "inFlight": overdue, "inFlightTotal": len(ages_ms)}
@@ -141,25 +153,6 @@ def encode(sample: Sample, worker: str, boot_id: str | None, dropped: int) -> by
         },
         separators=(",", ":"),
     ).encode()
-
-
-def watch_requests(session_class: type[Any], tally: Tally) -> None:
-    """Makes `session_class.request` tell the tally when a call starts and ends. Locust has an event for the end only."""
-    request = session_class.request
-    if hasattr(request, "faultline_tally"):
-        return
-
-    @functools.wraps(request)
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        who = getcurrent()
-        outer_s = tally.begin(who, time.monotonic())
-        try:
-            return request(*args, **kwargs)
-        finally:
-            tally.leave(who, outer_s)
-
-    watched.faultline_tally = tally  # type: ignore[attr-defined]
-    session_class.request = watched
 
 
 # --- When it is cut -------------------------------------------------------------------------------------------------------
@@ -223,7 +216,7 @@ def connect_natively(host: str, port: int, timeout_s: float) -> socket.socket:
     native_socket = monkey.get_original("socket", "socket")
     failure: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        connection = native_socket(family, kind, protocol)
+        connection: socket.socket = native_socket(family, kind, protocol)
         connection.settimeout(timeout_s)
         try:
             connection.connect(address)
@@ -302,7 +295,8 @@ class Outbox:
             if self._waiting:
                 self._deliver(self._waiting[0])
             elif self._closing:
-                return self._emptied.release()
+                self._emptied.release()
+                return
 
     def _collect(self) -> None:
         # Waits only when there is nothing to deliver.
@@ -325,7 +319,7 @@ class Outbox:
             return self._tell(None)
         if 400 <= status < 500:
             self._waiting.popleft()
-            return self._tell(f"it refuses samples with HTTP {status}; they are given up. Check FAULTLINE_BRIDGE_TOKEN and both versions")
+            return self._tell(f"it refuses samples with HTTP {status}; they are given up. Check FAULTLINE_BRIDGE_TOKEN")
         self._retry_later(f"HTTP {status}")
 
     def _retry_later(self, trouble: str) -> None:
@@ -347,7 +341,7 @@ def start(environment: Environment, runner: Runner, url: str, token: str | None)
     """Watches, samples and delivers until this process quits."""
     tally = Tally()
     for session_class in (FastHttpSession, HttpSession):
-        watch_requests(session_class, tally)
+        session_class.request = tally.watch(session_class.request)  # type: ignore[method-assign]
 
     # The name is made here and not on import: `locust --processes` forks in between.
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -360,9 +354,6 @@ def start(environment: Environment, runner: Runner, url: str, token: str | None)
 
     sampler = Sampler(tally, lambda: runner.user_count, take)
 
-    def on_request(response_time: float | None, exception: object = None, **_: object) -> None:
-        tally.end(getcurrent(), response_time, exception)
-
     def on_test_stop(**_: object) -> None:
         sampler.cut()  # not waiting for its delivery: this process lives on
 
@@ -372,7 +363,7 @@ def start(environment: Environment, runner: Runner, url: str, token: str | None)
         if left := outbox.flush(FLUSH_S):
             log.warning("locust-bridge: %d samples could not be delivered before the end", left)
 
-    environment.events.request.add_listener(on_request)
+    environment.events.request.add_listener(tally.on_request)
     environment.events.test_stop.add_listener(on_test_stop)
     environment.events.quit.add_listener(on_quit)
     gevent.spawn(sampler.run)
@@ -391,6 +382,7 @@ def read_boot_id() -> str | None:
 
 @events.init.add_listener
 def on_init(environment: Environment, runner: Runner, **_: object) -> None:
+    events.init.remove_listener(on_init)  # once per process: a second start would count each request twice
     url = os.environ.get("FAULTLINE_BRIDGE_URL")
     if not url:
         log.info("FAULTLINE_BRIDGE_URL is not set: no samples are posted")

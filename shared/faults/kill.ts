@@ -1,18 +1,23 @@
 import { z } from 'zod'
 import { defineFault } from '#shared/fault.ts'
 
-/** Ends processes at once. Nothing stays behind, so there is no lease: bringing them back is the system's own work, and what is tested. */
+/** The classic: does anybody notice when a process is gone? Whoever supervises the process is what is really tested. */
 export default defineFault({
   kind: 'kill',
-  summary: 'Kills processes',
-  documentation: `Sends a signal to the matching processes, each bound to its PID and start time, so that a recycled PID is never hit.
+  summary: 'Kills the target process, with or without its descendants',
+  documentation: `
+Sends \`signal\` to the target: exactly the process that the plan named, checked by its start time right before, so that a recycled
+PID is never hit. Done in an instant: it has no duration and nothing to undo; whoever supervises the process starts it again, or nobody does.
 
-SIGKILL cannot be caught: the process has no time to finish requests or flush. SIGTERM asks: most servers drain.
-It is confirmed when none of the targets runs any more. It needs to be root, or the user that the processes run as.`,
+- Read back: the process is gone (or a zombie that its parent has not collected) within three seconds. A process that ignores
+  SIGTERM is not gone, so the fault is not confirmed and the run cannot pass.
+- Needs: the right to signal the process (same user, or root).
+- Does not: start the process again, or touch processes that are not the target. With \`tree: true\` all its descendants die with it.
+`.trim(),
   duration: 'none',
   parameters: z.strictObject({
-    signal: z.enum(['SIGKILL', 'SIGTERM']).default('SIGKILL').describe('SIGKILL: dies at once; SIGTERM: is asked to end'),
-    tree: z.boolean().default(false).describe('Also all its descendants'),
+    signal: z.enum(['SIGKILL', 'SIGTERM']).default('SIGKILL').describe('SIGKILL: dead at once. SIGTERM: asked to end, as at a deployment'),
+    tree: z.boolean().default(false).describe('Also all descendants of the process'),
   }),
   plan: ({ signal, tree }) => [{ do: 'kill', signal, tree, lease: 'none' }],
 })

@@ -2,16 +2,23 @@ import { z } from 'zod'
 import { defineFault } from '#shared/fault.ts'
 
 /**
- * Stops a process with its whole tree. The tree, because a stopped parent alone proves little: the backends of a stopped
- * PostgreSQL postmaster go on answering the sessions they have.
+ * Always the whole tree. A stopped postmaster alone goes on answering through its sessions' own processes, and a test that
+ * measures nothing passes.
  */
 export default defineFault({
   kind: 'pause',
-  summary: 'Stops processes with their descendants, and continues them',
-  documentation: `SIGSTOP to the matching processes and all their descendants, looked for again until no new one appears. Connections stay open and the
-kernel goes on acknowledging data: to clients the service hangs, which is harder on them than a refused connection.
+  summary: 'Stops the target and all its descendants; connections stay open and nobody answers',
+  documentation: `
+SIGSTOP to the target and to every descendant, looked for again until none is new, so that no fork escapes. Sockets stay open and the
+kernel goes on accepting connections: the hardest way for a dependency to fail, because nothing reports an error and only timeouts help.
 
-It is confirmed when every process of the tree is in state T (proc_pid_stat(5)), and reverted (SIGCONT) when none is.`,
+- Undone by SIGCONT to every process that was journaled, and to every stopped descendant found then. Processes that were stopped
+  before the fault stay stopped.
+- Read back: the state of each process in /proc is T; afterwards none is.
+- Ends by itself: at its duration, or when its lease is not renewed, by a reverter that was started before the fault and needs nobody.
+- Needs: the right to signal the processes (same user, or root).
+- Does not: stop time. Timers that ran out during the pause fire together after it, as they would after a long garbage collection.
+`.trim(),
   duration: 'required',
   parameters: z.strictObject({}),
   plan: () => [{ do: 'pause-tree', lease: 'reverter' }],

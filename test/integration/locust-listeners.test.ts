@@ -354,7 +354,7 @@ from locust.contrib.fasthttp import FastHttpSession
 
 @events.quit.add_listener
 def tell(**_):
-    print("WRAPPED", hasattr(FastHttpSession.request, "faultline_tally"), flush=True)
+    print("WRAPPED", hasattr(FastHttpSession.request, "__wrapped__"), flush=True)
 `)
   await using locust = await startLocust({
     locustfile: userFile.file, host: system.url, env: { FAULTLINE_BRIDGE_URL: '' }, args: ['--headless', '-u', '1', '-t', '1s'],

@@ -203,12 +203,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   test(`${signal} to the process group reaches a second node exactly once`, async () => {
     await using processes = await twoProcesses(`
       let times = 0
-      process.on('${signal}', () => { times++; setImmediate(() => process.exit(40 + times)) })
+      process.on('${signal}', () => { times++; console.log('got it') })
+      process.on('SIGUSR2', () => process.exit(40 + times))
       setInterval(() => {}, 1000)
       console.log('ready')`)
     const { child, ended } = start([processes.first])
     assert.equal(await nextOutput(child), 'ready\n')
     process.kill(-(child.pid ?? assert.fail()), signal) // as a terminal does: to the whole group
+    assert.equal(await nextOutput(child), 'got it\n')
+    child.kill('SIGUSR2') // is passed on after whatever was before it
     assert.equal((await ended).code, 41)
   })
 }

@@ -1,6 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
+import { z } from 'zod'
+import { FaultlineError } from '#shared/errors.ts'
 import { toolPath } from '../setup/tools.mjs'
 import type { ChildPlan } from './child-plan.ts'
 
@@ -13,7 +16,7 @@ export interface ScrapeTarget {
   bearerToken?: string
 }
 
-/** Prometheus that scrapes every second, the first time at once (by default it would wait some five seconds). */
+/** Prometheus that scrapes every second. */
 export function prometheusPlan({ folder, port, targets }: { folder: string; port: number; targets: ScrapeTarget[] }): ChildPlan {
   const config = join(folder, 'prometheus.yml')
   writeFileSync(config, stringify({
@@ -27,8 +30,27 @@ export function prometheusPlan({ folder, port, targets }: { folder: string; port
     name: 'prometheus',
     argv: [
       toolPath('prometheus'), `--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'prometheus')}`, `--web.listen-address=127.0.0.1:${port}`,
-      '--scrape.discovery-reload-interval=100ms', '--query.lookback-delta=5s', '--log.level=warn',
+      '--query.lookback-delta=5s', '--log.level=warn',
     ],
     env: {}, cwd: folder, ready: { kind: 'http', url: `http://127.0.0.1:${port}/-/ready` },
   }
+}
+
+/** Waits until each target has been scraped once, well or badly: some five seconds on Prometheus 2.x, whatever its flags say. */
+export async function untilScraped(url: string, targets: number, { timeoutMs = 15_000 } = {}): Promise<void> {
+  const givenUpAt = performance.now() + timeoutMs
+  for (;;) {
+    const response = await fetch(`${url}/api/v1/targets?state=active`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
+    const answer = response?.ok ? targetsSchema.parse(await response.json()) : undefined
+    if (answer && answer.data.activeTargets.filter(target => target.health !== 'unknown').length >= targets) return
+    if (performance.now() > givenUpAt) throw new ScrapeMissing(`Prometheus at ${url} has not scraped its ${targets} targets within ${timeoutMs} ms`)
+    await delay(50)
+  }
+}
+
+const targetsSchema = z.object({ data: z.object({ activeTargets: z.array(z.object({ health: z.string() })) }) })
+
+/** Prometheus runs, but does not look at its targets. */
+export class ScrapeMissing extends FaultlineError {
+  readonly code = 'scrape_missing'
 }

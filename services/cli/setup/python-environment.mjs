@@ -7,9 +7,8 @@ import { isStamped, stampOf, writeStamp } from './stamps.mjs'
 import { findOnSystem } from './tools.mjs'
 import { isAtLeast, parseVersion } from './versions.mjs'
 
-const leastPython = '3.10'
+const leastPython = '3.11' // Locust's
 const requirementFiles = ['k8s/shop/requirements.txt', 'k8s/locust/requirements.txt', 'services/cli/setup/requirements.txt']
-  .filter(file => existsSync(join(checkout, file))) // DEVELOPMENT ONLY, removed before delivery
 
 /** Versions of what those packages need in turn, so that two machines get the same ones. */
 const constraintFile = 'services/cli/setup/constraints.txt'
@@ -65,7 +64,7 @@ function pythonVersionOf(environment) {
 }
 
 async function findPython() {
-  for (const name of ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10']) {
+  for (const name of ['python3', 'python3.14', 'python3.13', 'python3.12', 'python3.11']) {
     const path = findOnSystem(name)
     if (!path) continue
     const version = parseVersion(await runCommand(path, ['-c', 'import platform; print(platform.python_version())']).catch(() => ''))

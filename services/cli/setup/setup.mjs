@@ -9,7 +9,9 @@
 import { endRunningCommands } from './commands.mjs'
 import { releaseLock, takeLock } from './lock.mjs'
 import { steps } from './steps.mjs'
+import { isAtLeast } from './versions.mjs'
 
+const leastNode = '20'
 const exitInfrastructure = 4
 
 process.exitCode = await main()
@@ -17,6 +19,10 @@ process.exitCode = await main()
 async function main() {
   if (process.platform !== 'linux') {
     console.error(`setup: faultline runs on Linux; this is ${process.platform}.`)
+    return exitInfrastructure
+  }
+  if (!isAtLeast(process.versions.node, leastNode)) {
+    console.error(`setup: needs Node.js ${leastNode} or later; this is ${process.versions.node}.`)
     return exitInfrastructure
   }
   takeLock(() => console.log('setup: waiting for another set-up of this checkout to end'))

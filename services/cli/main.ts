@@ -1,0 +1,105 @@
+/** The command line: what each word means; the work is done in the file named after it. */
+import { readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { Command, CommanderError } from 'commander'
+import { FaultlineError, messageOf } from '#shared/errors.ts'
+
+watchLifeline()
+
+interface Package { version: string }
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package
+
+const program = new Command('faultline')
+  .description('Chaos experiments under load, gated by SLOs, with a verdict.\nExit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure.')
+  .version(version)
+  .exitOverride()
+  .showHelpAfterError('(faultline --help shows what there is)')
+
+program.command('run').argument('<file>', 'experiment file')
+  .description('Run every experiment of a file, one after another, in this process (nats-server and Prometheus are started beside it)')
+  .option('--within <pid...>', 'opt in: processes whose descendants may be touched, as PID or NAME=PID')
+  .option('--prometheus <url>', 'a Prometheus that is there already')
+  .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
+  .option('--results <folder>', 'where a new folder is made for each run', 'results')
+  .option('--json', 'print the judgement as JSON, and no progress')
+  .action(async (file: string, options: { within?: string[]; prometheus?: string; scrape?: string[]; results: string; json?: boolean }) => {
+    const { runCommand } = await import('./run-command.ts')
+    process.exitCode = await runCommand(file, options)
+  })
+
+program.command('validate').argument('<files...>', 'experiment files')
+  .description('Check experiment files: every problem, with its line and what was meant')
+  .option('--json', 'print the problems as JSON')
+  .action(async (files: string[], options: { json?: boolean }) => {
+    const { validate } = await import('./validate.ts')
+    const { exitCode, output } = await validate(files, { json: options.json ?? false })
+    process.stdout.write(output.endsWith('\n') ? output : `${output}\n`)
+    process.exitCode = exitCode
+  })
+
+program.command('replay').argument('<folder>', 'results folder of a run')
+  .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte')
+  .option('--json', 'print the judgement as JSON')
+  .action(async (folder: string, options: { json?: boolean }) => {
+    const { replay } = await import('./replay.ts')
+    const { judgement, identical, problems } = await replay(folder)
+    for (const problem of problems) process.stderr.write(`${problem}\n`)
+    process.stdout.write(options.json ? `${JSON.stringify(judgement, null, 2)}\n` : `${judgement.verdict}: ${identical ? 'byte-identical to verdict.json' : 'NOT what verdict.json says'}\n`)
+    process.exitCode = identical ? judgement.exitCode : 4
+  })
+
+program.command('abort').argument('[run]', 'the run; left out: all with --all')
+  .description('Abort a run of a local session: its faults are reverted, it ends as inconclusive')
+  .option('--all', 'every run of every local session')
+  .action(async (run: string | undefined, options: { all?: boolean }) => {
+    const { abortCommand } = await import('./abort.ts')
+    process.exitCode = await abortCommand(run, options.all ?? false)
+  })
+
+program.command('faults').argument('[kind]', 'show one kind in full')
+  .description('The catalogue of faults with their parameters')
+  .option('--json', 'print it as JSON')
+  .action(async (kind: string | undefined, options: { json?: boolean }) => {
+    const { printFaults } = await import('./faults.ts')
+    process.stdout.write(printFaults(kind, options.json ?? false))
+  })
+
+program.command('config').description('Every setting: its value in force, where that came from, and its environment variable')
+  .option('--json', 'print them as JSON')
+  .action(async (options: { json?: boolean }) => {
+    const { printConfig } = await import('./config.ts')
+    process.stdout.write(printConfig(options.json ?? false))
+  })
+
+program.command('generate', { hidden: true }).description('Write the files that are made from code: the JSON Schema, the catalogue of events')
+  .action(async () => {
+    const { generate } = await import('./generate.ts')
+    process.stdout.write(`${(await generate()).output}\n`)
+  })
+
+program.command('doctor').description('What is there, what is missing, and what this kernel and this user can do')
+  .option('--json', 'print the checks as JSON')
+  .action(async (options: { json?: boolean }) => {
+    const { doctor, renderDoctor } = await import('./doctor.ts')
+    const { checks, ok } = await doctor()
+    process.stdout.write(options.json ? `${JSON.stringify({ ok, checks }, null, 2)}\n` : renderDoctor(checks))
+    process.exitCode = ok ? 0 : 4
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 3
+  else {
+    process.stderr.write(`${error instanceof FaultlineError ? `${error.name}: ${error.message}` : error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`)
+    process.exitCode = error instanceof FaultlineError ? error.exitCode : 4
+  }
+}
+
+/** The wrapper that started this process holds one end of a pipe: when it is killed, even by SIGKILL, this process ends as if interrupted. */
+function watchLifeline(): void {
+  const fd = process.env['FAULTLINE_LIFELINE_FD']
+  if (fd === undefined) return
+  delete process.env['FAULTLINE_LIFELINE_FD'] // not for children
+  new Socket({ fd: Number(fd) }).on('close', () => process.kill(process.pid, 'SIGTERM')).resume().unref()
+}

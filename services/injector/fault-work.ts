@@ -1,0 +1,121 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { clockId, type Clock } from '#shared/clock.ts'
+import type { FaultSpec } from '#shared/fault.ts'
+import type { BoundTarget } from '#shared/target.ts'
+import type { FaultName, Observation, RevertCause } from './core.ts'
+import { FaultRefused } from './fault-refused.ts'
+import { entryId, type Journal, type JournalEntry, type Lease } from './journal.ts'
+import { prepareFault } from './plan.ts'
+import { readProcess, type DeclaredParent, type ProcessId } from './process-table.ts'
+import type { Seen, StepInHand } from './step-in-hand.ts'
+import { undoEntry } from './undo.ts'
+
+const reverterPath = fileURLToPath(new URL('reverter.ts', import.meta.url))
+const armedWithinMs = 5_000
+
+/** One fault in the agent's hands: what is known of it, and the deeds that the core asks for. */
+export interface FaultWork extends FaultName {
+  kind: string
+  targets: BoundTarget[]
+  requestedAtMs: number
+  /** Undo on disk, reverter armed. Rejects with FaultRefused; what was begun by then is undone by `undo`. */
+  prepare(lease: Lease): Promise<void>
+  act(): Promise<Observation>
+  renew(lease: Lease): Promise<'renewed' | 'lapsed'>
+  /** `cause` is for the journal: whoever tells of it later tells why. */
+  undo(cause: RevertCause): Promise<Observation>
+  release(): void
+}
+
+export interface WorkOptions extends FaultName {
+  spec: FaultSpec
+  targets: BoundTarget[]
+  parents: () => readonly DeclaredParent[]
+  journal: Journal
+  clock: Clock
+  /** The reverter has ended; it does when the fault is over, and otherwise only when somebody killed it. */
+  onReverterGone(): void
+}
+
+export function newFaultWork({ run, fault, spec, targets, parents, journal, clock, onReverterGone }: WorkOptions): FaultWork {
+  const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: clockId, targets, undos: [] }
+  let steps: StepInHand[] = []
+  let lease: Lease = { leaseEndsMs: 0, endsMs: null }
+  let reverter: ProcessId | undefined
+  const remainingMs = () => Math.min(lease.leaseEndsMs, lease.endsMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs()
+  return {
+    run, fault, kind: spec.kind, targets, requestedAtMs: clock.nowMs(),
+    async prepare(first) {
+      lease = first
+      steps = prepareFault(spec, targets, parents(), entry.id)
+      entry.undos = steps.map(({ undo }) => undo)
+      journal.writeLease(entry.id, lease)
+      journal.write(entry)
+      if (spec.durationMs !== undefined) reverter = await armReverter(journal.folder, entry.id, onReverterGone)
+    },
+    async act() {
+      const seen: Seen[] = []
+      for (const [index, step] of steps.entries()) {
+        const record = (undo: JournalEntry['undos'][number]) => {
+          entry.undos[index] = undo
+          journal.write(entry)
+        }
+        seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, remainingMs: remainingMs(), record }))
+      }
+      return { verified: seen.every(({ verified }) => verified), readBack: seen.flatMap(({ readBack }) => readBack), atMs: clock.nowMs() }
+    },
+    async renew(next) {
+      lease = next
+      journal.writeLease(entry.id, lease)
+      const answers = await Promise.all(steps.map(step => step.renew?.(remainingMs()) ?? Promise.resolve('renewed')))
+      return answers.includes('lapsed') ? 'lapsed' : 'renewed'
+    },
+    ...undoing(entry, journal),
+  }
+}
+
+/** A fault that an earlier start of the agent left in the journal: it can only be undone. */
+export function leftFaultWork(entry: JournalEntry, journal: Journal): FaultWork {
+  const impossible = () => Promise.reject(new FaultRefused(`${entry.fault} is from an earlier start of the agent: it can only be undone`))
+  const { run, fault, kind, targets } = entry
+  return { run, fault, kind, targets, requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal) }
+}
+
+function undoing(entry: JournalEntry, journal: Journal): Pick<FaultWork, 'undo' | 'release'> {
+  return {
+    async undo(cause) {
+      const observation = await undoEntry(entry)
+      if (!observation.verified) return observation
+      const before = journal.readReverted(entry.id)
+      if (before) return { ...observation, atMs: before.observation.atMs } // it was gone by then; now it was only looked at
+      journal.markReverted(entry.id, { cause, observation })
+      return observation
+    },
+    release: () => journal.remove(entry.id),
+  }
+}
+
+/** In a session of its own, with nothing of this process but the way to say one word. Resolves when it has said it. */
+async function armReverter(folder: string, id: string, onGone: () => void): Promise<ProcessId> {
+  const child = spawn(process.execPath, [reverterPath, folder, id], { detached: true, stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' })
+  child.once('exit', onGone)
+  const firstLine = once(createInterface({ input: child.stdout }), 'line', { signal: AbortSignal.timeout(armedWithinMs) })
+  const ended = once(child, 'close').then(() => { throw new Error('it ended at once') })
+  try {
+    const [word] = await Promise.race([firstLine, ended]) as [unknown]
+    const found = child.pid === undefined ? undefined : readProcess(child.pid)
+    if (word !== 'armed' || !found) throw new Error(`it said ${String(word)}`)
+    return { pid: found.pid, startTicks: found.startTicks }
+  } catch (cause) {
+    child.kill('SIGKILL')
+    throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done; see whether this user can start processes`, { cause })
+  } finally {
+    firstLine.catch(() => undefined)
+    ended.catch(() => undefined)
+    child.stdout.destroy()
+    child.unref()
+  }
+}

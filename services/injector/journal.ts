@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '#shared/errors.ts'
+import type { Epoch } from '#shared/events.ts'
+import type { BoundTarget } from '#shared/target.ts'
+import type { FaultName, Observation, RevertCause } from './core.ts'
+import type { ProcessId } from './process-table.ts'
+
+/**
+ * What has to be undone, on disk before it is done. For each fault, by the hash of its name: `<id>.entry` (what to undo),
+ * `<id>.lease` (until when), `<id>.reverted` (who undid it). Each file is written whole beside its place and renamed, and carries its own
+ * checksum: what does not match it is reported, and stays for a person to look at. Imported by the reverter, so it imports little.
+ */
+export interface JournalEntry extends FaultName {
+  id: string
+  kind: string
+  /** After a reboot PIDs and tables mean nothing, and everything faultline does is gone. */
+  bootId: string
+  targets: BoundTarget[]
+  /** Undone last to first. */
+  undos: Undo[]
+}
+
+export type Undo =
+  | { undo: 'nothing' }
+  /** SIGCONT to these and to what is found below them, but not to `leave`: they were stopped before the fault. */
+  | { undo: 'continue'; processes: ProcessId[]; leave: ProcessId[] }
+  | { undo: 'end'; processes: ProcessId[] }
+  | { undo: 'delete-table'; nft: string; nsenter: string; table: string; namespace: string; process: ProcessId }
+
+/** Milliseconds of the monotonic clock, which all processes of one boot share. `endsMs` null: instant. */
+export interface Lease { leaseEndsMs: number; endsMs: number | null }
+export interface Reverted { cause: RevertCause; observation: Observation }
+/** What outlives a restart beside the faults. */
+export interface Memory { highestEpoch: Epoch | null; tombstones: readonly string[] }
+export interface CorruptFile { file: string; why: string }
+
+/** Short, and safe in a path, an argument and a table's name. */
+export const entryId = ({ run, fault }: FaultName): string => createHash('sha256').update(`${run}\n${fault}`).digest('hex').slice(0, 20)
+
+export type Journal = ReturnType<typeof openJournal>
+
+/** Makes the folder if need be. Everything here is synchronous: it is over, on disk, when it returns. */
+export function openJournal(folder: string) {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const path = (file: string) => join(folder, file)
+  return {
+    folder,
+    write: (entry: JournalEntry) => writeDurably(folder, `${entry.id}.entry`, entry),
+    /** Undefined when there is none. Throws when it is corrupt. */
+    read: (id: string) => readWhole<JournalEntry>(path(`${id}.entry`)),
+    writeLease: (id: string, lease: Lease) => writeWhole(folder, `${id}.lease`, lease),
+    readLease: (id: string) => readWhole<Lease>(path(`${id}.lease`)),
+    /** The first to say so is believed; later ones change nothing. */
+    markReverted(id: string, reverted: Reverted): void {
+      if (!existsSync(path(`${id}.reverted`))) writeDurably(folder, `${id}.reverted`, reverted)
+    },
+    readReverted: (id: string) => readWhole<Reverted>(path(`${id}.reverted`)),
+    isHeld: (id: string) => existsSync(path(`${id}.entry`)) && !existsSync(path(`${id}.reverted`)),
+    isThere: () => existsSync(folder),
+    remove(id: string): void {
+      for (const part of ['entry', 'lease', 'reverted']) rmSync(path(`${id}.${part}`), { force: true })
+      syncFolder(folder)
+    },
+    remember: (memory: Memory) => writeDurably(folder, 'memory', memory),
+    /** What is on disk, and what of it cannot be read. Half-written files were never in force: they are reported and removed. */
+    load(): { memory: Memory; entries: JournalEntry[]; corrupt: CorruptFile[]; halfWritten: string[] } {
+      const files = readdirSync(folder)
+      const corrupt: CorruptFile[] = []
+      const attempt = <T>(file: string): T | undefined => {
+        try {
+          return readWhole<T>(path(file))
+        } catch (error) {
+          corrupt.push({ file: path(file), why: messageOf(error) })
+          return undefined
+        }
+      }
+      const halfWritten = files.filter(file => file.includes('.half-'))
+      for (const file of halfWritten) rmSync(path(file), { force: true })
+      const entries = files.filter(file => file.endsWith('.entry')).flatMap(file => attempt<JournalEntry>(file) ?? [])
+      return { memory: attempt<Memory>('memory') ?? { highestEpoch: null, tombstones: [] }, entries, corrupt, halfWritten }
+    },
+  }
+}
+
+function writeDurably(folder: string, file: string, value: unknown): void {
+  writeWhole(folder, file, value, fsyncSync)
+  syncFolder(folder)
+}
+
+/** Renaming is atomic: a reader sees the old file or the new one. */
+function writeWhole(folder: string, file: string, value: unknown, sync: (descriptor: number) => void = () => undefined): void {
+  const body = JSON.stringify(value)
+  const half = join(folder, `${file}.half-${process.pid}`)
+  const descriptor = openSync(half, 'w', 0o600)
+  try {
+    writeSync(descriptor, `${checksum(body)}\n${body}\n`)
+    sync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+  renameSync(half, join(folder, file))
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** A file that carries its own checksum was written by `writeWhole`, so its shape is the one that was written. */
+function readWhole<T>(path: string): T | undefined {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const [sum = '', body = ''] = text.split('\n')
+  if (checksum(body) !== sum) throw new Error('the checksum does not match: half-written, or changed by somebody')
+  return JSON.parse(body) as T
+}
+
+const checksum = (text: string): string => createHash('sha256').update(text).digest('hex')

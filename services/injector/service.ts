@@ -1,0 +1,229 @@
+import type { Logger } from 'pino'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Bus } from '#shared/bus.ts'
+import { clockId, type Clock } from '#shared/clock.ts'
+import type { Command, Reply } from '#shared/commands.ts'
+import { messageOf, MessageInvalid } from '#shared/errors.ts'
+import type { FactData } from '#shared/events.ts'
+import { runFields } from '#shared/log.ts'
+import { faultKinds } from '#shared/registry.ts'
+import { initialState, keyOf, step, type Effect, type FaultName, type Input, type State } from './core.ts'
+import { leftFaultWork, newFaultWork, type FaultWork } from './fault-work.ts'
+import { openJournal, type Lease } from './journal.ts'
+import { parseItem, planFault } from './plan.ts'
+import type { DeclaredParent } from './process-table.ts'
+
+export interface InjectorOptions {
+  bus: Bus
+  /** Name of this agent: commands are addressed to it. */
+  node: string
+  /** Folder of the undo journal; made if need be. Two agents never share one. */
+  stateFolder: string
+  /** Opted-in processes; a function is asked anew each time targets are looked for. */
+  parents: readonly DeclaredParent[] | (() => readonly DeclaredParent[])
+  clock: Clock
+  log: Logger
+  metrics: Registry
+}
+
+export interface Injector {
+  /** False while what an earlier start left is being undone, and from `stop` on. */
+  ready(): boolean
+  /** Reverts everything it holds, tells it, then ends. Rejects never; what is not confirmed stays in the journal. Repeatable. */
+  stop(): Promise<void>
+}
+
+const tickMs = 50
+const presenceMs = 1_000
+const retryFactMs = 1_000
+const stopWithinMs = 10_000
+
+/** Starts the agent: undoes what an earlier start left, then answers plan, inject and revert, and obeys heartbeats and aborts. */
+export async function startInjector({ bus, node, stateFolder, parents: declared, clock, log, metrics }: InjectorOptions): Promise<Injector> {
+  const parents = () => typeof declared === 'function' ? declared() : declared
+  const writer = bus.writer('injector')
+  const journal = openJournal(stateFolder)
+  const { memory, entries, corrupt, halfWritten } = journal.load()
+  for (const file of halfWritten) log.warn({ file }, 'a half-written journal file was removed: what it announced had not begun')
+  for (const { file, why } of corrupt) log.error({ file, why }, 'a journal file cannot be read; what it held may still be in force: look at it, undo it by hand, then remove it')
+
+  let state: State = { ...initialState, highestEpoch: memory.highestEpoch ?? undefined, tombstones: memory.tombstones }
+  let phase: 'starting' | 'ready' | 'stopping' | 'stopped' = 'starting'
+  const isStopped = () => phase === 'stopped'
+  const work = new Map<string, FaultWork>()
+  const replies = new Map<string, (reply: Reply<'inject'>) => void>()
+  // two lines for each fault: a fact that cannot be stored yet never keeps a deed waiting
+  const onError = (error: unknown) => log.error({ why: messageOf(error) }, 'a job failed')
+  const deeds = new Lines(onError)
+  const tellings = new Lines(onError)
+
+  new Gauge({ name: 'faultline_injector_active_faults', help: 'Faults that are journaled and not yet confirmed as gone', registers: [metrics], collect() { this.set(state.faults.size) } })
+  const reverts = new Counter({ name: 'faultline_injector_reverts_total', help: 'Faults reverted, by cause and whether it was confirmed', labelNames: ['cause', 'verified'], registers: [metrics] })
+
+  function feed(input: Input): void {
+    const next = step(state, input, clock.monotonicMs())
+    state = next.state
+    for (const effect of next.effects) {
+      try {
+        perform(effect)
+      } catch (error) { // a full disk or a closed bus never keeps what comes next from being undone
+        log.error({ effect: effect.effect, why: messageOf(error) }, 'an effect failed')
+      }
+    }
+  }
+
+  function perform(effect: Effect): void {
+    if (effect.effect === 'remember') return journal.remember({ highestEpoch: state.highestEpoch ?? null, tombstones: state.tombstones })
+    if (effect.effect === 'acknowledge') return bus.signal('aborted', node, { run: effect.run, node, holding: effect.holding })
+    const { run, fault } = effect
+    const name = { run, fault }
+    const key = keyOf(name)
+    const held = work.get(key)
+    const failed = (error: unknown) => {
+      log.error({ ...runFields(run), fault, why: messageOf(error) }, `${effect.effect} failed`)
+      feed({ is: 'failed', ...name, why: messageOf(error) })
+    }
+    switch (effect.effect) {
+      case 'prepare': return deeds.add(key, async () => held?.prepare(leaseOf(effect)).then(() => feed({ is: 'prepared', ...name }), failed))
+      case 'act': return deeds.add(key, async () => held?.act().then(observation => feed({ is: 'acted', ...name, observation }), failed))
+      case 'renew': return deeds.add(key, async () => held?.renew(leaseOf(effect)).then(
+        answer => answer === 'lapsed' ? feed({ is: 'lapsed', ...name }) : undefined,
+        (error: unknown) => log.error({ ...runFields(run), fault, why: messageOf(error) }, 'the lease could not be renewed; it runs out unless the next renewal works'),
+      ))
+      case 'undo': return deeds.add(key, async () => held?.undo(effect.cause).then(
+        observation => feed({ is: 'undone', ...name, observation }),
+        (error: unknown) => feed({ is: 'undone', ...name, observation: { verified: false, readBack: [messageOf(error)], atMs: clock.nowMs() } }),
+      ))
+      case 'turn-away': return reply(key, { outcome: 'refused', why: effect.why })
+      case 'refuse':
+        reply(key, { outcome: 'refused', why: effect.why })
+        if (held) tellings.add(key, () => tell(() => writer.write(run, 'fault.refused', { fault, kind: held.kind, node, why: effect.why }), name))
+        return
+      case 'announce':
+        if (effect.fact === 'injected') reply(key, { outcome: 'done' })
+        if (effect.fact === 'reverted') reverts.inc({ cause: effect.cause, verified: String(effect.observation.verified) })
+        if (held) announce(effect, held)
+        return
+      case 'release':
+        work.delete(key)
+        return tellings.add(key, async () => { if (!isStopped()) held?.release() })
+    }
+  }
+
+  function announce(effect: Effect & { effect: 'announce' }, { run, fault, kind, targets, requestedAtMs }: FaultWork): void {
+    const common = { fault, kind, node }
+    const seen = 'observation' in effect ? { targets, verified: effect.observation.verified, readBack: [...effect.observation.readBack], clock: clockId } : undefined
+    const atMs = 'observation' in effect ? effect.observation.atMs : clock.nowMs()
+    log.info({ ...runFields(run), fault, fact: effect.fact, ...(seen && { verified: seen.verified, readBack: seen.readBack }) }, `fault ${effect.fact}`)
+    tellings.add(keyOf({ run, fault }), () => tell(async () => {
+      if (!seen) await writer.write(run, 'fault.lapsed', { ...common, atMs })
+      else if (effect.fact === 'injected') await writer.write(run, 'fault.injected', { ...common, ...seen, requestedAtMs, injectedAtMs: atMs })
+      else if (effect.fact === 'reverted') await writer.write(run, 'fault.reverted', { ...common, ...seen, cause: effect.cause, revertedAtMs: atMs } satisfies FactData<'fault.reverted'>)
+    }, { run, fault }))
+  }
+
+  /** Facts are all that anybody knows of a fault: tried until stored, or until the agent ends; then the journal tells it at the next start. */
+  async function tell(write: () => Promise<unknown>, { run, fault }: FaultName): Promise<void> {
+    while (!isStopped()) {
+      try {
+        await write()
+        return
+      } catch (error) {
+        log.error({ ...runFields(run), fault, why: messageOf(error) }, 'a fact could not be stored')
+        if (error instanceof MessageInvalid) return
+        await new Promise(resolve => setTimeout(resolve, retryFactMs))
+      }
+    }
+  }
+
+  function reply(key: string, answer: Reply<'inject'>): void {
+    replies.get(key)?.(answer)
+    replies.delete(key)
+  }
+
+  function inject({ run, fault, item, targets, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
+    const key = keyOf({ run, fault })
+    if (work.has(key)) return Promise.resolve({ outcome: 'refused', why: 'it is held already' })
+    const spec = parseItem(item)
+    const answered = Promise.withResolvers<Reply<'inject'>>()
+    replies.set(key, answered.resolve)
+    work.set(key, newFaultWork({ run, fault, spec, targets, parents, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
+    feed({
+      is: 'inject', run, fault, targets: targets.map(target => target.id), epoch, leaseMs, durationMs: spec.durationMs,
+      deadlineMs: clock.monotonicMs() + deadlineMs - clock.nowMs(), // the one date that two clocks must agree on
+    })
+    if (!state.faults.has(key)) work.delete(key) // refused
+    return answered.promise
+  }
+
+  for (const entry of entries) {
+    work.set(keyOf(entry), leftFaultWork(entry, journal))
+    log.warn({ ...runFields(entry.run), fault: entry.fault }, 'left by an earlier start: undoing it')
+    feed({ is: 'restore', run: entry.run, fault: entry.fault, targets: entry.targets.map(target => target.id), cause: causeOf(entry.id) })
+  }
+  await deeds.done()
+
+  /** Who reverted it while no agent was there, if anybody. */
+  function causeOf(id: string) {
+    try {
+      return journal.readReverted(id)?.cause ?? 'restart'
+    } catch {
+      return 'restart' // spoilt: it is undone and looked at again anyway
+    }
+  }
+
+  const subscriptions = [
+    bus.answer('plan', node, async ({ run, item }) => ({ outcome: 'done', node, targets: planFault(parseItem(item), run, parents()) })),
+    bus.answer('inject', node, async command => inject(command)),
+    bus.answer('revert', node, async name => {
+      const held = state.faults.has(keyOf(name))
+      feed({ is: 'revert', run: name.run, fault: name.fault })
+      return { outcome: 'done', held }
+    }),
+    bus.onSignal('heartbeat', '*', ({ run, epoch, leaseMs }) => feed({ is: 'heartbeat', run, epoch, leaseMs })),
+    bus.onSignal('abort', '*', ({ run }) => feed({ is: 'abort', run })),
+  ]
+  const sayPresent = () => bus.signal('agent', node, {
+    node, kinds: [...faultKinds.keys()], sentAtMs: clock.nowMs(),
+    quarantined: [...[...state.faults.values()].flatMap(fault => fault.at === 'quarantined' ? fault.targets : []), ...corrupt.map(({ file }) => `journal:${file}`)],
+  })
+  const timers = [setInterval(() => feed({ is: 'tick' }), tickMs), setInterval(sayPresent, presenceMs)]
+  sayPresent()
+  phase = 'ready'
+  log.info({ node, kinds: [...faultKinds.keys()], parents: parents(), left: entries.length }, 'injector ready')
+
+  let stopping: Promise<void> | undefined
+  async function drain(): Promise<void> {
+    phase = 'stopping'
+    for (const subscription of subscriptions) subscription.stop()
+    feed({ is: 'drain' })
+    await Promise.race([deeds.done().then(() => tellings.done()), new Promise(resolve => setTimeout(resolve, stopWithinMs).unref())])
+    for (const timer of timers) clearInterval(timer)
+    phase = 'stopped'
+    if (state.faults.size > 0) log.error({ faults: [...state.faults.keys()] }, 'stopped with faults whose revert is not confirmed; they stay in the journal')
+  }
+  return { ready: () => phase === 'ready', stop: () => stopping ??= drain() }
+}
+
+const leaseOf = ({ leaseEndsMs, endsMs }: Effect & { effect: 'prepare' | 'renew' }): Lease => ({ leaseEndsMs, endsMs: endsMs ?? null })
+
+/** Jobs of one name run one after another; jobs of different names beside each other. A failed one does not stop the next. */
+class Lines {
+  readonly #last = new Map<string, Promise<unknown>>()
+  readonly #onError: (error: unknown) => void
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError
+  }
+
+  add(name: string, job: () => Promise<unknown>): void {
+    const done = (this.#last.get(name) ?? Promise.resolve()).then(job).catch(this.#onError)
+    this.#last.set(name, done)
+    void done.finally(() => { if (this.#last.get(name) === done) this.#last.delete(name) })
+  }
+
+  /** When nothing is left to do, what the jobs added meanwhile included. */
+  async done(): Promise<void> {
+    while (this.#last.size > 0) await Promise.all(this.#last.values())
+  }
+}

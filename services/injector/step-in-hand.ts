@@ -1,0 +1,24 @@
+import type { Lease, Undo } from './journal.ts'
+import type { ProcessId } from './process-table.ts'
+
+/** One step on one target, ready to be done. Making it has changed nothing. */
+export interface StepInHand {
+  /** Journaled before the act. */
+  undo: Undo
+  act(context: ActContext): Promise<Seen>
+  /** Only for steps that the kernel ends. Zero or less is over already. */
+  renew?(remainingMs: number): Promise<'renewed' | 'lapsed'>
+}
+
+export interface ActContext {
+  folder: string
+  id: string
+  lease: Lease
+  reverter: ProcessId | undefined
+  remainingMs: number
+  /** Journals a better undo; it is on disk when this returns. */
+  record(undo: Undo): void
+}
+
+/** What was read back: from the kernel, never from what was asked of it. */
+export interface Seen { verified: boolean; readBack: string[] }

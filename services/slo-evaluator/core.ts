@@ -1,0 +1,130 @@
+import type { FactData, StoredFact } from '#shared/events.ts'
+import { emptyGates, fold, reports, recoveryOf, type GateReport, type GateState } from '#shared/gate-core.ts'
+import { nextLookMs, type Watch } from '#shared/gate-watch.ts'
+
+/**
+ * What the evaluator decides about one run, with no I/O and no clock of its own. What the gates say is the fold in shared/gate-core.ts;
+ * here is what to do about it: tell, ask, judge.
+ *
+ *   (history is replayed) --caught-up--> live --run.sealed--> judge --run.judged--> done
+ *
+ * Its own facts have their effect when they come back by the stream, so that the verdict, folding the same stream, sees what it saw.
+ */
+export interface EvaluatorState {
+  gates: GateState
+  live: boolean
+  judged: boolean
+  /** Under `phase/gate`: the status that was last told. */
+  told: ReadonlyMap<string, string>
+  /** Under `phase/gate@start`: date of the last look that was asked for. */
+  asked: ReadonlyMap<string, number>
+  lastTickMs: number
+  /** Prometheus gates whose history is in the log or on its way. */
+  histories: ReadonlySet<string>
+  /** The during phase is over, at this date. */
+  duringEndMs?: number
+}
+
+export type Input = { is: 'fact'; stored: StoredFact } | { is: 'caught-up' } | { is: 'tick' }
+
+export type Effect =
+  | { effect: 'tick'; data: FactData<'slo.tick'> }
+  | { effect: 'status'; data: FactData<'gate.status'> }
+  | { effect: 'ask'; gate: string; query: string; freshForMs: number; evaluatedAtMs: number }
+  | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
+  | { effect: 'judge' }
+
+export const tickEveryMs = 500
+/** Longest series of points in a history; Prometheus itself refuses more than 11,000. */
+const historyPoints = 10_000
+const historyStepMs = 100
+
+export const begin = (run: string): EvaluatorState => ({
+  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(),
+})
+
+export function step(state: EvaluatorState, input: Input, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
+  switch (input.is) {
+    case 'fact': return act(take(state, input.stored), nowMs)
+    case 'caught-up': return act({ ...state, live: true }, nowMs)
+    case 'tick': return act(state, nowMs)
+  }
+}
+
+function take(state: EvaluatorState, stored: StoredFact): EvaluatorState {
+  const next = { ...state, gates: fold(state.gates, stored) }
+  switch (stored.kind) {
+    case 'run.judged': return { ...next, judged: true }
+    case 'slo.history': return { ...next, histories: new Set(next.histories).add(stored.fact.data.gate) }
+    case 'run.phase': {
+      const { phase, atMs } = stored.fact.data
+      const isEnd = phase === 'revert' || phase === 'recover'
+      return isEnd && next.duringEndMs === undefined ? { ...next, duringEndMs: atMs } : next
+    }
+    case 'gate.status': { // live, what was told is known already; an older fact of ours that comes back must not undo it
+      const { phase, gate, status } = stored.fact.data
+      return next.live ? next : { ...next, told: new Map(next.told).set(`${phase}/${gate}`, status) }
+    }
+    default: return next
+  }
+}
+
+function act(state: EvaluatorState, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
+  if (!state.live || state.judged) return { state, effects: [] }
+  if (state.gates.sealed) return { state: { ...state, judged: true }, effects: [{ effect: 'judge' }] }
+  const changed = reports(state.gates).filter(({ phase, gate, status }) => state.told.get(`${phase}/${gate}`) !== status)
+  const told = new Map([...state.told, ...changed.map(({ phase, gate, status }): [string, string] => [`${phase}/${gate}`, status])])
+  const isTickDue = nowMs - state.lastTickMs >= tickEveryMs
+  const asking = ask({ ...state, told, lastTickMs: isTickDue ? nowMs : state.lastTickMs }, nowMs)
+  const histories = askHistories(asking.state)
+  return {
+    state: histories.state,
+    effects: [
+      ...changed.map((report): Effect => ({ effect: 'status', data: statusFact(report, nowMs) })),
+      ...(isTickDue ? [{ effect: 'tick', data: { atMs: nowMs } } as const] : []),
+      ...asking.effects,
+      ...histories.effects,
+    ],
+  }
+}
+
+function statusFact({ measurement, ...rest }: GateReport, atMs: number): FactData<'gate.status'> {
+  return { ...rest, ...(measurement && { measurement }), atMs }
+}
+
+/** Asks for the looks that are due. One whose answer would be late already is left to become no data. */
+function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
+  const asked = new Map(state.asked)
+  const effects: Effect[] = []
+  for (const watch of [...state.gates.watches, ...stillRecovering(state.gates)]) {
+    const { gate, phase, startMs, end } = watch
+    if (gate.source !== 'prometheus') continue
+    const key = `${phase}/${gate.name}@${startMs}`
+    let atMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? gate.intervalMs : 0))
+    for (; atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += gate.intervalMs) {
+      asked.set(key, atMs)
+      if (watch.answers.has(atMs) || nowMs > atMs + 2 * gate.intervalMs) continue
+      effects.push({ effect: 'ask', gate: gate.name, query: queryOf(state, watch), freshForMs: gate.windowMs, evaluatedAtMs: atMs })
+    }
+  }
+  return { state: { ...state, asked }, effects }
+}
+
+function stillRecovering({ experiment, recovery, recovering }: GateState): Watch[] {
+  return recovery.filter(watch => !recovering || (experiment && recoveryOf(watch, experiment.recovery).is === 'watching'))
+}
+
+/** Once the during phase is over, each Prometheus gate of it is asked for at a fine step, to date a breach without the looks. */
+function askHistories(state: EvaluatorState): { state: EvaluatorState; effects: Effect[] } {
+  const { duringEndMs, gates: { watches } } = state
+  if (duringEndMs === undefined) return { state, effects: [] }
+  const wanted = watches.filter(({ phase, gate }) => phase === 'during' && gate.source === 'prometheus' && !state.histories.has(gate.name))
+  const effects = wanted.map((watch): Effect => {
+    const spanMs = Math.max(historyStepMs, duringEndMs - watch.startMs)
+    const stepMs = Math.max(historyStepMs, Math.ceil(spanMs / historyPoints))
+    return { effect: 'history', gate: watch.gate.name, query: queryOf(state, watch), startMs: watch.startMs, endMs: watch.startMs + spanMs, stepMs }
+  })
+  return { state: { ...state, histories: new Set([...state.histories, ...wanted.map(({ gate }) => gate.name)]) }, effects }
+}
+
+const queryOf = ({ gates: { run } }: EvaluatorState, { gate }: Watch) => gate.rule.query({ run, windowMs: gate.windowMs })

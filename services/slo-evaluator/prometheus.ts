@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { Agent } from 'node:https'
+import { PrometheusDriver, ResponseType, type QueryResult } from 'prometheus-query'
+import { z } from 'zod'
+import { messageOf } from '#shared/errors.ts'
+import type { FactData } from '#shared/events.ts'
+import { instantSelectors } from './freshness.ts'
+
+export interface PrometheusOptions {
+  /** Base URL; a path prefix such as Mimir's `/prometheus` belongs to it. */
+  url: string
+  bearerToken?: string
+  /** Read before each request, so that a rotated token is taken up. Wins over `bearerToken`. */
+  tokenFile?: string
+  /** PEM file of the authority that signed the server's certificate. Read at start: throws when it cannot be. */
+  caFile?: string
+  /** Tenant, sent as `X-Scope-OrgID`. */
+  orgId?: string
+  timeoutMs?: number
+}
+
+export type Answer = FactData<'slo.answer'>['answer']
+
+/** Prometheus as the gates need it: one number, or why there is none. `ask` never rejects. */
+export interface Prometheus {
+  /** The value of the expression at that date. Samples older than `freshForMs` are no data. */
+  ask(query: string, evaluatedAtMs: number, options: { freshForMs: number }): Promise<Answer>
+  /** The expression's values over a span; empty when it has no single series. Rejects when Prometheus does not answer. */
+  history(query: string, startMs: number, endMs: number, stepMs: number): Promise<[number, number][]>
+  /** Gives up what is under way. */
+  close(): void
+}
+
+/** One element of an instant vector, and of a matrix, in prometheus-query's shape. */
+const anyNumber = z.union([z.number(), z.nan(), z.literal([Infinity, -Infinity])]) // z.number() means a finite one
+const instant = z.object({ value: z.object({ value: anyNumber }) })
+const scalar = z.tuple([z.number(), z.string()])
+const series = z.object({ values: z.array(z.object({ time: z.date(), value: anyNumber })) })
+
+export function connectPrometheus({ url, bearerToken, tokenFile, caFile, orgId, timeoutMs = 2_000 }: PrometheusOptions): Prometheus {
+  const agent = caFile === undefined ? undefined : new Agent({ ca: readFileSync(caFile), keepAlive: true })
+  const closing = new AbortController()
+  const driver = new PrometheusDriver({
+    endpoint: url.replace(/\/+$/, ''),
+    timeout: timeoutMs,
+    preferPost: true, // an expression may be longer than a URL
+    requestInterceptor: {
+      onFulfilled: async config => {
+        const token = tokenFile === undefined ? bearerToken : (await readFile(tokenFile, 'utf8')).trim()
+        if (token !== undefined) config.headers.set('authorization', `Bearer ${token}`)
+        if (orgId !== undefined) config.headers.set('x-scope-orgid', orgId)
+        config.signal = closing.signal
+        config.maxRedirects = 0 // a redirect would carry the token elsewhere
+        if (agent) config.httpsAgent = agent
+        return config
+      },
+    },
+    responseInterceptor: {
+      onFulfilled: response => {
+        response.data = withReadableInfinity(response.data)
+        return response
+      },
+    },
+  })
+
+  const staleness = async (query: string, evaluatedAtMs: number, freshForMs: number): Promise<string | undefined> => {
+    for (const selector of instantSelectors(query)) {
+      const oldest = answerOf(await driver.instantQuery(`min(timestamp(${selector}))`, evaluatedAtMs))
+      if (oldest.is === 'no-data') return `${selector}: ${oldest.why}`
+      const ageMs = Math.round(evaluatedAtMs - oldest.value * 1_000)
+      if (ageMs > freshForMs) return `stale: the newest sample of ${selector} is ${ageMs} ms old, older than the gate's window of ${freshForMs} ms`
+    }
+    return undefined
+  }
+
+  return {
+    async ask(query, evaluatedAtMs, { freshForMs }) {
+      try {
+        const [result, stale] = await Promise.all([driver.instantQuery(query, evaluatedAtMs), staleness(query, evaluatedAtMs, freshForMs)])
+        const answer = answerOf(result)
+        return answer.is === 'value' && stale !== undefined ? { is: 'no-data', why: stale } : answer
+      } catch (error) {
+        return { is: 'no-data', why: `Prometheus at ${url} did not answer the query: ${whyOf(error)}` }
+      }
+    },
+    async history(query, startMs, endMs, stepMs) {
+      const { result } = await driver.rangeQuery(query, startMs, endMs, stepMs / 1_000).catch((error: unknown) => {
+        throw new Error(`Prometheus at ${url} did not answer: ${whyOf(error)}`, { cause: error })
+      })
+      const [only, ...others] = z.array(series).parse(result)
+      if (!only || others.length > 0) return []
+      return only.values.filter(({ value }) => Number.isFinite(value)).map(({ time, value }): [number, number] => [time.getTime(), value])
+    },
+    close() {
+      closing.abort()
+      agent?.destroy()
+    },
+  }
+}
+
+function answerOf({ resultType, result }: QueryResult): Answer {
+  if (resultType === ResponseType.SCALAR) return numberAnswer(Number(scalar.parse(result)[1].replace('Inf', 'Infinity')))
+  if (resultType !== ResponseType.VECTOR) return { is: 'no-data', why: `a ${resultType}, not one number` }
+  const [only, ...others] = z.array(instant).parse(result)
+  if (!only) return { is: 'no-data', why: 'empty: no series has a value then' }
+  if (others.length > 0) return { is: 'no-data', why: `${others.length + 1} series, not one; wrap the expression in sum(...) or max(...)` }
+  return numberAnswer(only.value.value)
+}
+
+function numberAnswer(value: number): Answer {
+  if (Number.isNaN(value)) return { is: 'no-data', why: 'NaN, such as 0 divided by 0: nothing was counted in the range' }
+  return Number.isFinite(value) ? { is: 'value', value } : { is: 'no-data', why: `infinite (${value})` }
+}
+
+/** Prometheus writes `+Inf`; prometheus-query reads that with parseFloat, which makes it NaN. */
+function withReadableInfinity(body: unknown): unknown {
+  const parsed = z.looseObject({ data: z.looseObject({ resultType: z.literal('vector'), result: z.array(z.looseObject({ value: scalar })) }) }).safeParse(body)
+  if (!parsed.success) return body
+  const result = parsed.data.data.result.map(item => ({ ...item, value: [item.value[0], item.value[1].replace(/^([+-]?)Inf$/, '$1Infinity')] }))
+  return { ...parsed.data, data: { ...parsed.data.data, result } }
+}
+
+const thrown = z.object({ error: z.string(), httpStatus: z.number().optional(), code: z.string().optional() })
+
+/** prometheus-query throws plain objects. */
+function whyOf(error: unknown): string {
+  const parsed = thrown.safeParse(error)
+  if (!parsed.success) return z.object({ errorType: z.string() }).safeParse(error).data?.errorType ?? messageOf(error)
+  const { error: text, httpStatus, code } = parsed.data
+  return [httpStatus === undefined ? '' : `HTTP ${httpStatus}`, text, code === undefined || text.includes(code) ? '' : `(${code})`].filter(Boolean).join(' ')
+}

@@ -1,0 +1,164 @@
+import type { Logger } from 'pino'
+import { Gauge, Histogram, type Registry } from 'prom-client'
+import type { Bus, Following } from '#shared/bus.ts'
+import type { Clock } from '#shared/clock.ts'
+import { FactNotStored, messageOf } from '#shared/errors.ts'
+import type { FactData, FactType, StoredFact } from '#shared/events.ts'
+import { runFields } from '#shared/log.ts'
+import { judge } from '#shared/verdict.ts'
+import { begin, step, type Effect, type EvaluatorState, type Input } from './core.ts'
+import { connectPrometheus, type Answer, type PrometheusOptions } from './prometheus.ts'
+
+export interface SloEvaluatorOptions {
+  bus: Bus
+  clock: Clock
+  log: Logger
+  /** Without it every Prometheus gate has no data, which never passes. */
+  prometheus?: PrometheusOptions
+  metrics?: Registry
+}
+
+const timerMs = 100
+
+/** Starts the evaluator: it takes up every run of the stream that is not judged yet, and each new one. */
+export async function startSloEvaluator({ bus, clock, log, prometheus: options, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
+  const writer = bus.writer('slo-evaluator')
+  const prometheus = options && connectPrometheus(options)
+  const shown = metrics && showMetrics(metrics)
+  const runs = new Map<string, { facts: Following; done: Promise<void> }>()
+  const pending = new Set<Promise<void>>()
+  let isStopping = false
+
+  /** Whatever is begun is waited for at the end; its failure is told, and the log then has a gap or no data: the run cannot pass. */
+  const background = (run: string, what: string, work: Promise<unknown>) => {
+    const tracked: Promise<void> = work.then(() => undefined, (error: unknown) => {
+      if (!isStopping) log.error({ ...runFields(run), why: messageOf(error) }, `${what} failed`)
+    }).finally(() => pending.delete(tracked))
+    pending.add(tracked)
+  }
+  const write = <T extends FactType>(run: string, type: T, data: FactData<T>) => background(run, `writing ${type}`, writer.write(run, type, data))
+
+  async function answer(run: string, { gate, query, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<void> {
+    const askedAtMs = clock.nowMs()
+    const startedMs = clock.monotonicMs()
+    const noPrometheus: Answer = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
+    const found = prometheus ? await prometheus.ask(query, evaluatedAtMs, { freshForMs }) : noPrometheus
+    shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
+    if (isStopping) return
+    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), answer: found })
+  }
+
+  async function history(run: string, { gate, query, startMs, endMs, stepMs }: Effect & { effect: 'history' }): Promise<void> {
+    if (!prometheus) return
+    await writer.write(run, 'slo.history', { gate, query, stepMs, points: await prometheus.history(query, startMs, endMs, stepMs) })
+  }
+
+  /** The one fact that everybody waits for: tried until it is stored, by a stop at the latest given up and left to the next start. */
+  async function writeVerdict(run: string, facts: readonly StoredFact[]): Promise<void> {
+    const { verdict, reasons, revertUnconfirmed } = judge(facts)
+    log.info({ ...runFields(run), verdict, reasons }, 'judged')
+    for (;;) {
+      try {
+        return void await writer.write(run, 'run.judged', { verdict, reasons, revertUnconfirmed })
+      } catch (error) {
+        if (!(error instanceof FactNotStored) || isStopping) throw error
+      }
+    }
+  }
+
+  function perform(run: string, effect: Effect, facts: readonly StoredFact[]): void {
+    switch (effect.effect) {
+      case 'tick': return write(run, 'slo.tick', effect.data)
+      case 'status': {
+        const { gate, phase, status, measurement, evidence } = effect.data
+        log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')
+        if (measurement?.is === 'measured') shown?.values.set({ run, gate, phase }, measurement.value)
+        return write(run, 'gate.status', effect.data)
+      }
+      case 'ask': return background(run, 'asking Prometheus', answer(run, effect))
+      case 'history': return background(run, 'asking Prometheus for the history', history(run, effect))
+      case 'judge': return background(run, 'writing run.judged', writeVerdict(run, [...facts]))
+    }
+  }
+
+  /** One run from its first fact to its verdict. */
+  async function evaluate(run: string, following: Following): Promise<void> {
+    const facts: StoredFact[] = []
+    let state: EvaluatorState = begin(run)
+    const advance = (input: Input) => {
+      const next = step(state, input, clock.nowMs())
+      state = next.state
+      for (const effect of next.effects) perform(run, effect, facts)
+    }
+    const timer = setInterval(() => advance({ is: 'tick' }), timerMs)
+    try {
+      for await (const followed of following) {
+        if (followed.is === 'invalid') {
+          log.error({ ...runFields(run), stream: followed.stream, why: followed.why }, 'a fact is not in the catalogue')
+          continue
+        }
+        if (followed.is === 'fact') facts.push(followed.stored)
+        advance(followed)
+        if (followed.is === 'fact' && followed.stored.kind === 'run.judged') break
+      }
+    } finally {
+      clearInterval(timer)
+      shown?.values.remove({ run })
+      runs.delete(run)
+      await following.stop()
+    }
+  }
+
+  function takeUp(run: string): void {
+    if (runs.has(run) || isStopping) return
+    const facts = bus.follow({ run })
+    const done = evaluate(run, facts).catch((error: unknown) => log.error({ ...runFields(run), why: messageOf(error) }, 'evaluating ended'))
+    runs.set(run, { facts, done })
+  }
+
+  const starts = bus.follow({ types: ['run.submitted', 'run.judged'] })
+  const caughtUp = Promise.withResolvers<void>()
+  const watching = (async () => {
+    const unjudged = new Set<string>()
+    let isLive = false
+    for await (const followed of starts) {
+      if (followed.is === 'caught-up') {
+        isLive = true
+        for (const run of unjudged) takeUp(run)
+        caughtUp.resolve()
+      }
+      if (followed.is !== 'fact') continue
+      const { kind, fact: { subject: run } } = followed.stored
+      if (kind === 'run.judged') unjudged.delete(run)
+      else if (isLive) takeUp(run)
+      else unjudged.add(run)
+    }
+  })()
+  watching.catch((error: unknown) => {
+    caughtUp.reject(error)
+    log.error({ why: messageOf(error) }, 'following runs ended')
+  })
+  await caughtUp.promise
+
+  return {
+    async stop() {
+      isStopping = true
+      prometheus?.close()
+      await starts.stop()
+      await Promise.all([...runs.values()].map(({ facts }) => facts.stop()))
+      await Promise.all([...runs.values()].map(({ done }) => done))
+      await Promise.all(pending)
+      await watching.catch(() => undefined)
+    },
+  }
+}
+
+function showMetrics(metrics: Registry) {
+  return {
+    values: new Gauge({ name: 'faultline_gate_value', help: 'What a gate measured when its status last changed', labelNames: ['run', 'gate', 'phase'], registers: [metrics] }),
+    queries: new Histogram({
+      name: 'faultline_prometheus_query_duration_seconds', help: 'Time Prometheus took to answer a look', labelNames: ['outcome'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 1, 2, 5], registers: [metrics],
+    }),
+  }
+}

@@ -1,0 +1,73 @@
+import type { StoredFact } from '#shared/events.ts'
+import type { GateSpec } from '#shared/experiment.ts'
+import { breaksRule, type LoadSample } from '#shared/gate.ts'
+
+/**
+ * When a gate's rule was broken, from the raw samples alone and without the evaluator's blocks, looks or decisions: it is what those are
+ * timed against. Written apart from gate-core.ts on purpose; only the gate's own rule is shared.
+ */
+export type Dated = { is: 'dated'; atMs: number; clocks: readonly string[] } | { is: 'unknown'; why: string }
+
+/** End of the first sample with which the limit is broken over the gate's window, `consecutive` times in a row from the phase's start. */
+export function breachOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  return gate.source === 'stream' ? breachInSamples(gate, phaseStartMs, facts) : breachInHistory(gate, phaseStartMs, facts)
+}
+
+function breachInSamples(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  const byWindow = new Map<number, (LoadSample & { clock: string })[]>()
+  for (const sample of samplesOf(facts)) {
+    const index = Math.floor(((sample.startMs + sample.endMs) / 2 - phaseStartMs) / gate.windowMs)
+    if (index >= 0) byWindow.set(index, [...byWindow.get(index) ?? [], sample])
+  }
+  let inARow = 0
+  for (let index = 0; index <= Math.max(-1, ...byWindow.keys()); index += 1) {
+    const samples = byWindow.get(index) ?? []
+    inARow = isBroken(gate, samples) ? inARow + 1 : 0
+    if (inARow === gate.consecutive) return { is: 'dated', atMs: Math.max(...samples.map(({ endMs }) => endMs)), clocks: [...new Set(samples.map(({ clock }) => clock))] }
+  }
+  return { is: 'unknown', why: 'the raw samples do not break the limit for long enough' }
+}
+
+function isBroken(gate: GateSpec, samples: readonly LoadSample[]): boolean {
+  const measured = measure(gate, samples)
+  return measured.is === 'measured' && measured.breaks && (measured.total ?? Infinity) >= gate.minRequests
+}
+
+function measure(gate: GateSpec, samples: readonly LoadSample[]) {
+  const latestByWorker = [...new Map(samples.toSorted((a, b) => a.endMs - b.endMs).map(sample => [sample.worker, sample])).values()]
+  return gate.rule.measure({ startMs: Math.min(...samples.map(({ startMs }) => startMs)), endMs: Math.max(...samples.map(({ endMs }) => endMs)), samples, latestByWorker })
+}
+
+/** The first point from which the value broke the limit without a break for as long as `consecutive` looks span. */
+function breachInHistory(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  const history = facts.flatMap(stored => stored.kind === 'slo.history' && stored.fact.data.gate === gate.name ? [stored.fact.data] : [])[0]
+  if (!history) return { is: 'unknown', why: 'the log has no slo.history of the gate: Prometheus was not asked, or did not answer, after the phase' }
+  const spanMs = (gate.consecutive - 1) * gate.intervalMs
+  let since: number | undefined
+  let lastMs = -Infinity
+  for (const [atMs, value] of history.points.toSorted(([a], [b]) => a - b)) {
+    if (atMs < phaseStartMs) continue
+    if (!breaksRule(gate.rule, value)) since = undefined
+    else if (since === undefined || atMs - lastMs > 1.5 * history.stepMs) since = atMs // a hole in the points ends a stretch
+    lastMs = atMs
+    if (since !== undefined && atMs - since >= spanMs) return { is: 'dated', atMs, clocks: [] }
+  }
+  return { is: 'unknown', why: 'the history of the expression does not break the limit for long enough' }
+}
+
+/** Start of the first sample in the phase with a request that counts against the gate: no bad request was earlier. */
+export function firstBadOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  if (gate.source === 'prometheus') return { is: 'unknown', why: 'a gate read from Prometheus knows no single requests' }
+  const [earliest] = samplesOf(facts).filter(sample => sample.endMs > phaseStartMs && countsBad(gate, sample)).toSorted((a, b) => a.startMs - b.startMs)
+  if (!earliest) return { is: 'unknown', why: 'no sample has a bad request' }
+  return { is: 'dated', atMs: earliest.startMs, clocks: [earliest.clock] }
+}
+
+function countsBad(gate: GateSpec, sample: LoadSample): boolean {
+  const measured = measure(gate, [sample])
+  return measured.is === 'measured' && (measured.bad ?? 0) > 0
+}
+
+function samplesOf(facts: readonly StoredFact[]) {
+  return facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])
+}

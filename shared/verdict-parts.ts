@@ -1,0 +1,210 @@
+import type { FactData, StoredFact } from '#shared/events.ts'
+import type { Experiment, GateSpec } from '#shared/experiment.ts'
+import type { GateSource, GatePhase } from '#shared/gate.ts'
+import { recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
+import { evidenceOf, missingEvidence, type Watch } from '#shared/gate-watch.ts'
+import { breachOf, firstBadOf, type Dated } from '#shared/verdict-breach.ts'
+
+/** The parts of a judgement: what happened, in numbers. What follows from them is decided in verdict.ts. */
+export interface JudgedGate {
+  name: string
+  phase: GatePhase
+  source: GateSource
+  kind: string
+  description: string
+  verdict: 'passed' | 'failed' | 'inconclusive'
+  evidence: string
+  looks: { endMs: number; value: number | null }[]
+  /** From the raw samples; only of a gate that failed in the during phase. */
+  breachedAtMs?: number
+}
+
+/** One fault on one node. */
+export interface JudgedFault {
+  id: string
+  kind: string
+  node: string
+  /** Descriptions of the bound targets. */
+  targets: string[]
+  injectedAtMs: number | null
+  revertedAtMs: number | null
+  /** Both its effect and, when it lasts, its end were read back. */
+  verified: boolean
+  /** What ended it: `duration`, `command`, `abort`, `lease`, `restart`, `instant`. */
+  cause: string | null
+}
+
+type TimingName = 'breachToAbortMs' | 'breachToRevertedMs' | 'firstBadToRevertedMs'
+/** `why` says of each null why it is not known. */
+export type Timings = Record<TimingName, number | null> & { why: Partial<Record<TimingName, string>> }
+
+export interface JudgedLoad {
+  /** Most users at a time. */
+  users: number
+  requests: number
+  failures: number
+  p50Ms: number | null
+  p95Ms: number | null
+  requestsPerSecond: number | null
+  reached: boolean
+}
+
+export interface JudgedRecovery {
+  requiredWithinMs: number
+  recoveredInMs: number | null
+  met: boolean
+  /** One sentence for each gate that was to hold again. */
+  evidence: string[]
+}
+
+export function judgeGate(gate: GateSpec, gates: GateState, facts: readonly StoredFact[]): JudgedGate {
+  const watch = [...gates.watches, ...gates.recovery].find(found => found.gate.name === gate.name && found.phase === gate.phase)
+  const common = { name: gate.name, phase: gate.phase, source: gate.source, kind: gate.kind, description: gate.rule.description }
+  if (!watch) return { ...common, verdict: 'inconclusive', evidence: `${gate.rule.description}: its phase never began`, looks: [] }
+  const looks = watch.looks.map(({ endMs, measurement }) => ({ endMs, value: measurement.is === 'measured' ? measurement.value : null }))
+  if (gate.phase === 'recovery' && gates.experiment) {
+    const wanted = gates.experiment.recovery
+    const { is } = recoveryOf(watch, wanted)
+    return { ...common, verdict: is === 'met' ? 'passed' : is === 'missed' ? 'failed' : 'inconclusive', evidence: recoveryEvidence(watch, wanted), looks }
+  }
+  const verdict = verdictOf(watch)
+  const breach = verdict === 'failed' && gate.phase === 'during' ? breachOf(gate, watch.startMs, facts) : undefined
+  const missing = verdict === 'inconclusive' ? `; ${missingEvidence(watch) ?? 'it ended early'}` : ''
+  return { ...common, verdict, evidence: evidenceOf(watch) + missing, looks, ...(breach?.is === 'dated' && { breachedAtMs: breach.atMs }) }
+}
+
+function verdictOf(watch: Watch): JudgedGate['verdict'] {
+  if (watch.ended?.is === 'breached') return 'failed'
+  return missingEvidence(watch) === undefined ? 'passed' : 'inconclusive'
+}
+
+export function judgeFaults(experiment: Experiment, facts: readonly StoredFact[]): JudgedFault[] {
+  return experiment.faults.flatMap(spec => {
+    const injected = facts.flatMap(stored => stored.kind === 'fault.injected' && stored.fact.data.fault === spec.id ? [stored.fact.data] : [])
+    const nodes = [...new Set(injected.map(({ node }) => node))].sort()
+    if (nodes.length === 0) return [{ id: spec.id, kind: spec.kind, node: '', targets: [], injectedAtMs: null, revertedAtMs: null, verified: false, cause: null }]
+    return nodes.map((node): JudgedFault => {
+      const own = injected.filter(data => data.node === node)
+      const last = lastReverted(facts, spec.id, node)
+      const isOver = last ? last.verified : spec.durationMs === undefined
+      return {
+        id: spec.id, kind: spec.kind, node,
+        targets: [...new Set(own.flatMap(({ targets }) => targets.map(({ description }) => description)))],
+        injectedAtMs: own[0]?.injectedAtMs ?? null,
+        revertedAtMs: last?.verified ? last.revertedAtMs : null,
+        verified: own.every(({ verified }) => verified) && isOver,
+        cause: last?.cause ?? (spec.durationMs === undefined ? 'instant' : null),
+      }
+    })
+  })
+}
+
+/** A fault that may still be there: done, and not seen to be gone. Also one whose injection nobody saw, but whose revert failed. */
+export function unconfirmedReverts(experiment: Experiment, facts: readonly StoredFact[]): string[] {
+  return experiment.faults.flatMap(spec => {
+    const nodes = facts.flatMap(stored => (stored.kind === 'fault.injected' || stored.kind === 'fault.reverted') && stored.fact.data.fault === spec.id ? [stored.fact.data.node] : [])
+    return [...new Set(nodes)].sort().filter(node => {
+      const last = lastReverted(facts, spec.id, node)
+      return last ? !last.verified : spec.durationMs !== undefined
+    }).map(node => `${spec.id} on ${node}`)
+  })
+}
+
+function lastReverted(facts: readonly StoredFact[], fault: string, node: string): FactData<'fault.reverted'> | undefined {
+  return facts.flatMap(stored => stored.kind === 'fault.reverted' && stored.fact.data.fault === fault && stored.fact.data.node === node ? [stored.fact.data] : []).at(-1)
+}
+
+/** Of the breach that ended the run, or else of the earliest. */
+export function judgeTimings(experiment: Experiment, gates: GateState, judged: readonly JudgedGate[], facts: readonly StoredFact[]): Timings {
+  const abort = facts.flatMap(stored => stored.kind === 'run.aborting' ? [stored.fact.data] : [])[0]
+  const failed = judged.filter(({ phase, verdict }) => phase === 'during' && verdict === 'failed')
+    .toSorted((a, b) => (a.breachedAtMs ?? Infinity) - (b.breachedAtMs ?? Infinity))
+  const name = (failed.find(gate => gate.name === abort?.gate) ?? failed[0])?.name
+  const gate = experiment.gates.find(spec => spec.name === name)
+  const reverted = lastEnd(facts)
+  const aborted: Dated = abort?.cause === 'gate' ? { is: 'dated', atMs: abort.atMs, clocks: [] } : { is: 'unknown', why: 'no gate aborted the run' }
+  const none: Dated = { is: 'unknown', why: 'no gate was breached' }
+  const breach = gate && gates.firstInjectedMs !== undefined ? breachOf(gate, gates.firstInjectedMs, facts) : none
+  const firstBad = gate && gates.firstInjectedMs !== undefined ? firstBadOf(gate, gates.firstInjectedMs, facts) : none
+  // What the evaluator, the scheduler and Prometheus date bears no clock's name: it is that of all others when the whole run knew only one.
+  const clocks = clocksOf(facts)
+  const spans = {
+    breachToAbortMs: between(breach, aborted, clocks),
+    breachToRevertedMs: between(breach, reverted, clocks),
+    firstBadToRevertedMs: between(firstBad, reverted, clocks),
+  }
+  const ms = (span: number | string) => typeof span === 'number' ? span : null
+  return {
+    breachToAbortMs: ms(spans.breachToAbortMs), breachToRevertedMs: ms(spans.breachToRevertedMs), firstBadToRevertedMs: ms(spans.firstBadToRevertedMs),
+    why: Object.fromEntries(Object.entries(spans).filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
+  }
+}
+
+function lastEnd(facts: readonly StoredFact[]): Dated {
+  const reverts = facts.flatMap(stored => stored.kind === 'fault.reverted' ? [stored.fact.data] : [])
+  const last = reverts.filter(({ verified }) => verified).toSorted((a, b) => a.revertedAtMs - b.revertedAtMs).at(-1)
+  if (!last) return { is: 'unknown', why: 'no revert was confirmed' }
+  return { is: 'dated', atMs: last.revertedAtMs, clocks: [last.clock] }
+}
+
+/** Milliseconds from one date to the other, or why they cannot be subtracted. */
+function between(from: Dated, to: Dated, clocksOfRun: readonly string[]): number | string {
+  if (from.is === 'unknown') return from.why
+  if (to.is === 'unknown') return to.why
+  const isNamed = from.clocks.length > 0 && to.clocks.length > 0
+  const clocks = isNamed ? new Set([...from.clocks, ...to.clocks]) : new Set(clocksOfRun)
+  return clocks.size === 1 ? to.atMs - from.atMs : `dated by ${clocks.size} different clocks`
+}
+
+function clocksOf(facts: readonly StoredFact[]): string[] {
+  return [...new Set(facts.flatMap(stored => stored.kind === 'load.sample' || stored.kind === 'fault.injected' || stored.kind === 'fault.reverted' ? [stored.fact.data.clock] : []))]
+}
+
+export function judgeLoad(facts: readonly StoredFact[]): JudgedLoad {
+  const all = facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])
+  const samples = [...new Map(all.map(sample => [`${sample.worker}/${sample.index}/${sample.startMs}`, sample])).values()]
+  const states = facts.flatMap(stored => stored.kind === 'load.state' ? [stored.fact.data] : [])
+  const times = new Map<number, number>()
+  let failures = 0
+  let requests = 0
+  for (const { ok, failed } of samples) {
+    for (const [ms, count] of [...Object.entries(ok), ...Object.entries(failed)]) {
+      times.set(Number(ms), (times.get(Number(ms)) ?? 0) + count)
+      requests += count
+    }
+    failures += Object.values(failed).reduce((sum, count) => sum + count, 0)
+  }
+  const spanMs = samples.length === 0 ? 0 : Math.max(...samples.map(({ endMs }) => endMs)) - Math.min(...samples.map(({ startMs }) => startMs))
+  return {
+    users: Math.max(0, ...states.map(({ users }) => users)),
+    requests, failures,
+    p50Ms: quantile(times, requests, 0.5), p95Ms: quantile(times, requests, 0.95),
+    requestsPerSecond: spanMs > 0 ? Number((requests / spanMs * 1_000).toFixed(2)) : null,
+    reached: states.some(({ state }) => state === 'reached'),
+  }
+}
+
+/** The nearest-rank quantile of counted times. */
+function quantile(times: ReadonlyMap<number, number>, total: number, share: number): number | null {
+  let seen = 0
+  for (const [ms, count] of [...times].sort(([a], [b]) => a - b)) {
+    seen += count
+    if (seen >= share * total) return ms
+  }
+  return null
+}
+
+export function judgeRecovery(experiment: Experiment, gates: GateState): JudgedRecovery & { missed: boolean } {
+  const wanted = experiment.recovery
+  const watches = gates.recovering ? gates.recovery : []
+  const found = watches.map(watch => recoveryOf(watch, wanted))
+  const met = recoveryGates(experiment).length > 0 && found.length > 0 && found.every(({ is }) => is === 'met')
+  const afterMs = found.flatMap(recovery => recovery.is === 'met' ? [recovery.afterMs] : [])
+  return {
+    requiredWithinMs: wanted.withinMs,
+    recoveredInMs: met ? Math.max(...afterMs) : null,
+    met,
+    evidence: watches.map(watch => `${watch.gate.name}: ${recoveryEvidence(watch, wanted)}`),
+    missed: found.some(({ is }) => is === 'missed'),
+  }
+}

@@ -1,0 +1,353 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import type { Bus } from '#shared/bus.ts'
+import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
+import { systemClock } from '#shared/clock.ts'
+import type { StoredFact } from '#shared/events.ts'
+import type { BoundTarget } from '#shared/target.ts'
+import { toolPath } from '../../services/cli/setup/tools.mjs'
+import { entryId, openJournal } from '../../services/injector/journal.ts'
+import { commandLine, isStopped, readProcesses, type DeclaredParent } from '../../services/injector/process-table.ts'
+import { revertAll } from '../../services/injector/revert-all.ts'
+import { startInjector } from '../../services/injector/service.ts'
+import { startNats } from '../parts/nats.ts'
+import { startEchoNamespace, startProcessTree, type ProcessTree } from '../parts/process-tree.ts'
+
+const log = pino({ level: 'silent' })
+const mainPath = fileURLToPath(new URL('../../services/injector/main.ts', import.meta.url))
+const epoch = { bucketCreatedMs: 1, revision: 1 }
+const leaseMs = 1_500
+
+/** A scheduler's end of a real bus, and a state folder; agents are started on them. Nothing is left. */
+async function stage() {
+  await using made = new AsyncDisposableStack()
+  const nats = made.use(await startNats())
+  const stateFolder = mkdtempSync(join(tmpdir(), 'injector-'))
+  made.defer(async () => {
+    await revertAll(stateFolder)
+    while (ownProcesses(stateFolder).length > 0) await delay(20) // reverters and burners see that it is over
+    rmSync(stateFolder, { recursive: true })
+  })
+  const { signingSeed, commandKey } = newCommandKeys()
+  const { servers, token } = nats
+  const scheduler = await connectBus({ servers, token, service: 'scheduler', log, signingSeed, commandKey })
+  made.defer(() => scheduler.close())
+  const owned = made.move()
+  return {
+    nats, scheduler, stateFolder,
+    async embedded(parents: DeclaredParent[]) {
+      const bus = await connectBus({ servers, token, service: 'injector', log, commandKey })
+      const metrics = new Registry()
+      const injector = await startInjector({ bus, node: 'n1', stateFolder, parents, clock: systemClock, log, metrics })
+      return { metrics, injector, async [Symbol.asyncDispose]() { await injector.stop(); await bus.close() } }
+    },
+    /** The agent as a process of its own, in a group of its own. */
+    async separate(parent: DeclaredParent): Promise<ChildProcess> {
+      const here = Promise.withResolvers<void>()
+      const subscription = scheduler.onSignal('agent', '*', () => here.resolve())
+      const child = spawn(process.execPath, [mainPath], {
+        detached: true, stdio: 'ignore',
+        env: { ...process.env, FAULTLINE_NATS_URL: servers, FAULTLINE_NATS_TOKEN: token, FAULTLINE_COMMANDS_PUBLIC_KEY: commandKey, FAULTLINE_INJECTOR_NODE: 'n1', FAULTLINE_INJECTOR_STATE_FOLDER: stateFolder, FAULTLINE_INJECTOR_PARENTS: `${parent.name}=${parent.pid}` },
+      })
+      await Promise.race([here.promise, once(child, 'exit').then(() => { throw new Error('the agent ended at once') })])
+      subscription.stop()
+      return child
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+const ownProcesses = (stateFolder: string) => readProcesses().filter(({ pid }) => commandLine(pid).includes(stateFolder))
+
+const itemFor = (kind: string, marker: string, more: object = {}) => ({ kind, target: { process: { match: marker } }, at: '0s', ...(kind !== 'kill' && { duration: '20s' }), ...more })
+
+async function planned(bus: Bus, run: string, item: unknown): Promise<BoundTarget[]> {
+  const reply = await bus.request('plan', 'n1', { run, fault: '1-x', item }, { timeoutMs: 5_000 })
+  if (reply.outcome === 'refused') throw new Error(reply.why)
+  return reply.targets.map(({ target }) => target)
+}
+
+async function inject(bus: Bus, run: string, item: unknown, targets?: BoundTarget[]) {
+  const chosen = targets ?? await planned(bus, run, item)
+  return bus.request('inject', 'n1', { run, fault: '1-x', item, targets: chosen, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 10_000 })
+}
+
+/** The run's facts up to the first of this kind; it is awaited. */
+async function factsUntil(bus: Bus, run: string, kind: StoredFact['kind']): Promise<StoredFact[]> {
+  await using following = bus.follow({ run })
+  const found: StoredFact[] = []
+  for await (const next of following) {
+    if (next.is !== 'fact') continue
+    found.push(next.stored)
+    if (next.stored.kind === kind) return found
+  }
+  throw new Error(`the stream ended without ${kind}`)
+}
+
+async function within(boundMs: number, what: string, isSo: () => boolean): Promise<number> {
+  const began = performance.now()
+  while (!isSo()) {
+    if (performance.now() - began > boundMs) throw new Error(`not within ${boundMs} ms: ${what}`)
+    await delay(20)
+  }
+  return performance.now() - began
+}
+
+const stopped = (tree: ProcessTree) => tree.members().filter(isStopped).length
+
+test('a pause stops all four processes of the tree, and a revert continues all of them', async () => {
+  await using tree = await startProcessTree('marker-pause')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.deepEqual(await inject(here.scheduler, 'r', itemFor('pause', 'marker-pause')), { outcome: 'done' })
+  assert.equal(stopped(tree), 4)
+  assert.match(await agent.metrics.metrics(), /faultline_injector_active_faults 1/)
+  assert.deepEqual(await here.scheduler.request('revert', 'n1', { run: 'r', fault: '1-x' }, { timeoutMs: 5_000 }), { outcome: 'done', held: true })
+  const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.equal(stopped(tree), 0)
+  assert.deepEqual(told.map(({ kind }) => kind), ['fault.injected', 'fault.reverted'])
+  assert.deepEqual(told.map(({ fact }) => 'verified' in fact.data && fact.data.verified), [true, true])
+  assert.match(await agent.metrics.metrics(), /faultline_injector_reverts_total\{cause="command",verified="true"\} 1/)
+  await within(2_000, 'the reverter ends', () => ownProcesses(here.stateFolder).length === 0)
+  assert.deepEqual(readdirSync(here.stateFolder), ['memory'])
+})
+
+test('an abort reverts, is acknowledged with nothing held, and the run is never injected again', async () => {
+  await using tree = await startProcessTree('marker-abort')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  const item = itemFor('pause', 'marker-abort')
+  const targets = await planned(here.scheduler, 'r', item)
+  await inject(here.scheduler, 'r', item, targets)
+  const free = Promise.withResolvers<void>()
+  const answers = here.scheduler.onSignal('aborted', '*', ({ holding }) => { if (holding === 0) free.resolve() })
+  here.scheduler.signal('abort', 'r', { run: 'r', sentAtMs: Date.now() })
+  await free.promise
+  answers.stop()
+  assert.equal(stopped(tree), 0)
+  const again = await here.scheduler.request('inject', 'n1', { run: 'r', fault: '2-x', item, targets, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 5_000 })
+  assert.deepEqual(again, { outcome: 'refused', why: 'the run was aborted before it came' })
+})
+
+test('heartbeats keep a pause beyond its lease, and the agent ends it at its duration', async () => {
+  await using tree = await startProcessTree('marker-duration')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  const beating = setInterval(() => here.scheduler.signal('heartbeat', 'r', { run: 'r', epoch, leaseMs, sentAtMs: Date.now() }), leaseMs / 3)
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-duration', { duration: '2500ms' }))
+  const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  clearInterval(beating)
+  const [injected, reverted] = told.map(stored => stored.fact.data)
+  assert.ok(injected && 'injectedAtMs' in injected && reverted && 'revertedAtMs' in reverted)
+  assert.equal(reverted.cause, 'duration')
+  const lastedMs = reverted.revertedAtMs - injected.injectedAtMs
+  assert.ok(lastedMs >= 2_490 && lastedMs < 2_900, `${lastedMs} ms`)
+})
+
+test('SIGKILL of the agent in mid-pause: the reverter ends it within lease and a second, and the next start tells it', async () => {
+  await using tree = await startProcessTree('marker-kill9')
+  await using here = await stage()
+  const agent = await here.separate(tree.parent)
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-kill9'))
+  assert.equal(stopped(tree), 4)
+  process.kill(-(agent.pid ?? 0), 'SIGKILL')
+  await within(leaseMs + 1_000, 'all go on', () => stopped(tree) === 0)
+  await within(1_000, 'the reverter ends', () => ownProcesses(here.stateFolder).length === 0)
+  await using next = await here.embedded([tree.parent])
+  assert.ok(next.injector.ready())
+  const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.deepEqual(told.map(({ kind }) => kind), ['fault.injected', 'fault.lapsed', 'fault.reverted'])
+  const last = told.at(-1)
+  assert.ok(last?.kind === 'fault.reverted' && last.fact.data.cause === 'lease' && last.fact.data.verified)
+})
+
+test('SIGKILL of agent and reverter: the next start undoes what the journal holds, and reports what it cannot read', async () => {
+  await using tree = await startProcessTree('marker-restart')
+  await using here = await stage()
+  const agent = await here.separate(tree.parent)
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-restart'))
+  process.kill(-(agent.pid ?? 0), 'SIGKILL')
+  for (const { pid } of ownProcesses(here.stateFolder)) process.kill(pid, 'SIGKILL')
+  await within(1_000, 'both are gone', () => ownProcesses(here.stateFolder).every(({ state }) => state === 'Z'))
+  assert.equal(stopped(tree), 4)
+  writeFileSync(join(here.stateFolder, 'broken.entry'), 'half an ent')
+  const presence = Promise.withResolvers<string[]>()
+  const subscription = here.scheduler.onSignal('agent', '*', ({ quarantined }) => presence.resolve(quarantined))
+  await using next = await here.embedded([tree.parent])
+  assert.ok(next.injector.ready())
+  assert.equal(stopped(tree), 0)
+  assert.match((await presence.promise).join(), /^journal:.*broken\.entry$/)
+  subscription.stop()
+  const last = (await factsUntil(here.scheduler, 'r', 'fault.reverted')).at(-1)
+  assert.ok(last?.kind === 'fault.reverted' && last.fact.data.cause === 'restart')
+})
+
+test('with the agent gone, revertAll ends everything at once', async () => {
+  await using tree = await startProcessTree('marker-all')
+  await using here = await stage()
+  const agent = await here.separate(tree.parent)
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-all'))
+  process.kill(-(agent.pid ?? 0), 'SIGKILL')
+  assert.deepEqual(await revertAll(here.stateFolder), { reverted: ['r/1-x'], unconfirmed: [] })
+  assert.equal(stopped(tree), 0)
+})
+
+test('a kill ends the target alone, and is told as injected and as over', async () => {
+  await using tree = await startProcessTree('marker-kill')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  const [root, ...others] = tree.members()
+  assert.deepEqual(await inject(here.scheduler, 'r', itemFor('kill', 'marker-kill')), { outcome: 'done' })
+  const pids = readProcesses().filter(({ state }) => state !== 'Z').map(({ pid }) => pid)
+  assert.ok(root && !pids.includes(root.pid))
+  assert.ok(others.every(({ pid }) => pids.includes(pid)))
+  const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.ok(told.every(({ fact }) => 'verified' in fact.data && fact.data.verified))
+})
+
+test('a target whose PID now has another start time is refused, and so is one that nobody opted in', async () => {
+  await using tree = await startProcessTree('marker-recycled')
+  await using other = await startProcessTree('marker-other')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  const item = itemFor('pause', 'marker')
+  const [target] = await planned(here.scheduler, 'r', item)
+  assert.ok(target)
+  const startTicks = target.startTicks - 1
+  const recycled = await inject(here.scheduler, 'r', item, [{ ...target, startTicks, id: `process:${target.pid}:${startTicks}` }])
+  assert.match(recycled.outcome === 'refused' ? recycled.why : '', /no longer/)
+  const [stranger] = other.members()
+  assert.ok(stranger)
+  const outside = await inject(here.scheduler, 'r2', item, [{ pid: stranger.pid, startTicks: stranger.startTicks, id: `process:${stranger.pid}:${stranger.startTicks}`, description: 'x' }])
+  assert.match(outside.outcome === 'refused' ? outside.why : '', /not .*among/)
+  assert.equal(stopped(tree) + stopped(other), 0)
+  await assert.rejects(planned(here.scheduler, 'r', itemFor('pause', 'no-such-thing')), /no process below test .* matches/)
+})
+
+test('a CPU burn burns, stops when reverted, and is reverted when its reverter is killed', async () => {
+  await using tree = await startProcessTree('marker-burn')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  const item = itemFor('cpu-burn', 'marker-burn', { workers: 1, percent: 50 })
+  await inject(here.scheduler, 'r', item)
+  const burners = () => ownProcesses(here.stateFolder).filter(({ pid }) => commandLine(pid).includes('burner.ts'))
+  assert.equal(burners().length, 1)
+  const before = burners()[0]?.cpuTicks ?? 0
+  await within(1_500, 'it burns', () => (burners()[0]?.cpuTicks ?? 0) >= before + 20)
+  await here.scheduler.request('revert', 'n1', { run: 'r', fault: '1-x' }, { timeoutMs: 5_000 })
+  await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.equal(burners().length, 0)
+  await inject(here.scheduler, 'r2', item)
+  assert.equal(burners().length, 1)
+  for (const { pid } of ownProcesses(here.stateFolder).filter(({ pid }) => commandLine(pid).includes('reverter.ts') && !commandLine(pid).includes('burner.ts'))) process.kill(pid, 'SIGKILL')
+  await within(1_000, 'the burner ends', () => burners().length === 0)
+  const told = await factsUntil(here.scheduler, 'r2', 'fault.reverted')
+  assert.ok(told.some(({ kind }) => kind === 'fault.lapsed'))
+})
+
+test('with agent and reverter killed, a burner ends before its lease does', async () => {
+  await using tree = await startProcessTree('marker-alone')
+  await using here = await stage()
+  const agent = await here.separate(tree.parent)
+  await inject(here.scheduler, 'r', itemFor('cpu-burn', 'marker-alone', { workers: 2 }))
+  here.scheduler.signal('heartbeat', 'r', { run: 'r', epoch, leaseMs: 20_000, sentAtMs: Date.now() })
+  const journal = openJournal(here.stateFolder)
+  await within(1_000, 'the lease is renewed', () => (journal.readLease(entryId({ run: 'r', fault: '1-x' }))?.leaseEndsMs ?? 0) > systemClock.monotonicMs() + 10_000)
+  assert.equal(ownProcesses(here.stateFolder).length, 3)
+  process.kill(-(agent.pid ?? 0), 'SIGKILL')
+  for (const { pid } of ownProcesses(here.stateFolder).filter(({ pid }) => commandLine(pid).includes('reverter.ts'))) process.kill(pid, 'SIGKILL')
+  await within(1_000, 'the burners end', () => ownProcesses(here.stateFolder).length === 0)
+})
+
+test('without NATS a pause ends with its lease, and the facts follow when NATS is back', async () => {
+  await using tree = await startProcessTree('marker-nats')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-nats'))
+  await factsUntil(here.scheduler, 'r', 'fault.injected')
+  await here.nats.kill()
+  await within(leaseMs + 1_000, 'all go on', () => stopped(tree) === 0)
+  await here.nats.restart()
+  await within(5_000, 'the scheduler is connected', () => here.scheduler.connected)
+  const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.deepEqual(told.map(({ kind }) => kind), ['fault.injected', 'fault.lapsed', 'fault.reverted'])
+  assert.ok(agent.injector.ready())
+})
+
+function echoes(tree: ProcessTree, host: string): boolean {
+  const pid = String(tree.members()[0]?.pid)
+  const code = `const s=require("net").connect(7,"${host}");s.on("connect",()=>s.write("x"));s.on("data",()=>process.exit(0));s.on("error",()=>process.exit(1));setTimeout(()=>process.exit(1),400)`
+  return spawnSync('nsenter', ['-t', pid, '-n', process.execPath, '-e', code]).status === 0
+}
+const tables = (tree: ProcessTree) => execFileSync('nsenter', ['-t', String(tree.members()[0]?.pid), '-n', toolPath('nft'), 'list', 'ruleset'], { encoding: 'utf8' })
+
+test('a network drop cuts IPv4 and IPv6; with agent and reverter killed the kernel ends it; the next start removes its table', async () => {
+  await using tree = await startEchoNamespace('marker-net')
+  await using here = await stage()
+  await within(3_000, 'it echoes', () => echoes(tree, '127.0.0.1') && echoes(tree, '::1'))
+  const agent = await here.separate(tree.parent)
+  assert.deepEqual(await inject(here.scheduler, 'r', itemFor('network-drop', 'marker-net')), { outcome: 'done' })
+  assert.match(tables(tree), /expires/)
+  process.kill(-(agent.pid ?? 0), 'SIGKILL')
+  for (const { pid } of ownProcesses(here.stateFolder)) process.kill(pid, 'SIGKILL')
+  assert.equal(echoes(tree, '127.0.0.1'), false)
+  assert.equal(echoes(tree, '::1'), false)
+  await within(leaseMs + 1_000, 'the kernel ends it', () => echoes(tree, '127.0.0.1') && echoes(tree, '::1'))
+  assert.match(tables(tree), /faultline_/)
+  await using next = await here.embedded([tree.parent])
+  assert.ok(next.injector.ready())
+  assert.equal(tables(tree), '')
+})
+
+test('a renewed network loss stays beyond its lease, and a revert removes its table', async () => {
+  await using tree = await startEchoNamespace('marker-loss')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  assert.deepEqual(await inject(here.scheduler, 'r', itemFor('network-loss', 'marker-loss', { percent: 100 })), { outcome: 'done' })
+  const endMs = performance.now() + leaseMs + 700
+  while (performance.now() < endMs) {
+    here.scheduler.signal('heartbeat', 'r', { run: 'r', epoch, leaseMs, sentAtMs: Date.now() })
+    await delay(leaseMs / 3)
+  }
+  assert.match(tables(tree), /expires/)
+  assert.equal(echoes(tree, '127.0.0.1'), false)
+  await here.scheduler.request('revert', 'n1', { run: 'r', fault: '1-x' }, { timeoutMs: 5_000 })
+  await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.equal(tables(tree), '')
+  assert.equal(echoes(tree, '127.0.0.1'), true)
+})
+
+test('a network fault on a target in the host\'s own network is refused, and says why', async () => {
+  await using tree = await startProcessTree('marker-host')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  await assert.rejects(planned(here.scheduler, 'r', itemFor('network-drop', 'marker-host')), /shares the network of the host/)
+})
+
+test('an agent that is stopped leaves nothing behind, and its journal is empty', async () => {
+  await using tree = await startProcessTree('marker-stop')
+  await using here = await stage()
+  const agent = await here.embedded([tree.parent])
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-stop'))
+  await agent[Symbol.asyncDispose]()
+  assert.equal(stopped(tree), 0)
+  assert.deepEqual(openJournal(here.stateFolder).load().entries, [])
+  const last = (await factsUntil(here.scheduler, 'r', 'fault.reverted')).at(-1)
+  assert.ok(last?.kind === 'fault.reverted' && last.fact.data.cause === 'command')
+})
