@@ -11,6 +11,10 @@ export const loadMetrics = {
   duration: 'faultline_load_request_duration_seconds',
   /** Gauge{run, threshold_seconds}: requests in flight longer than the threshold, now. */
   overdue: 'faultline_load_overdue_requests',
+  /** Gauge{run}: requests in flight, now. */
+  inFlight: 'faultline_load_in_flight_requests',
+  /** Gauge{run}: users there, now. */
+  users: 'faultline_load_users',
 } as const
 
 /** A threshold in seconds as `le` and `threshold_seconds` write it: 500 ms is `0.5`, 2000 ms is `2`. The shortest decimal, as prom-client prints `le`. */

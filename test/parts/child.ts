@@ -30,12 +30,14 @@ export async function startChild(plan: ChildPlan, folder: string): Promise<Child
   const skip = statSync(file).size
   const child = spawn(program, args, { cwd: plan.cwd, env: { ...process.env, ...plan.env }, stdio: ['ignore', output, output], detached: true })
   closeSync(output)
-  const exited = new Promise<string>(resolve => {
-    child.once('error', error => resolve(error.message))
-    child.once('exit', (code, signal) => resolve(`ended with ${signal ?? `code ${code}`}`))
-  })
   let ended: string | undefined
-  void exited.then(how => { ended = how })
+  const exited = new Promise<void>(resolve => {
+    const end = (how: string) => {
+      ended = how
+      resolve()
+    }
+    child.once('error', error => end(error.message)).once('exit', (code, signal) => end(`ended with ${signal ?? `code ${code}`}`))
+  })
   const pid = child.pid ?? 0
   const log = () => readFileSync(file, 'utf8').slice(skip)
   const end = async (graceMs: number) => {
