@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
@@ -144,7 +145,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
   async function inject(run: string, fault: ExperimentFault, leaseMs: number): Promise<void> {
     const item = writtenFault(run, fault.id)
     const refuse = (detail: string) => writer.write(run, 'run.aborting', { cause: 'refused', detail, atMs: clock.nowMs() })
-    const able = [...agents.values()].filter(agent => agent.seenMs > clock.monotonicMs() - agentStaleMs && agent.kinds.includes(fault.kind))
+    const able = await ableAgents(fault.kind)
     if (able.length === 0) {
       await refuse(`${fault.id}: no agent that is alive can do ${fault.kind}; alive: ${[...agents.keys()].join(', ') || 'none'}`)
       return
@@ -161,6 +162,16 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       const reply = await bus.request('inject', node, { run, fault: fault.id, item, targets, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
       if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node }, `refused: ${reply.why}`)
     }))
+  }
+
+  /** Agents that were heard lately and can do it; they may have started just now, so the first is waited for a little. */
+  async function ableAgents(kind: string): Promise<{ node: string }[]> {
+    const givenUpAtMs = clock.monotonicMs() + agentStaleMs
+    for (;;) {
+      const able = [...agents.values()].filter(agent => agent.seenMs > clock.monotonicMs() - agentStaleMs && agent.kinds.includes(kind))
+      if (able.length > 0 || clock.monotonicMs() > givenUpAtMs) return able
+      await delay(50)
+    }
   }
 
   /** The fault as the experiment's author wrote it: agents check it with the same schema again. */

@@ -58,6 +58,13 @@ async function until(what: string, holds: () => boolean, timeoutMs: number): Pro
   return performance.now() - startedMs
 }
 
+/** Resolves when the fault is there; a command that ends before tells what it said. */
+async function paused(room: Room, ended: Promise<{ code: number | null; out: string; err: string }>): Promise<void> {
+  const early = ended.then(({ code, out, err }) => assert.fail(`ended with ${code} before the fault: ${err}${out}`))
+  early.catch(() => undefined) // after the fault, its end is awaited elsewhere
+  await Promise.race([until('the worker is paused', () => stateOf(room.worker.workerPid()) === 'T', 60_000), early])
+}
+
 test('an experiment whose gates hold exits 0, one whose gate breaks exits 1, and both replay to the same bytes', async () => {
   for (const [minimum, exitCode, verdict] of [[0, 0, 'passed'], [50, 1, 'failed']] as const) {
     await inRoom(experiment(minimum, '6s'), async room => {
@@ -77,7 +84,7 @@ test('an experiment whose gates hold exits 0, one whose gate breaks exits 1, and
 test('SIGKILL of the command in mid-fault: the fault is reverted within its lease, and no process or folder is left', async () => {
   await inRoom(experiment(0, '60s'), async room => {
     const { child, ended } = start(room)
-    await until('the worker is paused', () => stateOf(room.worker.workerPid()) === 'T', 60_000)
+    await paused(room, ended)
     child.kill('SIGKILL')
     await ended
     const revertedAfterMs = await until('the worker goes on', () => stateOf(room.worker.workerPid()) !== 'T', 4_000)
@@ -90,7 +97,7 @@ test('SIGKILL of the command in mid-fault: the fault is reverted within its leas
 test('SIGINT ends a run as inconclusive, with its fault reverted', async () => {
   await inRoom(experiment(0, '60s'), async room => {
     const { child, ended } = start(room)
-    await until('the worker is paused', () => stateOf(room.worker.workerPid()) === 'T', 60_000)
+    await paused(room, ended)
     child.kill('SIGINT')
     const { code, err } = await ended
     assert.equal(code, 2, err)

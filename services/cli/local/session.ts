@@ -15,7 +15,7 @@ import { startSloEvaluator } from '../../slo-evaluator/service.ts'
 import { freePort } from '../parts/free-port.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
-import { Children } from './children.ts'
+import { ChildFailed, Children } from './children.ts'
 import { announceSession, forgetSessionsFolder, newSessionFolder } from './folder.ts'
 
 export interface ProcessParent { name: string; pid: number }
@@ -50,8 +50,8 @@ export async function startSession(options: SessionOptions, prepare?: (children:
   const log = createLog('faultline', { destination: pino.destination({ dest: join(folder, 'faultline.log'), sync: true }) })
   const token = randomBytes(24).toString('base64url')
 
-  const nats = { port: await freePort(), token: randomBytes(24).toString('base64url') }
-  await children.start(natsServerPlan({ folder, ...nats }))
+  const natsToken = randomBytes(24).toString('base64url')
+  const nats = { token: natsToken, port: await onFreePort(port => children.start(natsServerPlan({ folder, port, token: natsToken }))) }
   const keys = newCommandKeys()
   const connect = async (service: string, secrets: { signingSeed?: string } = {}) => {
     const bus = await connectBus({ servers: `127.0.0.1:${nats.port}`, token: nats.token, service, log: log.child({ service }), commandKey: keys.commandKey, ...secrets })
@@ -84,9 +84,21 @@ export async function startSession(options: SessionOptions, prepare?: (children:
   return { apiUrl, token, bus, children, folder, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
+/** A port that was free may be taken a moment later by somebody else: then another is tried. */
+async function onFreePort(start: (port: number) => Promise<unknown>): Promise<number> {
+  for (let triesLeft = 3; ; triesLeft--) {
+    const port = await freePort()
+    try {
+      await start(port)
+      return port
+    } catch (error) {
+      if (!(error instanceof ChildFailed) || triesLeft === 1) throw error
+    }
+  }
+}
+
 async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[]): Promise<string> {
-  const port = await freePort()
-  await children.start(prometheusPlan({ folder, port, targets }))
+  const port = await onFreePort(candidate => children.start(prometheusPlan({ folder, port: candidate, targets })))
   await untilScraped(`http://127.0.0.1:${port}`, targets.length)
   return `http://127.0.0.1:${port}`
 }
