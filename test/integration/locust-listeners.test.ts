@@ -6,7 +6,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { freePort, startLocust, type Locust } from '../parts/locust.ts'
+import { freePort } from '../../services/cli/parts/free-port.ts'
+import { startLocust, type Locust } from '../parts/locust.ts'
 import { serve, startBridge, type Handler, type Reply, type Sample } from '../parts/sample-recorder.ts'
 
 const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((total, n) => total + n, 0)
@@ -282,7 +283,8 @@ test('a bridge that is silent, refuses or is gone neither takes requests from th
   const planned = runs['none']?.requests ?? 0
   assert.ok(planned > 300, JSON.stringify(runs)) // 20 users, 5 per second, 4 s
   for (const { requests, latestMs } of Object.values(runs)) {
-    assert.ok(requests >= 0.95 * planned, `requests were lost: ${JSON.stringify(runs)}`)
+    // The users go in step, 20 requests a round, and the end of the run may cut off the first and the last one.
+    assert.ok(requests >= planned - 40, `requests were lost: ${JSON.stringify(runs)}`)
     assert.ok(latestMs < 400, `a post would stall the loop for its timeout of 1,000 ms: ${JSON.stringify(runs)}`)
   }
 })

@@ -1,0 +1,145 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { FaultlineError, messageOf } from '#shared/errors.ts'
+import type { LoadSpec } from '#shared/experiment.ts'
+import { runFields } from '#shared/log.ts'
+import type { Input } from './core.ts'
+import { locustApi, type LocustApi, type LocustStats } from './locust-api.ts'
+import { shopLocustfile, type ListenersEnvironment, type LocustProcess } from './locust-process.ts'
+
+/** Starts a Locust that is idle and answers at `apiUrl`. The environment is what its listeners need; `locustfile` is an absolute path. */
+export type SpawnLocust = (env: ListenersEnvironment, locustfile: string, host: string) => Promise<LocustProcess>
+
+/** There is neither a Locust nor a way to start one. */
+export class NoLocust extends FaultlineError {
+  readonly code = 'no_locust'
+}
+
+/** Somebody else's test runs in the Locust that is there. */
+export class LocustBusy extends FaultlineError {
+  readonly code = 'locust_busy'
+}
+
+export interface GeneratorsOptions {
+  spawnLocust?: SpawnLocust
+  locustUrl?: string
+  resultsFolder?: (run: string) => string
+  token: string
+  bridgeUrl: string
+  log: Logger
+  tell: (input: Input) => void
+}
+
+/** What is done to Locust, one thing after another: a run's Locust is there only when the one of the run before is gone. */
+export interface Generators {
+  bring(run: string, load: LoadSpec): void
+  swarm(run: string): void
+  askStop(run: string): void
+  end(run: string): void
+  poll(run: string): void
+  /** Resolves when all that was asked for is done. */
+  idle(): Promise<void>
+}
+
+interface Generator { run: string; load: LoadSpec; api: LocustApi; process?: LocustProcess }
+
+/** Locust answers from a cache for 2 s, longer when it is slow; so long may its last figures take. */
+const finalStatsPatienceMs = 3_500
+const finalStatsPauseMs = 200
+
+export function startGenerators({ spawnLocust, locustUrl, resultsFolder, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
+  let present: Generator | undefined
+  let last: Promise<void> = Promise.resolve()
+  const polls = new Set<string>()
+
+  /** The failure of what is to be done breaks the load; the core says whether that still matters. */
+  function enqueue(run: string, deed: () => Promise<void>): void {
+    last = last.then(deed).catch((error: unknown) => {
+      log.warn({ ...runFields(run), why: messageOf(error) }, 'Locust')
+      tell({ is: 'broken', run, why: messageOf(error) })
+    })
+  }
+
+  async function bring(run: string, load: LoadSpec): Promise<void> {
+    if (spawnLocust) {
+      const process = await spawnLocust({ FAULTLINE_BRIDGE_URL: bridgeUrl, FAULTLINE_BRIDGE_TOKEN: token }, load.locustfile ?? shopLocustfile, load.host)
+      present = { run, load, api: locustApi(process.apiUrl), process }
+      void process.ended.then(how => tell({ is: 'broken', run, why: `Locust ended: ${how}` }))
+    } else if (locustUrl !== undefined) {
+      present = { run, load, api: locustApi(locustUrl) }
+      const { state } = await present.api.stats()
+      if (isTesting(state)) {
+        present = undefined // not ours to stop
+        throw new LocustBusy(`Locust at ${locustUrl} is running a test of its own ("${state}"); stop that first`)
+      }
+    } else {
+      throw new NoLocust('no Locust is configured; set locust.url')
+    }
+    tell({ is: 'there', run })
+  }
+
+  async function end(run: string): Promise<void> {
+    if (present?.run !== run) return // it never came to be
+    const { api, process } = present
+    present = undefined
+    try {
+      await api.stop()
+      const stats = await finalStats(api)
+      if (resultsFolder) await keep(resultsFolder(run), stats)
+    } catch (error) {
+      log.warn({ ...runFields(run), why: messageOf(error) }, 'Locust\'s own statistics could not be kept')
+    }
+    await process?.stop()
+  }
+
+  const ours = (run: string): Generator => {
+    if (present?.run !== run) throw new NoLocust(`the Locust of ${run} is gone`)
+    return present
+  }
+
+  return {
+    bring: (run, load) => enqueue(run, () => bring(run, load)),
+    swarm: run => enqueue(run, async () => {
+      const { api, load } = ours(run)
+      await api.swarm(load)
+      tell({ is: 'swarmed', run })
+    }),
+    askStop: run => enqueue(run, async () => {
+      await ours(run).api.stop()
+      tell({ is: 'stop-answered', run })
+    }),
+    end: run => enqueue(run, () => end(run)),
+    poll(run) {
+      if (present?.run !== run || polls.has(run)) return
+      polls.add(run)
+      present.api.stats().then(({ state }) => tell({ is: 'polled', run, locust: state }), (error: unknown) => {
+        log.debug({ ...runFields(run), why: messageOf(error) }, 'Locust was not to be asked') // a Locust that is gone sends no samples either
+      }).finally(() => polls.delete(run))
+    },
+    async idle() {
+      for (let seen; seen !== last;) {
+        seen = last
+        await seen
+      }
+    },
+  }
+}
+
+const isTesting = (state: string): boolean => state === 'spawning' || state === 'running' || state === 'stopping' || state === 'cleanup'
+
+/** Figures that say "stopped" were counted after the stop: all earlier ones come from the cache. */
+async function finalStats(api: LocustApi): Promise<LocustStats> {
+  const givenUpAt = performance.now() + finalStatsPatienceMs
+  for (;;) {
+    const stats = await api.stats()
+    if (!isTesting(stats.state) || performance.now() >= givenUpAt) return stats
+    await delay(finalStatsPauseMs)
+  }
+}
+
+async function keep(folder: string, stats: LocustStats): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'locust-stats.json'), `${JSON.stringify(stats, null, 2)}\n`)
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import type { FactData } from '#shared/events.ts'
+
+const count = z.int().nonnegative()
+/** Whole milliseconds, and how many requests had each. A process has some thousand different ones at most. */
+const counts = z.record(z.string().regex(/^\d{1,9}$/), z.int().positive())
+
+/** What a Locust process posts every 200 ms: `POST /samples`, version 1 (k8s/locust/README.md says what each field means). */
+export const loadSampleSchema = z.strictObject({
+  version: z.literal(1),
+  worker: z.string().min(1).max(300),
+  index: count,
+  bootId: z.string().min(1).max(100).nullable(),
+  startMs: count,
+  endMs: count,
+  users: count,
+  ok: counts,
+  failed: counts,
+  inFlight: counts,
+  inFlightTotal: count,
+  lateMs: z.number().nonnegative(),
+  dropped: count,
+})
+export type LoadSample = z.output<typeof loadSampleSchema>
+
+/** The fact it becomes. Who does not know its boot has a clock of its own: its dates are compared with nobody's. */
+export function sampleFact({ version: _, bootId, ...sample }: LoadSample): FactData<'load.sample'> {
+  return { ...sample, clock: bootId ?? `of ${sample.worker}` }
+}

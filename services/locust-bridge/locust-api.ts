@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { FaultlineError, messageOf } from '#shared/errors.ts'
+
+/** Locust's web API gave no usable answer in time. */
+export class LocustUnanswered extends FaultlineError {
+  readonly code = 'locust_unanswered'
+}
+
+/** Locust has understood, and will not. */
+export class LocustRefused extends FaultlineError {
+  readonly code = 'locust_refused'
+}
+
+const doneSchema = z.looseObject({ success: z.boolean(), message: z.string() })
+const statsSchema = z.looseObject({
+  /** ready, spawning, running, cleanup, stopping, stopped, missing. */
+  state: z.string(),
+  user_count: z.int().nonnegative(),
+  /** One entry for each name, and `Aggregated` for all. */
+  stats: z.array(z.looseObject({ name: z.string(), num_requests: z.int().nonnegative(), num_failures: z.int().nonnegative() })),
+})
+export type LocustStats = z.output<typeof statsSchema>
+
+/** The three things that are asked of Locust (2.47). All throw LocustUnanswered, or LocustRefused. */
+export interface LocustApi {
+  swarm(load: { users: number; spawnRate: number; host: string }): Promise<void>
+  /** Ends the test, not Locust. Answered when all users of this process have been stopped. Repeatable. */
+  stop(): Promise<void>
+  /** Locust answers from a cache for 2 s. */
+  stats(): Promise<LocustStats>
+}
+
+/** `url`: base URL of Locust's web interface. */
+export function locustApi(url: string, { timeoutMs = 3_000 } = {}): LocustApi {
+  const base = url.replace(/\/$/, '')
+
+  async function ask<T extends z.ZodType>(path: string, schema: T, form?: Record<string, string>): Promise<z.output<T>> {
+    try {
+      const response = await fetch(base + path, {
+        signal: AbortSignal.timeout(timeoutMs), redirect: 'error', // a redirect is its login page
+        ...(form && { method: 'POST', body: new URLSearchParams(form) }),
+      })
+      if (!response.ok) throw new Error(`HTTP ${response.status}`)
+      return schema.parse(await response.json())
+    } catch (cause) {
+      throw new LocustUnanswered(`Locust at ${base} gave no usable answer to ${path} within ${timeoutMs} ms: ${messageOf(cause)}; see its log, or check locust.url`, { cause })
+    }
+  }
+
+  async function demand(path: string, form: Record<string, string>): Promise<void> {
+    const { success, message } = await ask(path, doneSchema, form)
+    if (!success) throw new LocustRefused(`Locust at ${base} refused ${path}: ${message}`)
+  }
+
+  return {
+    swarm: ({ users, spawnRate, host }) => demand('/swarm', { user_count: String(users), spawn_rate: String(spawnRate), host }),
+    stop: () => demand('/stop', {}),
+    stats: () => ask('/stats/requests', statsSchema),
+  }
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Registry } from 'prom-client'
+import { facts } from '#shared/events.ts'
+import { experimentSchema } from '#shared/experiment.ts'
+import { loadSampleSchema, sampleFact, type LoadSample } from '../../services/locust-bridge/load-sample.ts'
+import { locustApi, LocustRefused, LocustUnanswered } from '../../services/locust-bridge/locust-api.ts'
+import { locustProcessPlan, shopLocustfile } from '../../services/locust-bridge/locust-process.ts'
+import { showLoad } from '../../services/locust-bridge/metrics.ts'
+import { startSampleServer } from '../../services/locust-bridge/sample-server.ts'
+import { serve } from '../parts/sample-recorder.ts'
+
+const sample: LoadSample = {
+  version: 1, worker: 'w', index: 0, bootId: 'b', startMs: 1_000, endMs: 1_200, users: 3,
+  ok: { 12: 2, 499: 1, 500: 1 }, failed: { 501: 1 }, inFlight: { 450: 1, 500: 2 }, inFlightTotal: 5, lateMs: 0, dropped: 0,
+}
+
+test('the fact of a sample is as the catalogue says, and a worker of unknown boot has a clock of its own', () => {
+  assert.equal(facts['load.sample'].data.parse(sampleFact(sample)).clock, 'b')
+  assert.equal(sampleFact({ ...sample, bootId: null }).clock, 'of w')
+})
+
+async function startServer(isReady = true) {
+  const taken: LoadSample[] = []
+  const server = await startSampleServer({ listen: { host: '127.0.0.1', port: 0 }, token: 'secret', take: sample => taken.push(sample), ready: () => isReady, metrics: new Registry() })
+  const post = (body: string, authorization = 'Bearer secret') => fetch(`${server.url}/samples`, { method: 'POST', body, headers: { authorization, 'content-type': 'application/json' } }).then(({ status }) => status)
+  return { url: server.url, taken, post, [Symbol.asyncDispose]: () => server.close() }
+}
+
+test('a sample is taken with the right token only', async () => {
+  await using server = await startServer()
+  assert.equal(await server.post(JSON.stringify(sample)), 204)
+  assert.equal(await server.post(JSON.stringify(sample), 'Bearer secre'), 401)
+  assert.equal(await server.post(JSON.stringify(sample), ''), 401)
+  assert.deepEqual(server.taken, [sample])
+})
+
+test('a body that is not a sample is refused for good: not JSON, a wrong version, a fraction of a request, an unknown key, too large', async () => {
+  await using server = await startServer()
+  assert.equal(await server.post('{'), 400)
+  for (const wrong of [{ version: 2 }, { ok: { 12: 0.5 } }, { ok: { '1e3': 1 } }, { more: 1 }, { index: -1 }, { bootId: undefined }]) {
+    assert.equal(await server.post(JSON.stringify({ ...sample, ...wrong })), 400, JSON.stringify(wrong))
+    assert.equal(loadSampleSchema.safeParse({ ...sample, ...wrong }).success, false)
+  }
+  assert.equal(await server.post(JSON.stringify({ ...sample, worker: 'x'.repeat(1_100_000) })), 413)
+  assert.deepEqual(server.taken, [])
+})
+
+test('/readyz says whether the bridge can work, /healthz that it lives', async () => {
+  for (const isReady of [true, false]) {
+    await using server = await startServer(isReady)
+    assert.equal((await fetch(`${server.url}/readyz`)).status, isReady ? 200 : 503)
+    assert.equal((await fetch(`${server.url}/healthz`)).status, 200)
+  }
+})
+
+const experiment = experimentSchema.parse({
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'e' },
+  load: { users: 1, host: 'http://127.0.0.1:1' },
+  faults: [{ kind: 'pause', target: { process: { match: 'postgres' } }, at: '1s', duration: '1s' }],
+  gates: [{ name: 'p95', latency: { quantile: 0.95, max: '500ms' } }, { name: 'p50', latency: { quantile: 0.5, max: '470ms' } }],
+})
+
+test('every series is there at 0 before the first sample, with a bucket at each gate\'s threshold', async () => {
+  const registry = new Registry()
+  showLoad(registry, 'r', experiment.gates)
+  const text = await registry.metrics()
+  for (const line of [
+    'faultline_load_requests_total{run="r",outcome="ok"} 0', 'faultline_load_requests_total{run="r",outcome="failed"} 0',
+    'faultline_load_request_duration_seconds_bucket{le="0.5",run="r"} 0', 'faultline_load_request_duration_seconds_bucket{le="0.47",run="r"} 0',
+    'faultline_load_request_duration_seconds_count{run="r"} 0', 'faultline_load_overdue_requests{run="r",threshold_seconds="0.47"} 0',
+    'faultline_load_in_flight_requests{run="r"} 0', 'faultline_load_users{run="r"} 0',
+  ]) assert.ok(text.includes(`${line}\n`), `${line} is not in\n${text}`)
+})
+
+test('counters add up the samples, gauges show the latest of each worker, and the next run takes their place', async () => {
+  const registry = new Registry()
+  const load = showLoad(registry, 'r', experiment.gates)
+  load.take(sample)
+  load.take({ ...sample, index: 1 })
+  load.take({ ...sample, worker: 'v', users: 4, inFlight: {}, inFlightTotal: 1 })
+  const text = await registry.metrics()
+  for (const line of [
+    'faultline_load_requests_total{run="r",outcome="ok"} 12', 'faultline_load_requests_total{run="r",outcome="failed"} 3',
+    'faultline_load_request_duration_seconds_bucket{le="0.5",run="r"} 12', 'faultline_load_request_duration_seconds_bucket{le="0.47",run="r"} 6',
+    'faultline_load_request_duration_seconds_count{run="r"} 15', 'faultline_load_overdue_requests{run="r",threshold_seconds="0.5"} 2',
+    'faultline_load_overdue_requests{run="r",threshold_seconds="0.47"} 2', 'faultline_load_in_flight_requests{run="r"} 6', 'faultline_load_users{run="r"} 7',
+  ]) assert.ok(text.includes(`${line}\n`), `${line} is not in\n${text}`)
+  load.end()
+  assert.doesNotMatch(await registry.metrics(), /faultline_load_users\{/)
+  showLoad(registry, 'next', [])
+  assert.doesNotMatch(await registry.metrics(), /run="r"/)
+})
+
+test('Locust\'s refusal, its error, its silence and nonsense are told apart from an answer', async () => {
+  let answer: { status: number; body: string } | 'silence' = { status: 200, body: '{"success":true,"message":"ok"}' }
+  const asked: string[] = []
+  await using locust = await serve((request, response) => {
+    request.setEncoding('utf8').on('data', (body: string) => asked.push(`${request.method} ${request.url} ${body}`))
+    if (answer !== 'silence') response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
+  })
+  const api = locustApi(`${locust.url}/`, { timeoutMs: 300 })
+  const swarm = () => api.swarm({ users: 5, spawnRate: 0.5, host: 'http://a' })
+  await swarm()
+  assert.deepEqual(asked, ['POST /swarm user_count=5&spawn_rate=0.5&host=http%3A%2F%2Fa'])
+  answer = { status: 200, body: '{"success":false,"message":"no user classes"}' }
+  await assert.rejects(swarm(), (error: unknown) => error instanceof LocustRefused && /no user classes/.test(error.message))
+  for (const wrong of [{ status: 500, body: '{}' }, { status: 200, body: '<html>' }, { status: 200, body: '{"state":"running"}' }, 'silence'] as const) {
+    answer = wrong
+    const askedAtMs = performance.now()
+    await assert.rejects(api.stats(), LocustUnanswered)
+    assert.ok(performance.now() - askedAtMs < 3_000, 'the deadline is 300 ms')
+  }
+})
+
+test('Locust is started idle with its web API on loopback, and finds the listeners', () => {
+  const env = { FAULTLINE_BRIDGE_URL: 'http://127.0.0.1:1', FAULTLINE_BRIDGE_TOKEN: 't' }
+  const plan = locustProcessPlan({ env, locustfile: shopLocustfile, host: 'http://127.0.0.1:2', port: 3, folder: '/var/empty' })
+  assert.deepEqual(plan.argv.slice(1), ['-f', shopLocustfile, '--host', 'http://127.0.0.1:2', '--web-host', '127.0.0.1', '--web-port', '3'])
+  assert.match(plan.env['PYTHONPATH'] ?? '', /k8s\/locust\/?(:|$)/)
+  assert.equal(plan.env['FAULTLINE_BRIDGE_TOKEN'], 't')
+  assert.equal(plan.apiUrl, 'http://127.0.0.1:3')
+})
