@@ -1,25 +1,34 @@
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput, messageOf } from '#shared/errors.ts'
 import { judge, printJudgement, type Judgement } from '#shared/verdict.ts'
-import { parseEventLog } from './report/event-log.ts'
+import { readEventLog } from './report/event-log.ts'
 
 /** The folder holds no run's results. */
 export class NoResults extends InvalidInput {
   readonly code = 'no_results'
 }
 
-/** Judges the facts of events.jsonl again, in whatever order and however often they stand there. Throws NoResults. */
+/**
+ * Judges the facts of events.jsonl again, in whatever order and however often they stand there, and compares the bytes with verdict.json.
+ * `problems` are whole sentences: lines that are no facts, a verdict.json that cannot be read. Throws NoResults.
+ */
 export async function replay(folder: string): Promise<{ judgement: Judgement; identical: boolean; problems: string[] }> {
-  const read = async (name: string) => {
-    try {
-      return await readFile(join(folder, name), 'utf8')
-    } catch (cause) {
-      throw new NoResults(`${join(folder, name)} cannot be read: ${messageOf(cause)}; give the results folder of one run`, { cause })
-    }
-  }
-  const { facts, problems } = parseEventLog(await read('events.jsonl'))
-  if (facts.length === 0) throw new NoResults(`${join(folder, 'events.jsonl')} holds no fact${problems.length > 0 ? `: ${problems[0]}` : ''}`)
+  const { facts, problems } = await readFacts(join(folder, 'events.jsonl'))
   const judgement = judge(facts)
-  return { judgement, identical: printJudgement(judgement) === await read('verdict.json'), problems }
+  try {
+    const recorded = await readFile(join(folder, 'verdict.json'))
+    return { judgement, identical: recorded.equals(Buffer.from(printJudgement(judgement))), problems }
+  } catch (error) {
+    return { judgement, identical: false, problems: [...problems, `verdict.json cannot be read, so there is nothing to compare with: ${messageOf(error)}`] }
+  }
+}
+
+async function readFacts(path: string): ReturnType<typeof readEventLog> {
+  const log = await readEventLog(createReadStream(path, 'utf8')).catch((cause: unknown) => {
+    throw new NoResults(`${path} cannot be read: ${messageOf(cause)}; give the results folder of one run`, { cause })
+  })
+  if (log.facts.length === 0) throw new NoResults(`${path} holds no fact${log.problems.length > 0 ? ` (${log.problems[0]})` : ''}; give the results folder of one run`)
+  return log
 }

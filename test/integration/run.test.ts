@@ -73,7 +73,7 @@ test('an experiment whose gates hold exits 0, one whose gate breaks exits 1, and
       const judgement = JSON.parse(out) as { run: string; verdict: string }
       assert.equal(judgement.verdict, verdict)
       const results = join(room.folder, 'results', judgement.run)
-      assert.deepEqual(readdirSync(results).sort(), ['events.jsonl', 'junit.xml', 'report.json', 'verdict.json'])
+      assert.deepEqual(readdirSync(results).sort(), ['events.jsonl', 'junit.xml', 'report.html', 'report.json', 'report.md', 'verdict.json'])
       const replayed = await promisify(execFile)(process.execPath, [faultline, 'replay', results]).catch((error: { code: number; stdout: string }) => error)
       assert.match(replayed.stdout, new RegExp(`^${verdict}: byte-identical`))
       assert.notEqual(stateOf(room.worker.workerPid()), 'T')

@@ -10,18 +10,39 @@ export function printEventLog(facts: readonly StoredFact[]): string {
   return facts.toSorted((a, b) => a.stream - b.stream).map(({ stream, fact }) => `${canonicalize({ stream, fact })}\n`).join('')
 }
 
-/** Reads it back. A line that cannot be read, such as a last one cut short, is a problem and not a fact. Never throws. */
-export function parseEventLog(text: string): { facts: StoredFact[]; problems: string[] } {
+/** Reads it back from pieces of text cut anywhere. A line that is no fact, such as a last one cut short, is left out and told as a problem. */
+export async function readEventLog(chunks: AsyncIterable<string> | Iterable<string>): Promise<{ facts: StoredFact[]; problems: string[] }> {
   const facts: StoredFact[] = []
   const problems: string[] = []
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line === '') continue
+  for await (const { number, text, ended } of linesOf(chunks)) {
     try {
-      const { stream, fact } = lineSchema.parse(JSON.parse(line))
+      const { stream, fact } = lineSchema.parse(JSON.parse(text))
       facts.push(parseFact(fact, stream))
     } catch (error) {
-      problems.push(`events.jsonl:${index + 1}: not a fact, left out: ${messageOf(error).split('\n')[0] ?? ''}`)
+      problems.push(`events.jsonl:${number}: ${ended ? 'not a fact' : 'cut short, the log may lack more than this'}; left out: ${firstProblem(error)}`)
     }
   }
+  const runs = new Set(facts.map(({ fact }) => fact.subject))
+  if (runs.size > 1) problems.push(`events.jsonl: holds facts of ${runs.size} runs (${[...runs].slice(0, 3).join(', ')}); a results folder is of one`)
   return { facts, problems }
+}
+
+/** Not node:readline, which also ends lines at U+2028 and U+2029: JSON leaves those as they are within strings. */
+async function* linesOf(chunks: AsyncIterable<string> | Iterable<string>): AsyncGenerator<{ number: number; text: string; ended: boolean }> {
+  let number = 0
+  let rest = ''
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    for (const text of lines) {
+      number += 1
+      if (text.trim() !== '') yield { number, text, ended: true }
+    }
+  }
+  if (rest.trim() !== '') yield { number: number + 1, text: rest, ended: false }
+}
+
+function firstProblem(error: unknown): string {
+  const issue = error instanceof z.ZodError ? error.issues[0] : undefined
+  return issue ? `${issue.path.join('.') || 'line'}: ${issue.message}` : messageOf(error)
 }

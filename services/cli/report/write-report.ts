@@ -4,21 +4,31 @@ import type { StoredFact } from '#shared/events.ts'
 import { judge, printJudgement, type Judgement } from '#shared/verdict.ts'
 import { printEventLog } from './event-log.ts'
 import { printJunit } from './junit.ts'
+import { printReportHtml } from './report-html.ts'
+import { printReportJson } from './report-json.ts'
+import { printReportMarkdown } from './report-markdown.ts'
+import { reportOf } from './run-report.ts'
 
-/** Writes a run's results folder: what was recorded, and what follows from it. Each file is there whole or not at all. */
+/**
+ * Writes a run's results folder: what was recorded, and what follows from it. Each file is there whole or not at all, and what was
+ * recorded is there first. `files` are paths.
+ */
 export async function writeReport(folder: string, facts: readonly StoredFact[]): Promise<{ judgement: Judgement; files: string[] }> {
-  const judgement = judge(facts)
-  const contents = {
-    'events.jsonl': printEventLog(facts),
-    'verdict.json': printJudgement(judgement),
-    'report.json': `${JSON.stringify(judgement, null, 2)}\n`,
-    'junit.xml': printJunit(judgement),
-  }
   await mkdir(folder, { recursive: true })
-  const files = Object.entries(contents).map(([name, text]) => ({ path: join(folder, name), text }))
-  for (const { path, text } of files) {
+  const files: string[] = []
+  const write = async (name: string, text: string) => {
+    const path = join(folder, name)
     await writeFile(`${path}.new`, text)
     await rename(`${path}.new`, path)
+    files.push(path)
   }
-  return { judgement, files: files.map(({ path }) => path) }
+  await write('events.jsonl', printEventLog(facts))
+  const judgement = judge(facts)
+  await write('verdict.json', printJudgement(judgement))
+  const report = reportOf(facts, judgement)
+  await write('report.json', printReportJson(report))
+  await write('report.md', printReportMarkdown(report))
+  await write('report.html', printReportHtml(report))
+  await write('junit.xml', printJunit(judgement))
+  return { judgement, files }
 }

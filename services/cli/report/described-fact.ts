@@ -1,0 +1,43 @@
+import type { FactType, StoredFact } from '#shared/events.ts'
+
+/** A fact as the report's timeline tells it. `atMs`: when it happened; undefined for what bears no date of its own. */
+export interface TimelineEntry {
+  atMs: number | undefined
+  kind: FactType
+  text: string
+  tone: 'plain' | 'good' | 'bad'
+}
+
+/** Undefined for the many facts that only feed the gates: samples, answers, ticks, histories. Pure. */
+export function describeFact({ kind, fact }: StoredFact): TimelineEntry | undefined {
+  const entry = (atMs: number | undefined, text: string, tone: TimelineEntry['tone'] = 'plain') => ({ atMs, kind, text, tone })
+  switch (kind) {
+    case 'run.submitted': return entry(undefined, `${fact.subject} was submitted`)
+    case 'run.phase': return entry(fact.data.atMs, `phase ${fact.data.phase}`)
+    case 'run.aborting': return entry(fact.data.atMs, `aborting (${fact.data.cause}): ${fact.data.detail}`, 'bad')
+    case 'run.sealed': return entry(fact.data.atMs, 'sealed: nothing later counts')
+    case 'run.judged': return entry(undefined, `judged ${fact.data.verdict}`)
+    case 'fault.injected': {
+      const { fault, node, verified, readBack, requestedAtMs, injectedAtMs } = fact.data
+      const seen = verified ? `read back: ${readBack.join(', ') || 'yes'}` : 'its effect was NOT seen'
+      return entry(injectedAtMs, `${fault} injected on ${node}, ${injectedAtMs - requestedAtMs} ms after the request; ${seen}`, verified ? 'plain' : 'bad')
+    }
+    case 'fault.reverted': {
+      const { fault, node, verified, readBack, cause, revertedAtMs } = fact.data
+      const seen = verified ? `read back: ${readBack.join(', ') || 'yes'}` : 'NOT confirmed, its targets are quarantined'
+      return entry(revertedAtMs, `${fault} reverted on ${node} (${cause}); ${seen}`, verified ? 'good' : 'bad')
+    }
+    case 'fault.refused': return entry(undefined, `${fact.data.fault} refused by ${fact.data.node}: ${fact.data.why}`, 'bad')
+    case 'fault.lapsed': return entry(fact.data.atMs, `the lease of ${fact.data.fault} on ${fact.data.node} ran out`, 'bad')
+    case 'load.state': {
+      const { state, users, targetUsers, detail, atMs } = fact.data
+      return entry(atMs, `load ${state}, ${users} of ${targetUsers} users${detail === undefined ? '' : `: ${detail}`}`, state === 'failed' ? 'bad' : 'plain')
+    }
+    case 'gate.status': {
+      const { gate, phase, status, evidence, atMs } = fact.data
+      const tone = status === 'met' || status === 'holding' ? 'good' : ['breached', 'unreadable', 'missed'].includes(status) ? 'bad' : 'plain'
+      return entry(atMs, `gate ${gate} (${phase}) is ${status}: ${evidence}`, tone)
+    }
+    case 'load.sample': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
+  }
+}

@@ -1,0 +1,124 @@
+import type { FactData, RunPhase, StoredFact } from '#shared/events.ts'
+import { experimentSchema, type Experiment } from '#shared/experiment.ts'
+import type { Limit } from '#shared/gate.ts'
+import { factsInOrder } from '#shared/verdict-log.ts'
+import type { JudgedGate } from '#shared/verdict-parts.ts'
+import type { Judgement } from '#shared/verdict.ts'
+import { describeFact, type TimelineEntry } from './described-fact.ts'
+import { loadSeries, type LoadPoint } from './series.ts'
+
+/** All that the reports say of a run beside the judgement. Dates are milliseconds since the epoch. */
+export interface RunReport {
+  judgement: Judgement
+  /** What the experiment is to find out, in its author's words. */
+  purpose: string | undefined
+  /** The first and last dated event. */
+  startMs: number
+  endMs: number
+  phases: { phase: RunPhase; startMs: number; endMs: number }[]
+  abort: FactData<'run.aborting'> | undefined
+  gates: ReportedGate[]
+  /** One point a second. */
+  seconds: LoadPoint[]
+  /** The same for the plots, whose steps are wider in a long run. */
+  plotted: LoadPoint[]
+  timeline: TimelineEntry[]
+  environment: { name: string; value: string }[]
+}
+
+export interface ReportedGate extends JudgedGate {
+  limits: Limit[]
+  /** A response slower than this is too slow for a latency gate; the p95 plot shows it. */
+  slowAfterMs: number | undefined
+}
+
+/** More points than this are not told apart on a page. */
+const maxPlottedPoints = 600
+/** Where no gate says how long a request may wait. */
+const usualOverdueMs = 2_000
+
+/** Pure. Facts in any order, doubled or not; the same as for the judgement. */
+export function reportOf(facts: readonly StoredFact[], judgement: Judgement): RunReport {
+  const inOrder = factsInOrder(facts)
+  const submitted = inOrder.find(stored => stored.kind === 'run.submitted')
+  const parsed = experimentSchema.safeParse(submitted?.fact.data.experiment)
+  const experiment = parsed.success ? parsed.data : undefined
+  const dates = inOrder.flatMap(stored => datesOf(stored))
+  const startMs = dates.reduce((least, ms) => Math.min(least, ms), dates[0] ?? 0)
+  const endMs = dates.reduce((most, ms) => Math.max(most, ms), startMs)
+  const overdueAfterMs = overdueOf(experiment)
+  const stepMs = 1_000 * Math.max(1, Math.ceil((endMs - startMs) / 1_000 / maxPlottedPoints))
+  const seconds = loadSeries(inOrder, { fromMs: startMs, stepMs: 1_000, overdueAfterMs })
+  return {
+    judgement, startMs, endMs, seconds,
+    purpose: purposeOf(submitted?.fact.data.experiment),
+    plotted: stepMs === 1_000 ? seconds : loadSeries(inOrder, { fromMs: startMs, stepMs, overdueAfterMs }),
+    phases: phasesOf(inOrder, endMs),
+    abort: inOrder.flatMap(stored => stored.kind === 'run.aborting' ? [stored.fact.data] : [])[0],
+    gates: judgement.gates.map(gate => reportedGate(gate, experiment)),
+    timeline: inOrder.flatMap(stored => describeFact(stored) ?? []),
+    environment: environmentOf(inOrder),
+  }
+}
+
+function reportedGate(gate: JudgedGate, experiment: Experiment | undefined): ReportedGate {
+  const rule = experiment?.gates.find(({ name }) => name === gate.name)?.rule
+  return {
+    ...gate,
+    limits: rule ? [rule.limit, ...(rule.otherLimit ? [rule.otherLimit] : [])] : [],
+    slowAfterMs: gate.kind === 'latency' ? rule?.overdueAfterMs : undefined,
+  }
+}
+
+/** As the strictest of the gates that count failures says. */
+function overdueOf(experiment: Experiment | undefined): number {
+  const said = (experiment?.gates ?? []).flatMap(({ kind, rule }) => kind !== 'latency' && rule.overdueAfterMs !== undefined ? [rule.overdueAfterMs] : [])
+  return said.length === 0 ? usualOverdueMs : Math.min(...said)
+}
+
+/** The dates that something happened at, by the clock of who saw it; the envelope's `time` is only when it was told. */
+function datesOf({ kind, fact }: StoredFact): number[] {
+  switch (kind) {
+    case 'run.phase': case 'run.aborting': case 'run.sealed': case 'load.state': return [fact.data.atMs]
+    case 'fault.injected': return [fact.data.injectedAtMs]
+    case 'fault.reverted': return [fact.data.revertedAtMs]
+    case 'load.sample': return [fact.data.startMs, fact.data.endMs]
+    default: return []
+  }
+}
+
+function phasesOf(facts: readonly StoredFact[], endMs: number): RunReport['phases'] {
+  const entered = facts.flatMap(stored => stored.kind === 'run.phase' ? [stored.fact.data] : [])
+  return entered.map(({ phase, atMs }, index) => ({ phase, startMs: atMs, endMs: entered[index + 1]?.atMs ?? endMs }))
+}
+
+function purposeOf(document: unknown): string | undefined {
+  if (typeof document !== 'object' || document === null || !('metadata' in document)) return undefined
+  const { metadata } = document
+  if (typeof metadata !== 'object' || metadata === null || !('description' in metadata)) return undefined
+  return typeof metadata.description === 'string' ? metadata.description : undefined
+}
+
+/** Where the run took place, and how good what was recorded is. */
+function environmentOf(facts: readonly StoredFact[]): RunReport['environment'] {
+  const submitted = facts.find(stored => stored.kind === 'run.submitted')?.fact
+  const samples = facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])
+  const faults = facts.flatMap(stored => stored.kind === 'fault.injected' || stored.kind === 'fault.reverted' ? [stored.fact.data] : [])
+  const clocks = distinct([...samples, ...faults].map(({ clock }) => clock))
+  const rows = [
+    { name: 'experiment file', value: submitted?.data.file ?? '' },
+    { name: 'experiment SHA-256', value: submitted?.data.experimentHash ?? '' },
+    { name: 'submitted', value: submitted?.time ?? '' },
+    { name: 'leader epoch', value: submitted ? `revision ${submitted.data.epoch.revision}, bucket of ${submitted.data.epoch.bucketCreatedMs}` : '' },
+    { name: 'trace', value: submitted?.traceparent.split('-')[1] ?? '' },
+    { name: 'nodes', value: distinct(faults.map(({ node }) => node)).join(', ') },
+    { name: 'service instances', value: distinct(facts.map(({ fact }) => fact.source)).join(', ') },
+    { name: 'load workers', value: distinct(samples.map(({ worker }) => worker)).join(', ') },
+    { name: 'clocks', value: clocks.length > 1 ? `${clocks.join(', ')}: dates of different clocks are not subtracted, and stand beside each other in the plots only roughly` : clocks.join(', ') },
+    { name: 'facts in the log', value: String(facts.length) },
+    { name: 'load samples', value: samples.length === 0 ? '' : `${samples.length}; latest ${samples.reduce((most, { lateMs }) => Math.max(most, lateMs), 0).toFixed(0)} ms late, ${samples.reduce((sum, { dropped }) => sum + dropped, 0)} dropped` },
+  ]
+  return rows.filter(({ value }) => value !== '')
+}
+
+const distinct = (texts: readonly string[]): string[] => [...new Set(texts)].sort()
