@@ -3,7 +3,10 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { listenersFolder, venvProgram } from '../parts/locust.ts'
+import { listenersFolder, shopLocustfile, startLocust, venvProgram } from '../parts/locust.ts'
+import { startPostgres } from '../parts/postgres.ts'
+import { startBridge } from '../parts/sample-recorder.ts'
+import { startShop } from '../parts/shop.ts'
 
 const describeWorkload = `
 import json, locustfile as shop
@@ -38,4 +41,25 @@ test('the shop\'s workload has 12 customer tasks, 3 administrator tasks and six 
   assert.deepEqual([...new Set(customers.flatMap(pattern => pattern.tasks))].sort(), shopTasks)
   assert.deepEqual(patterns.at(-1)?.tasks, adminTasks)
   assert.ok(patterns.every(({ think: [least, most] }) => least < most))
+})
+
+test('fifty users of all six patterns do all that the shop offers, and nothing of it fails', async () => {
+  await using database = await startPostgres()
+  await using shop = await startShop({ databaseUrl: database.url })
+  await using bridge = await startBridge()
+  await using locust = await startLocust({
+    locustfile: shopLocustfile, host: shop.url, env: { FAULTLINE_BRIDGE_URL: bridge.url, SHOP_THINK_SCALE: '0.4' },
+  })
+  await locust.swarm(50, 25)
+  const begun = await bridge.until('fifty users', sample => sample.users === 50)
+  await bridge.until('fifteen seconds of load', sample => sample.index === begun.index + 75)
+  await locust.stop()
+
+  const { requests, failures, byName, errors } = await locust.totals()
+  assert.equal(failures, 0, errors.join('\n'))
+  assert.ok(requests > 400, `${requests} requests`)
+  assert.deepEqual([...byName.keys()].sort(), [
+    '/account', '/admin/dashboard', '/admin/orders', '/admin/stock', '/cart', '/cart/add', '/catalogue', '/category/[slug]', '/checkout',
+    '/login', '/orders', '/orders/[id]', '/product/[id]', '/product/[id]/reviews', '/search', '/wishlist/add',
+  ])
 })

@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
+import { freePort } from '../../services/cli/parts/free-port.ts'
 
 const repository = path.resolve(import.meta.dirname, '../..')
 
@@ -15,13 +15,13 @@ export const listenersFolder = path.join(repository, 'k8s/locust')
 export const shopLocustfile = path.join(listenersFolder, 'locustfile.py')
 
 const totalsSchema = z.object({
-  state: z.string(),
   user_count: z.number(),
   stats: z.array(z.object({ name: z.string(), num_requests: z.number(), num_failures: z.number() })),
+  errors: z.array(z.object({ name: z.string(), error: z.string(), occurrences: z.number() })),
 })
 
-/** What Locust itself counted in one test run. */
-export interface Totals { requests: number; failures: number; users: number; state: string }
+/** What Locust itself counted in one test run; `byName` are its grouped names, such as `/product/[id]`. */
+export interface Totals { users: number; requests: number; failures: number; byName: Map<string, number>; errors: string[] }
 
 export interface LocustOptions {
   locustfile: string
@@ -77,7 +77,13 @@ export class Locust implements AsyncDisposable {
   async totals(): Promise<Totals> {
     const answer = totalsSchema.parse(await (await this.#ask('/stats/requests')).json())
     const sum = answer.stats.find(entry => entry.name === 'Aggregated')
-    return { requests: sum?.num_requests ?? 0, failures: sum?.num_failures ?? 0, users: answer.user_count, state: answer.state }
+    return {
+      users: answer.user_count,
+      requests: sum?.num_requests ?? 0,
+      failures: sum?.num_failures ?? 0,
+      byName: new Map(answer.stats.filter(entry => entry !== sum).map(entry => [entry.name, entry.num_requests])),
+      errors: answer.errors.map(({ name, error, occurrences }) => `${occurrences} times ${name}: ${error}`),
+    }
   }
 
   /** Asks it to quit and waits for that. */
@@ -148,15 +154,4 @@ export function venvProgram(name: string): string {
   const program = path.join(venv, 'bin', name)
   if (!existsSync(program)) throw new Error(`${program} is missing; run npm run setup, or set FAULTLINE_VENV`)
   return program
-}
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('the kernel gave no port')
-  return address.port
 }

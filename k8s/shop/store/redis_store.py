@@ -1,17 +1,16 @@
 """The one Redis client of a process, and a cache that the shop can do without."""
 
-import logging
 from functools import cache
 from typing import Any
 
 import redis
 from django.conf import settings
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.redis import RedisCache
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
-log = logging.getLogger(__name__)
 CONNECTION_OPTIONS = {
     "socket_connect_timeout": 1,
     "socket_timeout": 2,
@@ -39,11 +38,17 @@ class OptionalCache(RedisCache):
         except (ConnectionError, TimeoutError):
             return default
 
-    def set(self, key: str, value: Any, timeout: Any = 300, version: int | None = None) -> None:
+    def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         try:
             super().set(key, value, timeout, version)
         except (ConnectionError, TimeoutError):
-            log.warning("Redis does not answer; %r is not cached", key)
+            return
+
+    def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        try:
+            return super().add(key, value, timeout, version)
+        except (ConnectionError, TimeoutError):
+            return False  # `get_or_set` then gives the value it has computed
 
     def delete(self, key: str, version: int | None = None) -> bool:
         # A session that cannot be deleted from the cache would stay logged in: this one must fail.
