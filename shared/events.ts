@@ -122,6 +122,12 @@ export const facts = defineFacts({
       users: count(), targetUsers: count(), detail: z.string().optional(), atMs: epochMs(),
     }),
   },
+  'load.stats': {
+    producer: 'locust-bridge',
+    readers: ['cli'],
+    doc: 'Locust\'s own statistics of the whole load, as its web API gave them after its stop: locust-stats.json of the report.',
+    data: z.strictObject({ stats: z.record(z.string(), z.unknown()), atMs: epochMs() }),
+  },
   'load.sample': {
     producer: 'locust-bridge',
     readers: ['slo-evaluator', 'cli'],

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkout } from './setup/checkout.mjs'
+import { checkout } from '#shared/checkout.mjs'
 import { bundledNode, isThisNodeLateEnough, runInNode } from './setup/later-node.mjs'
 
 const main = join(checkout, 'services/cli/main.ts')

@@ -19,3 +19,11 @@ export async function revertAll(stateFolder: string): Promise<{ reverted: string
   const named = (verified: boolean) => results.filter(result => result.verified === verified).map(({ name }) => name)
   return { reverted: named(true), unconfirmed: [...named(false), ...corrupt.map(({ file, why }) => `${file}: ${why}`)] }
 }
+
+/** As a command, for a keeper: `node revert-all.ts STATE_FOLDER` ends with 0 when nothing is left to be undone. */
+if (import.meta.main) {
+  const { reverted, unconfirmed } = await revertAll(process.argv[2] ?? '')
+  for (const name of reverted) console.log(`reverted ${name}`)
+  for (const name of unconfirmed) console.error(`NOT CONFIRMED ${name}`)
+  process.exitCode = unconfirmed.length === 0 ? 0 : 1
+}

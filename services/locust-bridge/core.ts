@@ -8,7 +8,7 @@ import type { LoadSample } from './load-sample.ts'
  *   idle --start--> starting --there: swarm--> starting --swarmed--> ramping --all users--> reached
  *                      |                                                |                     |
  *                      |-----------------------stop---------------------'---------------------'
- *                      |                        '--> stopping --answered, and every worker has said "0 users"--> stopped
+ *                      |                        '--> stopping --answered, statistics kept, every worker has said "0 users"--> stopped
  *                      '--no sample, ended, saturated, samples lost, users not there in time--> failed
  *
  * `nowMs` is monotonic: only durations are taken of it. Samples count from the moment in which this run's Locust is there.
@@ -26,7 +26,7 @@ type Underway = LoadOfRun & (
   | { at: 'starting'; isThere: boolean; sinceMs: number }
   | { at: 'ramping'; sinceMs: number }
   | { at: 'reached' }
-  | { at: 'stopping'; isAnswered: boolean; sinceMs: number }
+  | { at: 'stopping'; isAnswered: boolean; isKept: boolean; sinceMs: number }
 )
 
 interface LoadOfRun {
@@ -52,17 +52,18 @@ interface Worker {
 export type Input =
   | { is: 'start'; run: string; users: number; reachedWithinMs: number; epoch: Epoch; isTooLate: boolean }
   | { is: 'stop'; run: string }
-  | { is: 'there' | 'swarmed' | 'stop-answered'; run: string }
+  /** `kept`: Locust's own statistics are stored, or are not to be had. */
+  | { is: 'there' | 'swarmed' | 'stop-answered' | 'kept'; run: string }
   /** The process of Locust ended, or something that had to be done failed. */
   | { is: 'broken'; run: string; why: string }
   | { is: 'polled'; run: string; locust: string }
   | { is: 'sample'; sample: LoadSample }
   | { is: 'drain' | 'tick' }
 
-/** To be done in order. `bring`: have a Locust; `end`: keep its statistics, and end it if it was started for this run. */
+/** To be done in order. `bring`: have a Locust; `keep`: store its statistics; `end`: end it if it was started for this run. */
 export type Effect =
   | { effect: 'accept' | 'refuse'; run: string; why?: string }
-  | { effect: 'bring' | 'swarm' | 'ask-stop' | 'end'; run: string }
+  | { effect: 'bring' | 'swarm' | 'ask-stop' | 'keep' | 'end'; run: string }
   | { effect: 'publish'; run: string; sample: LoadSample }
   | { effect: 'announce'; run: string; state: FactData<'load.state'>['state']; users: number; targetUsers: number; detail?: string }
 
@@ -83,7 +84,7 @@ export function step(state: State, input: Input, nowMs: number): Next {
     case 'tick': return tick({ ...state, tickedAtMs: nowMs }, Math.min(nowMs - state.tickedAtMs, longestTickMs), nowMs)
     case 'drain': return load.at === 'idle' ? nothing(state) : broken(state, load, 'the locust-bridge was stopped')
     case 'sample': return load.at === 'idle' || (load.at === 'starting' && !load.isThere) ? nothing(state) : takeSample(state, load, input.sample)
-    case 'there': case 'swarmed': case 'stop-answered': case 'broken': case 'polled':
+    case 'there': case 'swarmed': case 'stop-answered': case 'kept': case 'broken': case 'polled':
       return load.at === 'idle' || load.run !== input.run ? nothing(state) : heard(state, load, input, nowMs)
   }
 }
@@ -110,7 +111,7 @@ function stop(state: State, run: string, nowMs: number): Next {
     return nothing({ ...state, over: remember(state, { run, was: 'stopped before its start' }) })
   }
   if (load.at === 'stopping') return nothing(state)
-  const stopping: Underway = { ...load, at: 'stopping', isAnswered: false, sinceMs: nowMs }
+  const stopping: Underway = { ...load, at: 'stopping', isAnswered: false, isKept: false, sinceMs: nowMs }
   if (load.at === 'starting' && !load.isThere) return finish(state, stopping, 'stopped')
   return { state: { ...state, load: stopping }, effects: [announce(stopping, 'stopping'), { effect: 'ask-stop', run }] }
 }
@@ -129,7 +130,12 @@ function heard(state: State, load: Underway, input: Input & { run: string }, now
     }
     case 'stop-answered':
       if (load.at !== 'stopping') return nothing(state)
-      return nothing({ ...state, load: { ...load, isAnswered: true } })
+      return { state: { ...state, load: { ...load, isAnswered: true } }, effects: [{ effect: 'keep', run: load.run }] }
+    case 'kept': {
+      if (load.at !== 'stopping') return nothing(state)
+      const kept: Underway = { ...load, isKept: true }
+      return stoppedYet({ ...state, load: kept }, kept)
+    }
     case 'polled': {
       if (load.at !== 'ramping' && load.at !== 'reached') return nothing(state)
       const isRunning = input.locust === 'spawning' || input.locust === 'running'
@@ -156,7 +162,7 @@ function takeSample(state: State, load: Underway, sample: LoadSample): Next {
 }
 
 function judgeSample(state: State, load: Underway, sample: LoadSample, before: Worker | undefined, worker: Worker): Next {
-  if (load.at === 'stopping') return [...load.workers.values()].every(({ isDrained }) => isDrained) ? finish(state, load, 'stopped') : nothing(state)
+  if (load.at === 'stopping') return stoppedYet(state, load)
   if (load.at === 'starting') return nothing(state)
   const lost = before === undefined ? 0 : Math.max(sample.index - before.index - 1, sample.dropped)
   if (lost > 0) return broken(state, load, `${lost} load samples of ${sample.worker} were lost, so its counts are not exact`)
@@ -164,6 +170,10 @@ function judgeSample(state: State, load: Underway, sample: LoadSample, before: W
     return broken(state, load, `the load generator is saturated: ${sample.worker} was more than ${printDuration(patience.lateMs)} late ${patience.lateSamples} times in a row; give it more CPU, or fewer users`)
   }
   return load.at === 'ramping' ? reachedYet(state, load) : nothing(state)
+}
+
+function stoppedYet(state: State, load: Underway & { at: 'stopping' }): Next {
+  return load.isKept && [...load.workers.values()].every(({ isDrained }) => isDrained) ? finish(state, load, 'stopped') : nothing(state)
 }
 
 function reachedYet(state: State, load: Underway): Next {

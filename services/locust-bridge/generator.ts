@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
@@ -25,7 +23,8 @@ export class LocustBusy extends FaultlineError {
 export interface GeneratorsOptions {
   spawnLocust?: SpawnLocust
   locustUrl?: string
-  resultsFolder?: (run: string) => string
+  /** Stores Locust's own statistics. */
+  keep: (run: string, stats: LocustStats) => Promise<void>
   token: string
   bridgeUrl: string
   log: Logger
@@ -37,6 +36,7 @@ export interface Generators {
   bring(run: string, load: LoadSpec): void
   swarm(run: string): void
   askStop(run: string): void
+  keepStats(run: string): void
   end(run: string): void
   poll(run: string): void
   /** Resolves when all that was asked for is done. */
@@ -49,7 +49,7 @@ interface Generator { run: string; load: LoadSpec; api: LocustApi; process?: Loc
 const finalStatsPatienceMs = 3_500
 const finalStatsPauseMs = 200
 
-export function startGenerators({ spawnLocust, locustUrl, resultsFolder, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
+export function startGenerators({ spawnLocust, locustUrl, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
   let present: Generator | undefined
   let last: Promise<void> = Promise.resolve()
   const polls = new Set<string>()
@@ -84,14 +84,8 @@ export function startGenerators({ spawnLocust, locustUrl, resultsFolder, token, 
     if (present?.run !== run) return // it never came to be
     const { api, process } = present
     present = undefined
-    try {
-      await api.stop()
-      const stats = await finalStats(api)
-      if (resultsFolder) await keep(resultsFolder(run), stats)
-    } catch (error) {
-      log.warn({ ...runFields(run), why: messageOf(error) }, 'Locust\'s own statistics could not be kept')
-    }
-    await process?.stop()
+    if (process) return await process.stop()
+    await api.stop() // one that is there already goes on living: its test must not
   }
 
   const ours = (run: string): Generator => {
@@ -109,6 +103,14 @@ export function startGenerators({ spawnLocust, locustUrl, resultsFolder, token, 
     askStop: run => enqueue(run, async () => {
       await ours(run).api.stop()
       tell({ is: 'stop-answered', run })
+    }),
+    keepStats: run => enqueue(run, async () => {
+      try {
+        await keep(run, await finalStats(ours(run).api))
+      } catch (error) {
+        log.warn({ ...runFields(run), why: messageOf(error) }, 'Locust\'s own statistics could not be kept')
+      }
+      tell({ is: 'kept', run }) // they decide nothing: the samples do
     }),
     end: run => enqueue(run, () => end(run)),
     poll(run) {
@@ -137,9 +139,4 @@ async function finalStats(api: LocustApi): Promise<LocustStats> {
     if (!isTesting(stats.state) || performance.now() >= givenUpAt) return stats
     await delay(finalStatsPauseMs)
   }
-}
-
-async function keep(folder: string, stats: LocustStats): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'locust-stats.json'), `${JSON.stringify(stats, null, 2)}\n`)
 }

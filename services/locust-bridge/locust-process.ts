@@ -1,17 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { delimiter } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { FaultlineError } from '#shared/errors.ts'
-import { endTree } from '../cli/local/process-tree.ts'
-import type { ChildPlan } from '../cli/parts/child-plan.ts'
-import { toolPath } from '../cli/setup/tools.mjs'
-
-/** Locust ended, or did not answer, before it was ready. What it said last is in the message. */
-export class LocustNotStarted extends FaultlineError {
-  readonly code = 'locust_not_started'
-}
+import type { ChildPlan } from '#shared/process/child-plan.ts'
+import type { Children } from '#shared/process/children.ts'
+import { freePort } from '#shared/process/free-port.ts'
+import { toolPath } from '#shared/tools.mjs'
+import type { SpawnLocust } from './generator.ts'
 
 /** A Locust that was started for one run. */
 export interface LocustProcess {
@@ -55,35 +48,11 @@ export function locustProcessPlan({ env, locustfile, host, port, folder }: Locus
   }
 }
 
-const lastWords = 4_000
-
-/** Starts it in a process group of its own, and waits until its web API answers. Throws LocustNotStarted, with nothing left behind. */
-export async function startLocustProcess(plan: ChildPlan & { apiUrl: string }, { timeoutMs = 20_000 } = {}): Promise<LocustProcess> {
-  const [program, ...args] = plan.argv
-  const child = spawn(program, args, { cwd: plan.cwd, env: { ...process.env, ...plan.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
-  let said = ''
-  const listen = (chunk: unknown) => { said = (said + String(chunk)).slice(-lastWords) }
-  child.stdout.on('data', listen)
-  child.stderr.on('data', listen)
-  const ended = new Promise<string>(resolve => child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`)))
-  await once(child, 'spawn')
-  const { pid } = child
-  if (pid === undefined) throw new LocustNotStarted(`${program} has no process id`)
-  const stop = async () => {
-    await endTree(pid, { graceMs: 3_000 })
-    await ended
-  }
-  const early = ended.then(how => `ended with ${how}`)
-  const givenUpAt = performance.now() + timeoutMs
-  for (;;) {
-    const answers = fetch(plan.apiUrl, { signal: AbortSignal.timeout(1_000) }).then(response => response.ok, () => false)
-    const outcome = await Promise.race([early, answers])
-    if (outcome === true) return { apiUrl: plan.apiUrl, ended, stop }
-    const why = outcome === false ? performance.now() >= givenUpAt ? `did not answer within ${timeoutMs} ms` : undefined : outcome
-    if (why !== undefined) {
-      await stop()
-      throw new LocustNotStarted(`Locust ${why} before it was ready; it said:\n${said}`)
-    }
-    await delay(50) // it tells nobody when it listens
+/** Starts Locust as a child whose keeper ends it, with all its descendants, when this process is gone. Throws ChildFailed. */
+export function spawnLocustIn(children: Children, folder: string): SpawnLocust {
+  return async (env, locustfile, host) => {
+    const plan = locustProcessPlan({ env, locustfile, host, port: await freePort(), folder })
+    const { ended, stop } = await children.start(plan, { timeoutMs: 20_000 })
+    return { apiUrl: plan.apiUrl, ended, stop }
   }
 }

@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { listenAddress, runService } from '#shared/main.ts'
-import { freePort } from '../cli/parts/free-port.ts'
-import { locustProcessPlan, startLocustProcess } from './locust-process.ts'
+import { Children } from '#shared/process/children.ts'
+import { spawnLocustIn } from './locust-process.ts'
 import { startLocustBridge } from './service.ts'
-import type { SpawnLocust } from './generator.ts'
 
 await runService('locust-bridge', async ({ config, ...context }) => {
   const locustUrl = config.get('locust.url')
@@ -13,12 +12,12 @@ await runService('locust-bridge', async ({ config, ...context }) => {
   if (locustUrl !== undefined) return await startLocustBridge({ ...common, locustUrl })
 
   const folder = await mkdtemp(join(tmpdir(), 'faultline-locust-'))
-  const spawnLocust: SpawnLocust = async (env, locustfile, host) => await startLocustProcess(locustProcessPlan({ env, locustfile, host, port: await freePort(), folder }))
-  const bridge = await startLocustBridge({ ...common, spawnLocust })
+  const children = new Children(folder) // its keeper ends Locust and removes the folder, however this process ends
+  const bridge = await startLocustBridge({ ...common, spawnLocust: spawnLocustIn(children, folder) })
   return {
     async stop() {
       await bridge.stop()
-      await rm(folder, { recursive: true, force: true })
+      await children.close()
     },
   }
 }, { health: false })

@@ -27,8 +27,6 @@ export interface LocustBridgeOptions {
   spawnLocust?: SpawnLocust
   /** Web API of a Locust that is there already, whose processes post to `listen`; used when there is no `spawnLocust`. */
   locustUrl?: string
-  /** Where the run's locust-stats.json goes. */
-  resultsFolder?: (run: string) => string
   metrics?: Registry
 }
 
@@ -91,6 +89,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
       }
       case 'swarm': return generators.swarm(run)
       case 'ask-stop': return generators.askStop(run)
+      case 'keep': return generators.keepStats(run)
       case 'end': return generators.end(run)
     }
   }
@@ -128,7 +127,11 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
     take: sample => void advance({ is: 'sample', sample }),
     ready: () => isReady && bus.connected,
   })
-  const generators = startGenerators({ ...options, bridgeUrl: server.url, tell: input => void advance(input) })
+  const generators = startGenerators({
+    ...options, bridgeUrl: server.url,
+    keep: async (run, stats) => void await writer.write(run, 'load.stats', { stats, atMs: clock.nowMs() }),
+    tell: input => void advance(input),
+  })
   const ticking = setInterval(() => advance({ is: 'tick' }), tickMs)
   const polling = setInterval(() => {
     if (state.load.at === 'ramping' || state.load.at === 'reached') generators.poll(state.load.run)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -12,9 +12,11 @@ import type { Bus } from '#shared/bus.ts'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import type { FactData } from '#shared/events.ts'
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { ChildFailed, Children } from '#shared/process/children.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { locustApi } from '../../services/locust-bridge/locust-api.ts'
-import { LocustNotStarted, locustProcessPlan, startLocustProcess, type LocustProcess } from '../../services/locust-bridge/locust-process.ts'
+import { commandLine, readProcesses } from '../../services/injector/process-table.ts'
+import { spawnLocustIn, type LocustProcess } from '../../services/locust-bridge/locust-process.ts'
 import { startLocustBridge, type LocustBridge, type LocustBridgeOptions } from '../../services/locust-bridge/service.ts'
 import { startLocust } from '../parts/locust.ts'
 import { startNats } from '../parts/nats.ts'
@@ -39,7 +41,7 @@ class Visitor(FastHttpUser):
         self.client.get("/broken")
 `
 
-type LoadFact = { kind: 'load.state'; data: FactData<'load.state'> } | { kind: 'load.sample'; data: FactData<'load.sample'> }
+type LoadFact = { [K in 'load.state' | 'load.sample' | 'load.stats']: { kind: K; data: FactData<K> } }['load.state' | 'load.sample' | 'load.stats']
 
 /** A bus with the scheduler's end of it, a system under test, a bridge of each kind wanted, and a folder; all end with the test. */
 async function startParts() {
@@ -58,22 +60,22 @@ async function startParts() {
   const writer = scheduler.writer('scheduler')
   const epoch = { bucketCreatedMs: 1, revision: 1 }
   const started: (LocustProcess & { pid: number })[] = []
+  const children = new Children(path.join(folder.path, 'children'))
+  stack.defer(() => children.close())
+  const spawnKept = spawnLocustIn(children, folder.path)
 
   const spawnLocust: NonNullable<LocustBridgeOptions['spawnLocust']> = async (env, locustfile, host) => {
-    const plan = locustProcessPlan({ env, locustfile, host, port: await freePort(), folder: folder.path })
-    const locust = await startLocustProcess(plan)
-    stack.defer(() => locust.stop())
-    started.push({ ...locust, pid: pidOf(plan.apiUrl) })
+    const locust = await spawnKept(env, locustfile, host)
+    started.push({ ...locust, pid: pidOf(locust.apiUrl) })
     return locust
   }
 
   return {
-    folder: folder.path, system, nats, started, scheduler, commandKey: keys.commandKey,
-    resultsFolder: (run: string) => path.join(folder.path, 'results', run),
+    folder: folder.path, spawnKept, system, nats, started, scheduler, commandKey: keys.commandKey,
     async startBridge(how: Pick<LocustBridgeOptions, 'locustUrl' | 'spawnLocust' | 'listen'> | 'spawning' = 'spawning'): Promise<LocustBridge> {
       const options = how === 'spawning' ? { spawnLocust, listen: { host: '127.0.0.1', port: 0 } } : how
       const bridge = await startLocustBridge({
-        bus: await connect('locust-bridge'), clock: systemClock, log, token, resultsFolder: run => path.join(folder.path, 'results', run), ...options,
+        bus: await connect('locust-bridge'), clock: systemClock, log, token, ...options,
       })
       stack.defer(() => bridge.stop())
       return bridge
@@ -92,13 +94,13 @@ async function startParts() {
     /** The run's load facts up to the first of which `wanted` holds. */
     async until(run: string, wanted: (fact: LoadFact) => boolean): Promise<LoadFact[]> {
       const found: LoadFact[] = []
-      await using following = scheduler.follow({ run, types: ['load.state', 'load.sample'] })
+      await using following = scheduler.follow({ run, types: ['load.state', 'load.sample', 'load.stats'] })
       const late = setTimeout(() => void following.stop(), 30_000)
       try {
         for await (const followed of following) {
           if (followed.is !== 'fact') continue
           const { kind, fact } = followed.stored
-          if (kind !== 'load.state' && kind !== 'load.sample') continue
+          if (kind !== 'load.state' && kind !== 'load.sample' && kind !== 'load.stats') continue
           found.push({ kind, data: fact.data } as LoadFact)
           if (wanted(found.at(-1) as LoadFact)) return found
         }
@@ -121,17 +123,15 @@ const manySamples = (howMany: number) => {
   return (fact: LoadFact) => fact.kind === 'load.sample' && ++seen >= howMany
 }
 
-/** The leader of the process group whose command line names this web port. */
+/** The process whose command line names this web port. */
 function pidOf(apiUrl: string): number {
-  const port = new URL(apiUrl).port
-  const pids = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' ').map(Number)
-  const pid = pids.find(child => readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0').includes(port))
-  assert.ok(pid, 'the test\'s own Locust is a child of the test')
-  return pid
+  const found = readProcesses().find(({ pid }) => commandLine(pid).includes(`--web-port ${new URL(apiUrl).port}`))
+  assert.ok(found, 'the Locust that was started is there')
+  return found.pid
 }
 
-interface AggregatedStats { stats: { name: string; num_requests: number; num_failures: number }[] }
-const aggregated = (file: string) => (JSON.parse(readFileSync(file, 'utf8')) as AggregatedStats).stats.find(entry => entry.name === 'Aggregated')
+interface Stats { name: string; num_requests: number; num_failures: number }
+const aggregated = (facts: readonly LoadFact[]) => facts.flatMap(fact => fact.kind === 'load.stats' ? fact.data.stats['stats'] as Stats[] : []).find(entry => entry.name === 'Aggregated')
 
 async function metric(bridge: LocustBridge, series: string): Promise<number | undefined> {
   const text = await (await fetch(bridge.metricsUrl)).text()
@@ -163,7 +163,7 @@ test('a load reaches its users, and its samples, its metrics and Locust\'s own t
     assert.equal(await metric(bridge, `faultline_load_request_duration_seconds_bucket{le="0.47",run="${run}"}`), ok + failed)
     if (run === 'second') assert.equal(await metric(bridge, 'faultline_load_requests_total{run="first",outcome="ok"}'), undefined)
     await parts.started.at(-1)?.ended
-    const locust = aggregated(path.join(parts.resultsFolder(run), 'locust-stats.json'))
+    const locust = aggregated(facts)
     assert.deepEqual([locust?.num_requests, locust?.num_failures], [ok + failed, failed])
   }
   assert.equal(new Set(parts.started.map(({ pid }) => pid)).size, 2)
@@ -351,7 +351,42 @@ test('as a process of its own the bridge is ready, starts a Locust of its own, a
 
 test('a Locust that ends before it is ready is told of with what it said', async () => {
   await using parts = await startParts()
-  const env = { FAULTLINE_BRIDGE_URL: 'ftp://nowhere', FAULTLINE_BRIDGE_TOKEN: '' }
-  const plan = locustProcessPlan({ env, locustfile: path.join(parts.folder, 'visitor.py'), host: parts.system.url, port: await freePort(), folder: parts.folder })
-  await assert.rejects(startLocustProcess(plan), (error: unknown) => error instanceof LocustNotStarted && /FAULTLINE_BRIDGE_URL is 'ftp/.test(error.message))
+  const starting = parts.spawnKept({ FAULTLINE_BRIDGE_URL: 'ftp://nowhere', FAULTLINE_BRIDGE_TOKEN: '' }, path.join(parts.folder, 'visitor.py'), parts.system.url)
+  await assert.rejects(starting, (error: unknown) => error instanceof ChildFailed && /FAULTLINE_BRIDGE_URL is 'ftp/.test(error.message))
 })
+
+test('a bridge of its own that is killed leaves no Locust and no folder', async () => {
+  await using parts = await startParts()
+  const temporary = await mkdtemp(path.join(parts.folder, 'tmp-'))
+  const child = spawn(process.execPath, [path.resolve(import.meta.dirname, '../../services/locust-bridge/main.ts')], {
+    stdio: 'ignore',
+    env: {
+      ...process.env, TMPDIR: temporary, FAULTLINE_NATS_URL: parts.nats.servers, FAULTLINE_NATS_TOKEN: parts.nats.token, FAULTLINE_API_TOKEN: token,
+      FAULTLINE_COMMANDS_PUBLIC_KEY: parts.commandKey,
+    },
+  })
+  const ended = once(child, 'exit')
+  try {
+    await parts.submit('r', { users: 2, spawnRate: 20 })
+    await startWhenThere(parts, 'r')
+    await parts.until('r', isState('reached'))
+    const locusts = () => readProcesses().filter(({ pid }) => commandLine(pid).includes(`${parts.folder}/visitor.py`))
+    assert.equal(locusts().length, 1)
+    child.kill('SIGKILL')
+    await ended
+    const givenUpAt = performance.now() + 10_000
+    while (locusts().length > 0 || readdirSync(temporary).length > 0) {
+      assert.ok(performance.now() < givenUpAt, 'Locust or its folder is still there')
+      await delay(50) // its keeper tells nobody
+    }
+  } finally {
+    child.kill('SIGKILL')
+    await ended
+  }
+})
+
+/** A bridge that is just starting does not answer yet. */
+async function startWhenThere(parts: { start: (run: string) => Promise<unknown> }, run: string): Promise<void> {
+  const givenUpAt = performance.now() + 15_000
+  while (!await parts.start(run).then(() => true, () => false)) assert.ok(performance.now() < givenUpAt, 'the bridge does not answer')
+}

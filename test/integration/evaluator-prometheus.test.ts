@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gateKinds } from '#shared/registry.ts'
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { prometheusPlan } from '../../services/cli/parts/prometheus.ts'
 import { connectPrometheus } from '../../services/slo-evaluator/prometheus.ts'
 

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { startLocust, type Locust } from '../parts/locust.ts'
 import { serve, startBridge, type Handler, type Reply, type Sample } from '../parts/sample-recorder.ts'
 

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { diagnosisSchema } from '../../services/cli/doctor/check.ts'
 import { doctor, renderDoctor } from '../../services/cli/doctor.ts'
-import { toolPath } from '../../services/cli/setup/tools.mjs'
+import { toolPath } from '#shared/tools.mjs'
 
 const checkout = join(import.meta.dirname, '../..')
 const setupScript = 'services/cli/setup/setup.mjs'

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { endTree } from '../../services/cli/local/process-tree.ts'
-import type { ChildPlan } from '../../services/cli/parts/child-plan.ts'
+import { endTree } from '#shared/process/process-tree.ts'
+import type { ChildPlan } from '#shared/process/child-plan.ts'
 import { descendantsOf, readProcesses } from '../../services/injector/process-table.ts'
 
 /** A running plan, in a process group of its own. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 
 const repository = path.resolve(import.meta.dirname, '../..')
 

@@ -1,4 +1,4 @@
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { preparePostgres } from '../../services/cli/parts/postgres.ts'
 import { continueAll, startChild, stopTree, temporaryFolder } from './child.ts'
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../../services/cli/parts/prometheus.ts'
 
 /** A real Prometheus that scrapes the targets every second; ready when each was scraped once. */

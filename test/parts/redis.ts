@@ -1,6 +1,6 @@
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { redisPlan } from '../../services/cli/parts/redis.ts'
-import { toolPath } from '../../services/cli/setup/tools.mjs'
+import { toolPath } from '#shared/tools.mjs'
 import { runToEnd, startChild, temporaryFolder } from './child.ts'
 
 export interface Redis extends AsyncDisposable {

@@ -1,4 +1,4 @@
-import { freePort } from '../../services/cli/parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { shopPlan, type ShopOptions } from '../../services/cli/parts/shop.ts'
 import { commandLine } from '../../services/injector/process-table.ts'
 import { runToEnd, startChild, temporaryFolder, type Child } from './child.ts'

@@ -36,7 +36,7 @@ function parse(words: string): Input {
     case 'sample': return { is, sample: sample(name, number('index', 0), { users: number('users', 0), lateMs: number('late', 0), dropped: number('dropped', 0) }) }
     case 'broken': return { is, run: name, why: rest.join(' ') }
     case 'polled': return { is, run: name, locust: rest.join(' ') }
-    case 'stop': case 'there': case 'swarmed': case 'stop-answered': return { is, run: name }
+    case 'stop': case 'there': case 'swarmed': case 'stop-answered': case 'kept': return { is, run: name }
     case 'drain': case 'tick': return { is }
     default: throw new Error(`no such input: ${words}`)
   }
@@ -70,7 +70,7 @@ function assertGoesOn(transcript: string): void {
   assert.equal(played.split('announce r1 reached 2/2\n')[1], written)
 }
 
-test('a load comes up, is reached when all users of all workers are there, and is stopped once every worker has said that it has none', () => {
+test('a load comes up, is reached when all users of all workers are there, and is stopped once its statistics are kept and every worker has said that it has none', () => {
   assertPlays(`at 0 start r1 users 4
       accept r1
       announce r1 starting 0/4
@@ -93,10 +93,12 @@ test('a load comes up, is reached when all users of all workers are there, and i
     at 2610 sample w1 index 2 users 0
       publish r1 w1/2
     at 2620 stop-answered r1
+      keep r1
     at 2630 sample w2 index 1 users 0
       publish r1 w2/1
     at 2810 sample w1 index 3 users 0
       publish r1 w1/3
+    at 2850 kept r1
       announce r1 stopped 0/4
       end r1
     at 2900 sample w1 index 4 users 0`)
@@ -260,6 +262,8 @@ test('a stop is over after eight seconds even if the last samples never come', (
       announce r1 stopping 2/2
       ask-stop r1
     at 1200 stop-answered r1
+      keep r1
+    at 1300 kept r1
     at 9100 tick
     at 9200 tick
       announce r1 stopped 2/2: its last samples did not come
@@ -282,6 +286,7 @@ test('a load is stopped before its Locust is there, and while it is asked to swa
     at 310 broken r1 Locust ended: code 0
     at 320 there r1
     at 400 stop-answered r2
+    at 405 kept r2
     at 410 polled r2 ready
     at 500 there r2
       swarm r2
@@ -289,6 +294,8 @@ test('a load is stopped before its Locust is there, and while it is asked to swa
       announce r2 stopping 0/2
       ask-stop r2
     at 700 stop-answered r2
+      keep r2
+    at 750 kept r2
     at 800 sample w index 1 users 0
       publish r2 w/1
       announce r2 stopped 0/2
@@ -346,7 +353,7 @@ test('whatever comes in whatever order: each sample is published at most once, e
   const runs = fc.constantFrom('r1', 'r2', 'r3')
   const words = fc.oneof(
     runs.map(run => `start ${run}`), runs.map(run => `there ${run}`), runs.map(run => `swarmed ${run}`), runs.map(run => `stop ${run}`),
-    runs.map(run => `stop-answered ${run}`), runs.map(run => `broken ${run} x`), runs.map(run => `polled ${run} running`), runs.map(run => `polled ${run} stopped`),
+    runs.map(run => `stop-answered ${run}`), runs.map(run => `kept ${run}`), runs.map(run => `broken ${run} x`), runs.map(run => `polled ${run} running`), runs.map(run => `polled ${run} stopped`),
     fc.tuple(fc.constantFrom('v', 'w'), fc.nat(6), fc.nat(2)).map(([worker, index, users]) => `sample ${worker} index ${index} users ${users}`),
     fc.constant('tick'),
   )

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { differingPackages } from '../../services/cli/setup/node-packages.mjs'
 import { isStamped, putInPlace, stampOf, writeStamp } from '../../services/cli/setup/stamps.mjs'
-import { environmentVariable, ToolMissing, toolPath } from '../../services/cli/setup/tools.mjs'
+import { environmentVariable, ToolMissing, toolPath } from '#shared/tools.mjs'
 import { isAtLeast, parseVersion } from '../../services/cli/setup/versions.mjs'
 
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'faultline-setup-'))

@@ -1,4 +1,4 @@
-import { findOnSystem, toolPath } from '../setup/tools.mjs'
+import { findOnSystem, toolPath } from '#shared/tools.mjs'
 import { attempt } from './attempt.ts'
 import type { Check } from './check.ts'
 

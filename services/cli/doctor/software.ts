@@ -2,7 +2,7 @@ import { messageOf } from '#shared/errors.ts'
 import { attempt } from './attempt.ts'
 import type { Check } from './check.ts'
 import { steps } from '../setup/steps.mjs'
-import { toolPath } from '../setup/tools.mjs'
+import { toolPath } from '#shared/tools.mjs'
 import { parseVersion } from '../setup/versions.mjs'
 
 interface Tool {

@@ -12,10 +12,10 @@ import { schedulerApi } from '../../scheduler/api.ts'
 import { takeEpoch } from '../../scheduler/epoch.ts'
 import { startScheduler } from '../../scheduler/service.ts'
 import { startSloEvaluator } from '../../slo-evaluator/service.ts'
-import { freePort } from '../parts/free-port.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
-import { ChildFailed, Children } from './children.ts'
+import { ChildFailed, Children } from '#shared/process/children.ts'
 import { announceSession, forgetSessionsFolder, newSessionFolder } from './folder.ts'
 
 export interface ProcessParent { name: string; pid: number }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { toolPath } from '../setup/tools.mjs'
-import type { ChildPlan } from './child-plan.ts'
+import { toolPath } from '#shared/tools.mjs'
+import type { ChildPlan } from '#shared/process/child-plan.ts'
 
 /** nats-server with JetStream on file storage; every write is on disk before it is acknowledged (the default is two minutes later). */
 export function natsServerPlan({ folder, port, token }: { folder: string; port: number; token: string }): ChildPlan {

@@ -4,8 +4,8 @@ import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
-import { toolPath } from '../setup/tools.mjs'
-import type { ChildPlan } from './child-plan.ts'
+import { toolPath } from '#shared/tools.mjs'
+import type { ChildPlan } from '#shared/process/child-plan.ts'
 
 /** PostgreSQL refuses to run as root, and this machine offers no way to be somebody else. */
 export class PostgresRefusesRoot extends FaultlineError {

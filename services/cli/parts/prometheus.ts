@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { FaultlineError } from '#shared/errors.ts'
-import { toolPath } from '../setup/tools.mjs'
-import type { ChildPlan } from './child-plan.ts'
+import { toolPath } from '#shared/tools.mjs'
+import type { ChildPlan } from '#shared/process/child-plan.ts'
 
 export interface ScrapeTarget {
   job: string

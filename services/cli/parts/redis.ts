@@ -1,5 +1,5 @@
-import { toolPath } from '../setup/tools.mjs'
-import type { ChildPlan } from './child-plan.ts'
+import { toolPath } from '#shared/tools.mjs'
+import type { ChildPlan } from '#shared/process/child-plan.ts'
 
 /** Redis in memory only: carts and cache are not worth a disk here. Its port has no password and is on loopback. */
 export function redisPlan({ folder, port }: { folder: string; port: number }): ChildPlan & { url: string } {

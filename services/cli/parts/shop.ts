@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { toolPath } from '../setup/tools.mjs'
-import type { ChildPlan } from './child-plan.ts'
+import { toolPath } from '#shared/tools.mjs'
+import type { ChildPlan, Command } from '#shared/process/child-plan.ts'
 
 export interface ShopOptions {
   /** An existing folder of the caller's, for the shop's metric files. */
@@ -16,9 +16,6 @@ export interface ShopOptions {
   /** Per worker. Requests that stall hold one each; keep workers × threads above the number of users. */
   threads?: number
 }
-
-/** A command that ends by itself, as data. */
-export interface Command { name: string; argv: [string, ...string[]]; env: Record<string, string>; cwd: string }
 
 export interface ShopPlan {
   /** To be run to their ends, one after another, before the server: tables, then demo data. */

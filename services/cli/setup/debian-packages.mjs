@@ -6,10 +6,10 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageManagerEnvironment, stateFolder } from './checkout.mjs'
+import { packageManagerEnvironment, stateFolder } from '#shared/checkout.mjs'
 import { runCommand } from './commands.mjs'
 import { isStamped, putInPlace, stampOf, writeStamp } from './stamps.mjs'
-import { findOnSystem } from './tools.mjs'
+import { findOnSystem } from '#shared/tools.mjs'
 
 const debianFolder = join(stateFolder, 'debian')
 const aptFolder = join(debianFolder, 'apt')

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { isDebian, libraryFolders, unpackDebianPackages } from './debian-packages.mjs'
 import { providedTool, wrapTool } from './tool-links.mjs'
-import { findOnSystem } from './tools.mjs'
+import { findOnSystem } from '#shared/tools.mjs'
 
 /**
  * A tool that comes from PATH, else from Debian's packages.

@@ -3,8 +3,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { checkout } from './checkout.mjs'
-import { isExecutable } from './tools.mjs'
+import { checkout } from '#shared/checkout.mjs'
+import { isExecutable } from '#shared/tools.mjs'
 import { isAtLeast } from './versions.mjs'
 
 const leastNode = '24'

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { stateFolder } from './checkout.mjs'
+import { stateFolder } from '#shared/checkout.mjs'
 
 /** @type {number | undefined} */
 let lock

@@ -1,9 +1,9 @@
 import { readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkout, packageManagerEnvironment } from './checkout.mjs'
+import { checkout, packageManagerEnvironment } from '#shared/checkout.mjs'
 import { CommandFailed, runCommand } from './commands.mjs'
 import { bundledNode, isThisNodeLateEnough } from './later-node.mjs'
-import { findOnSystem } from './tools.mjs'
+import { findOnSystem } from '#shared/tools.mjs'
 
 /** @typedef {{ version?: string, optional?: boolean }} LockedPackage */
 /** @typedef {Record<string, LockedPackage>} LockedPackages packages by their folder, such as `node_modules/zod` */

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { checkout } from './checkout.mjs'
+import { checkout } from '#shared/checkout.mjs'
 import { runCommand } from './commands.mjs'
 import { linkTool, providedTool } from './tool-links.mjs'
-import { debianPostgresqlFolders, findOnSystem, isExecutable } from './tools.mjs'
+import { debianPostgresqlFolders, findOnSystem, isExecutable } from '#shared/tools.mjs'
 import { isAtLeast, parseVersion } from './versions.mjs'
 
 const leastPostgresql = '13'

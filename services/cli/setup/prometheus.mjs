@@ -1,11 +1,11 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageManagerEnvironment, stateFolder } from './checkout.mjs'
+import { packageManagerEnvironment, stateFolder } from '#shared/checkout.mjs'
 import { CommandFailed, runCommand } from './commands.mjs'
 import { isDebian, unpackDebianPackages } from './debian-packages.mjs'
 import { putInPlace } from './stamps.mjs'
 import { linkTool, providedTool } from './tool-links.mjs'
-import { findOnSystem } from './tools.mjs'
+import { findOnSystem } from '#shared/tools.mjs'
 
 /** Needs the two tags: with every service discovery compiled in, it does not build as a dependency-free `go install`. */
 const goPackage = 'github.com/prometheus/prometheus/cmd/prometheus@v0.316.0'

@@ -1,10 +1,10 @@
 import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { checkout, packageManagerEnvironment, pythonEnvironment, stateFolder } from './checkout.mjs'
+import { checkout, packageManagerEnvironment, pythonEnvironment, stateFolder } from '#shared/checkout.mjs'
 import { runCommand } from './commands.mjs'
 import { isDebian, unpackDebianPackages } from './debian-packages.mjs'
 import { isStamped, stampOf, writeStamp } from './stamps.mjs'
-import { findOnSystem } from './tools.mjs'
+import { findOnSystem } from '#shared/tools.mjs'
 import { isAtLeast, parseVersion } from './versions.mjs'
 
 const leastPython = '3.11' // Locust's

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { pythonEnvironment } from './checkout.mjs'
+import { pythonEnvironment } from '#shared/checkout.mjs'
 import { linkTool, providedTool } from './tool-links.mjs'
-import { isExecutable } from './tools.mjs'
+import { isExecutable } from '#shared/tools.mjs'
 
 /**
  * Tools that come with the Python environment, linked so that every tool is in one folder.

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { checkout, toolFolder } from './checkout.mjs'
-import { chosenTool, isExecutable } from './tools.mjs'
+import { checkout, toolFolder } from '#shared/checkout.mjs'
+import { chosenTool, isExecutable } from '#shared/tools.mjs'
 
 /**
  * Where a tool is that needs no set-up any more: chosen by the user, or in `.faultline/bin` with what it points to.

@@ -44,6 +44,12 @@ function readEntry(pid: number): ProcessEntry | undefined {
   }
 }
 
+/** Start time in clock ticks since boot, which together with the PID names a process for good; undefined when there is none. */
+export function startTicksOf(pid: number): number | undefined {
+  const entry = readEntry(pid)
+  return entry && Number(entry.startTicks)
+}
+
 const isAlive = (entry: ProcessEntry): boolean => readEntry(entry.pid)?.startTicks === entry.startTicks
 
 function signalAll(entries: ProcessEntry[], signal: NodeJS.Signals): void {

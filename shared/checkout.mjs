@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The checkout this file lies in, without a slash at its end. */
-export const checkout = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
+export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 
 /** Everything that set-up makes, apart from node_modules, lies in here and may be deleted at any time. */
 export const stateFolder = join(checkout, '.faultline')

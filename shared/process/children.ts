@@ -6,10 +6,10 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FaultlineError } from '#shared/errors.ts'
-import type { ChildPlan } from '../parts/child-plan.ts'
-import type { KeeperOrder, KeeperWord } from './keeper.ts'
+import type { ChildPlan, Command } from '#shared/process/child-plan.ts'
+import type { KeeperOrder, KeeperWord } from '#shared/process/keeper.ts'
 
-/** A part of a local session did not start, or ended too early. Its log's last lines are in the message. */
+/** A child did not start, or ended before it was ready. Its log's last lines are in the message. */
 export class ChildFailed extends FaultlineError {
   readonly code = 'child_failed'
 }
@@ -21,7 +21,10 @@ export interface Child {
   stop(): Promise<void>
 }
 
-/** The children of a local session, started through its keeper; all end when this process does, however it ends. */
+/**
+ * The children of this process, started through a keeper of their own; all end when this process does, however it ends. `folder` is
+ * theirs: logs go there, and it is removed at the end, unless the command `atEnd` fails.
+ */
 export class Children {
   readonly #folder: string
   readonly #tell: (order: KeeperOrder) => void
@@ -30,34 +33,53 @@ export class Children {
   readonly #started = new Map<string, PromiseWithResolvers<number>>()
   readonly #ended = new Map<string, PromiseWithResolvers<string>>()
 
-  constructor(folder: string) {
+  constructor(folder: string, { atEnd }: { atEnd?: [string, ...string[]] } = {}) {
     this.#folder = folder
     const keeper = spawn(process.execPath, [fileURLToPath(new URL('keeper.ts', import.meta.url)), folder], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     this.#tell = order => void keeper.stdin.write(`${JSON.stringify(order)}\n`)
     this.#endInput = () => keeper.stdin.end()
-    this.#closed = new Promise(resolve => keeper.once('exit', () => resolve()))
+    this.#closed = new Promise(resolve => keeper.once('exit', () => {
+      for (const started of this.#started.values()) started.reject(new ChildFailed('the keeper of the children has ended, and all of them with it'))
+      for (const ended of this.#ended.values()) ended.resolve('the keeper has ended')
+      resolve()
+    }))
+    keeper.stdin.on('error', () => undefined) // a keeper that is gone has ended what it kept; whoever waits for a child hears it below
+    if (atEnd) this.#tell({ atEnd })
     createInterface({ input: keeper.stdout }).on('line', line => this.#hear(JSON.parse(line) as KeeperWord))
   }
 
-  /** Starts a child and waits until it is ready. Throws ChildFailed. */
+  /** Starts a child and waits until it is ready. Throws ChildFailed, with nothing of it left. */
   async start(plan: ChildPlan, { timeoutMs = 30_000 } = {}): Promise<Child> {
+    const { pid, ended } = await this.#spawn(plan)
+    const stop = async () => {
+      this.#tell({ stop: plan.name })
+      await ended
+    }
+    const early = ended.then(how => { throw this.#failed(plan, `ended with ${how} before it was ready`) })
+    early.catch(() => undefined) // after it is ready, `ended` tells
+    try {
+      await Promise.race([this.#ready(plan, performance.now() + timeoutMs), early])
+    } catch (error) {
+      await stop()
+      throw error
+    }
+    return { pid, ended, stop }
+  }
+
+  /** Runs a command to its end. Throws ChildFailed unless that is a good one. */
+  async run(command: Command): Promise<void> {
+    const { ended } = await this.#spawn(command)
+    const how = await ended
+    if (how !== 'code 0') throw this.#failed(command, `ended with ${how}`)
+  }
+
+  async #spawn(command: Command): Promise<{ pid: number; ended: Promise<string> }> {
     const started = Promise.withResolvers<number>()
     const ended = Promise.withResolvers<string>()
-    this.#started.set(plan.name, started)
-    this.#ended.set(plan.name, ended)
-    this.#tell({ start: plan })
-    const pid = await started.promise
-    const early = ended.promise.then(how => { throw this.#failed(plan, `ended with ${how} before it was ready`) })
-    early.catch(() => undefined) // after it is ready, `ended` tells
-    await Promise.race([this.#ready(plan, performance.now() + timeoutMs), early])
-    return {
-      pid,
-      ended: ended.promise,
-      stop: async () => {
-        this.#tell({ stop: plan.name })
-        await ended.promise
-      },
-    }
+    this.#started.set(command.name, started)
+    this.#ended.set(command.name, ended)
+    this.#tell({ start: command })
+    return { pid: await started.promise, ended: ended.promise }
   }
 
   /** Ends all children and the keeper; resolves when nothing of them is left. */
@@ -79,12 +101,12 @@ export class Children {
     else this.#ended.get(word.ended)?.resolve(word.signal ?? `code ${word.code}`)
   }
 
-  #failed(plan: ChildPlan, why: string): ChildFailed {
+  #failed(plan: Command, why: string): ChildFailed {
     const last = this.#log(plan).trimEnd().split('\n').slice(-10).join('\n')
     return new ChildFailed(`${plan.name} ${why}; its last words:\n${last || '(none)'}`)
   }
 
-  #log(plan: ChildPlan): string {
+  #log(plan: Command): string {
     try {
       return readFileSync(join(this.#folder, 'logs', `${plan.name}.log`), 'utf8')
     } catch {
