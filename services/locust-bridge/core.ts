@@ -173,7 +173,8 @@ function judgeSample(state: State, load: Underway, sample: LoadSample, before: W
 }
 
 function stoppedYet(state: State, load: Underway & { at: 'stopping' }): Next {
-  return load.isKept && [...load.workers.values()].every(({ isDrained }) => isDrained) ? finish(state, load, 'stopped') : nothing(state)
+  const isDrained = load.workers.size > 0 && [...load.workers.values()].every(worker => worker.isDrained)
+  return load.isKept && isDrained ? finish(state, load, 'stopped') : nothing(state)
 }
 
 function reachedYet(state: State, load: Underway): Next {
