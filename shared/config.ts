@@ -23,11 +23,12 @@ export const settings = {
   'commands.publicKey': { default: undefined, doc: 'nkeys public key that commands must be signed with' },
   'prometheus.url': { default: undefined, doc: 'Prometheus that the gates ask' },
   'prometheus.bearerToken': { default: undefined, secret: true, doc: 'Its bearer token' },
+  'prometheus.tokenFile': { default: undefined, doc: 'A file that holds its bearer token, read before each request' },
   'prometheus.caFile': { default: undefined, doc: 'Certificate authorities to trust for it (PEM)' },
   'prometheus.orgId': { default: undefined, doc: 'X-Scope-OrgID, for Mimir, Cortex and Thanos' },
   'injector.node': { default: 'local', doc: 'Name of this agent' },
   'injector.stateFolder': { default: '/var/lib/faultline', doc: 'Where the agent keeps its undo journal' },
-  'injector.parents': { default: '', doc: 'Processes whose descendants may be touched: NAME=PID, comma-separated' },
+  'injector.parents': { default: '', doc: 'Processes that may be touched, with their descendants: NAME=PID, comma-separated' },
   'locust.url': { default: undefined, doc: 'Web API of a Locust that is there already; without it the bridge starts one' },
   'log.level': { default: 'info', doc: 'pino level: trace, debug, info, warn, error' },
 } as const satisfies Record<string, Setting>

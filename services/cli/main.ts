@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, CommanderError } from 'commander'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
+import type { RunCommandOptions } from './run-command.ts'
 
 watchLifeline()
 
@@ -16,13 +17,16 @@ const program = new Command('faultline')
   .showHelpAfterError('(faultline --help shows what there is)')
 
 program.command('run').argument('<file>', 'experiment file')
-  .description('Run every experiment of a file, one after another, in this process (nats-server and Prometheus are started beside it)')
-  .option('--within <pid...>', 'opt in: processes whose descendants may be touched, as PID or NAME=PID')
+  .description('Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it)')
+  .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
+  .option('--host <url>', 'system under test, in place of the file\'s load.host')
   .option('--prometheus <url>', 'a Prometheus that is there already')
   .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
+  .option('--embedded', 'the four services in this process (the default)')
+  .option('--processes', 'the four services as processes of their own, which share only NATS')
   .option('--json', 'print the judgement as JSON, and no progress')
-  .action(async (file: string, options: { within?: string[]; prometheus?: string; scrape?: string[]; results: string; json?: boolean }) => {
+  .action(async (file: string, options: RunCommandOptions) => {
     const { runCommand } = await import('./run-command.ts')
     process.exitCode = await runCommand(file, options)
   })

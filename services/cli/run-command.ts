@@ -1,24 +1,25 @@
-import { readFileSync } from 'node:fs'
-import { readExperimentFile, renderProblem } from '#shared/experiment-file.ts'
+import { readConfig } from '#shared/config.ts'
+import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { printJudgement } from '#shared/verdict.ts'
-import { startSession, type ProcessParent } from './local/session.ts'
+import { readProcess, type DeclaredParent } from '../injector/process-table.ts'
+import { configuredPrometheus, type PrometheusOptions } from '../slo-evaluator/prometheus.ts'
+import { interruptSignal } from './interrupt.ts'
+import { startSession } from './local/session.ts'
+import { withHost } from './load-host.ts'
 import { runExperiment } from './run.ts'
 
 class BadParent extends InvalidInput {
   readonly code = 'bad_parent'
 }
 
-/** The locust-bridge is not there yet, so nothing is started. */
-class LoadUnavailable extends InvalidInput {
-  readonly code = 'load_unavailable'
-}
-
 export interface RunCommandOptions {
   within?: string[]
+  host?: string
   prometheus?: string
   scrape?: string[]
   results: string
+  processes?: boolean
   json?: boolean
 }
 
@@ -29,36 +30,42 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
     process.stderr.write(problems.map(problem => `${renderProblem(problem)}\n`).join(''))
     return 3
   }
-  const loaded = experiments.find(({ experiment }) => experiment.load)
-  if (loaded) throw new LoadUnavailable(`${loaded.experiment.name} has load, which this version cannot drive yet: leave load out, send your own traffic, and let its gates read prometheus`)
-  const parents = (options.within ?? []).map(parseParent)
-  const interrupted = new AbortController()
-  const interrupt = () => interrupted.abort()
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
-  await using session = await startSession({
-    parents,
+  const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
+  const subject = {
+    parents: (options.within ?? []).map(parseParent),
     scrape: (options.scrape ?? []).map((address, index) => ({ job: `target-${index + 1}`, address })),
-    ...(options.prometheus !== undefined && { prometheusUrl: options.prometheus }),
+  }
+  const prometheus = prometheusThere(options.prometheus)
+  const interrupted = interruptSignal()
+  await using session = await startSession({
+    subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', ...(prometheus && { prometheus }),
   })
+  if (prometheus && experiments.some(readsLoadFromPrometheus)) {
+    process.stderr.write(`note: a gate reads the load's own metrics from ${prometheus.url}, which must scrape ${session.loadMetricsUrl} for that\n`)
+  }
   let worst = 0
-  for (const { document } of experiments) {
-    if (interrupted.signal.aborted) break
+  for (const document of documents) {
+    if (interrupted.aborted) return Math.max(worst, 2) // what was not run has shown nothing
     const progress = options.json ? 'none' : process.stderr.isTTY ? 'live' : 'lines'
-    const { judgement, folder } = await runExperiment({ address: session, document, file, resultsFolder: options.results, progress, abortSignal: interrupted.signal })
+    const { judgement, folder } = await runExperiment({ address: session, lost: session.lost, document, file, resultsFolder: options.results, progress, abortSignal: interrupted })
     process.stdout.write(options.json ? `${printJudgement(judgement)}\n` : `${judgement.verdict}  ${judgement.experiment}  ${folder}/report.html\n`)
     worst = Math.max(worst, judgement.exitCode)
   }
   return worst
 }
 
+/** The one named on the command line, or in the settings; both with the settings' credentials. */
+function prometheusThere(url: string | undefined): PrometheusOptions | undefined {
+  const config = readConfig()
+  return configuredPrometheus(url === undefined ? config : { ...config, get: name => name === 'prometheus.url' ? url : config.get(name) })
+}
+
+const readsLoadFromPrometheus = ({ experiment }: WrittenExperiment) => experiment.gates.some(({ source, rule }) => source === 'prometheus' && rule.readsLoadMetrics)
+
 /** `1234` or `shop=1234`; the process must be there now, and is bound to its start time. */
-function parseParent(text: string): ProcessParent {
+function parseParent(text: string): DeclaredParent {
   const [, name, digits] = /^(?:([a-z0-9-]+)=)?(\d+)$/.exec(text) ?? []
-  const pid = Number(digits)
-  try {
-    readFileSync(`/proc/${pid}/stat`)
-  } catch (cause) {
-    throw new BadParent(`--within ${text}: no such process; give the PID of the service's first process, as PID or NAME=PID`, { cause })
-  }
-  return { name: name ?? `pid-${pid}`, pid }
+  const found = digits === undefined ? undefined : readProcess(Number(digits))
+  if (!found) throw new BadParent(`--within ${text}: no such process; give the PID of the service's first process, as PID or NAME=PID`)
+  return { name: name ?? `pid-${found.pid}`, pid: found.pid, startTicks: found.startTicks }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import logUpdate from 'log-update'
+import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { ApiClient, SchedulerUnreachable } from './api-client.ts'
@@ -23,13 +24,15 @@ export interface RunOptions {
   progress: 'live' | 'lines' | 'none'
   /** Aborts the run (not the command): the run is still judged, as inconclusive. */
   abortSignal: AbortSignal
+  /** Aborts, with the reason, when the run cannot come to its end any more. */
+  lost: AbortSignal
 }
 
 /** How long a sealed run may wait for its verdict before the command gives up on the evaluator. */
 const judgingPatienceMs = 20_000
 
 /** Submits one experiment, shows it until it is judged, and writes its reports. */
-export async function runExperiment({ address, document, file, resultsFolder, progress, abortSignal }: RunOptions): Promise<RunOutcome> {
+export async function runExperiment({ address, document, file, resultsFolder, progress, abortSignal, lost }: RunOptions): Promise<RunOutcome> {
   const client = new ApiClient(address)
   const run = await client.submit(document, file)
   const abort = () => void client.abort(run).catch(() => undefined) // the stream of facts tells how it ends
@@ -39,14 +42,15 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   const facts: StoredFact[] = []
   const givenUp = new AbortController()
   let deadline: NodeJS.Timeout | undefined
+  let trouble: unknown
   try {
-    for await (const stored of client.facts(run, givenUp.signal)) {
+    for await (const stored of client.facts(run, AbortSignal.any([givenUp.signal, lost]))) {
       facts.push(stored)
       view?.show(stored)
       if (stored.kind === 'run.sealed') deadline = setTimeout(() => givenUp.abort(), judgingPatienceMs)
     }
-  } catch (cause) {
-    if (!givenUp.signal.aborted) throw cause
+  } catch (error) {
+    trouble = error
   } finally {
     clearTimeout(deadline)
     abortSignal.removeEventListener('abort', abort)
@@ -55,10 +59,15 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   const folder = resolve(join(resultsFolder, run))
   mkdirSync(folder, { recursive: true })
   const { judgement } = await writeReport(folder, facts)
-  if (!facts.some(stored => stored.kind === 'run.judged')) {
-    throw new SchedulerUnreachable(`the run ${run} came to no verdict: the SLO evaluator said nothing for ${judgingPatienceMs / 1_000} s after the run's end. What was recorded is in ${folder}`)
-  }
+  if (!facts.some(stored => stored.kind === 'run.judged')) throw noVerdict(run, folder, { lost, givenUp: givenUp.signal, trouble })
   return { run, folder, judgement }
+}
+
+function noVerdict(run: string, folder: string, { lost, givenUp, trouble }: { lost: AbortSignal; givenUp: AbortSignal; trouble: unknown }): SchedulerUnreachable {
+  const why = lost.aborted ? messageOf(lost.reason)
+    : givenUp.aborted ? `the SLO evaluator said nothing for ${judgingPatienceMs / 1_000} s after the run's end`
+    : trouble === undefined ? 'the scheduler ended the stream of its facts' : messageOf(trouble)
+  return new SchedulerUnreachable(`the run ${run} came to no verdict: ${why}. What was recorded is in ${folder}`, { cause: trouble })
 }
 
 interface View { show(stored: StoredFact): void; end(): void }

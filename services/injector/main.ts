@@ -1,6 +1,6 @@
 import { InvalidInput } from '#shared/errors.ts'
 import { runService } from '#shared/main.ts'
-import type { DeclaredParent } from './process-table.ts'
+import { readProcess, type DeclaredParent } from './process-table.ts'
 import { startInjector } from './service.ts'
 
 class ParentsInvalid extends InvalidInput {
@@ -18,6 +18,8 @@ function parseParents(text: string): DeclaredParent[] {
   return text.split(',').filter(Boolean).map(part => {
     const [, name, pid] = /^([^=]+)=(\d+)$/.exec(part.trim()) ?? []
     if (name === undefined || pid === undefined) throw new ParentsInvalid(`injector.parents: ${JSON.stringify(part)} is not NAME=PID`)
-    return { name, pid: Number(pid) }
+    const startTicks = readProcess(Number(pid))?.startTicks // the one that is there now, and none that gets its PID later
+    if (startTicks === undefined) throw new ParentsInvalid(`injector.parents: ${part.trim()}: there is no such process`)
+    return { name, pid: Number(pid), startTicks }
   })
 }

@@ -17,7 +17,7 @@ export interface ProcessEntry extends ProcessId {
   cpuTicks: number
 }
 
-/** A process that the operator has opted in; its descendants may be touched, itself not. */
+/** A process that the operator has opted in: it and its descendants may be touched. */
 export interface DeclaredParent { name: string; pid: number; startTicks?: number }
 
 const kernelThreadFlag = 0x0020_0000 // PF_KTHREAD, linux/sched.h
@@ -110,20 +110,20 @@ export interface Scene {
 export function candidates({ process: { match, parent } }: TargetSpec, scene: Scene): BoundTarget[] {
   const declared = parent === undefined ? scene.parents : scene.parents.filter(({ name }) => name === parent)
   if (scene.parents.length === 0) {
-    throw new FaultRefused('no process is opted in: declare the parents whose descendants may be touched (injector.parents, NAME=PID)')
+    throw new FaultRefused('no process is opted in: declare those that may be touched, with their descendants (--within NAME=PID, or injector.parents)')
   }
   if (declared.length === 0) {
     throw new FaultRefused(`no parent named ${parent} is declared; declared: ${[...new Set(scene.parents.map(({ name }) => name))].join(', ')}`)
   }
   const alive = declared.filter(({ pid, startTicks }) => scene.table.some(entry => entry.pid === pid && (startTicks === undefined || entry.startTicks === startTicks)))
-  const matching = alive.flatMap(({ pid }) => descendantsOf(pid, scene.table))
+  const matching = alive.flatMap(({ pid }) => [...scene.table.filter(entry => entry.pid === pid), ...descendantsOf(pid, scene.table)])
     .filter(entry => isAlive(entry) && !scene.untouchable.has(entry.pid) && scene.commandOf(entry.pid).includes(match))
   const pids = new Set(matching.map(({ pid }) => pid))
   const topmost = matching.filter(({ pid }, index) => matching.findIndex(other => other.pid === pid) === index
     && !ancestorsOf(pid, scene.table).some(ancestor => pids.has(ancestor)))
   if (topmost.length === 0) {
     const where = declared.map(({ name, pid }) => `${name} (${pid}${alive.some(parent => parent.pid === pid) ? '' : ', which has ended'})`).join(', ')
-    throw new FaultRefused(`no process below ${where} matches ${JSON.stringify(match)}; compare with: ps -eo pid,ppid,args`)
+    throw new FaultRefused(`no process at or below ${where} matches ${JSON.stringify(match)}; compare with: ps -eo pid,ppid,args`)
   }
   return topmost.map(({ pid, startTicks }) => ({ id: `process:${pid}:${startTicks}`, pid, startTicks, description: scene.commandOf(pid).slice(0, 200) }))
 }

@@ -50,6 +50,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
   const underWay = new Set<string>()
   const agents = new Map<string, { node: string; kinds: readonly string[]; seenMs: number }>()
   const heartbeatDueMs = new Map<string, number>()
+  const submitted = new Map<string, () => void>()
   const verdicts = new Counter({ name: 'faultline_runs_judged_total', help: 'Runs by verdict', labelNames: ['verdict'], registers: [metrics] })
   new Gauge({
     name: 'faultline_runs_active', help: 'Runs not yet sealed', registers: [metrics],
@@ -88,6 +89,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       if (parsed.success && !runs.has(run)) runs.set(run, begin(run, parsed.data, Date.parse(stored.fact.time)))
       else if (!parsed.success) log.error({ ...runFields(run), why: parsed.error.message }, 'a stored experiment cannot be read by this version')
     }
+    submitted.get(run)?.()
     const state = runs.get(run)
     if (!state) return
     const next = fold(state, stored)
@@ -202,7 +204,13 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
       const run = `${experiment.name}-${new Date(clock.nowMs()).toISOString().replace(/[-:]|\.\d+Z/g, '').replace('T', '-')}-${randomBytes(2).toString('hex')}`
       const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')
-      await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }) })
+      const known = new Promise<void>(resolve => submitted.set(run, resolve)) // whoever is told of the run may ask about it at once
+      try {
+        await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }) })
+        await Promise.race([known, following])
+      } finally {
+        submitted.delete(run)
+      }
       return run
     },
     async abort(run, by) {

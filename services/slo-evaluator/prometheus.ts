@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { PrometheusDriver, ResponseType, type QueryResult } from 'prometheus-query'
 import { z } from 'zod'
+import type { Config } from '#shared/config.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
 import { instantSelectors } from './freshness.ts'
@@ -18,6 +19,14 @@ export interface PrometheusOptions {
   /** Tenant, sent as `X-Scope-OrgID`. */
   orgId?: string
   timeoutMs?: number
+}
+
+/** As the settings say; undefined when `prometheus.url` is not set. */
+export function configuredPrometheus(config: Config): PrometheusOptions | undefined {
+  const url = config.get('prometheus.url')
+  if (url === undefined) return undefined
+  const [bearerToken, tokenFile, caFile, orgId] = [config.get('prometheus.bearerToken'), config.get('prometheus.tokenFile'), config.get('prometheus.caFile'), config.get('prometheus.orgId')]
+  return { url, ...(bearerToken !== undefined && { bearerToken }), ...(tokenFile !== undefined && { tokenFile }), ...(caFile !== undefined && { caFile }), ...(orgId !== undefined && { orgId }) }
 }
 
 export type Answer = FactData<'slo.answer'>['answer']

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FaultlineError } from '#shared/errors.ts'
+import { endTree } from '#shared/process/process-tree.ts'
 import type { ChildPlan, Command } from '#shared/process/child-plan.ts'
 import type { KeeperOrder, KeeperWord } from '#shared/process/keeper.ts'
 
@@ -32,18 +34,15 @@ export class Children {
   readonly #endInput: () => void
   readonly #started = new Map<string, PromiseWithResolvers<number>>()
   readonly #ended = new Map<string, PromiseWithResolvers<string>>()
+  readonly #alive = new Map<string, number>()
 
   constructor(folder: string, { atEnd }: { atEnd?: [string, ...string[]] } = {}) {
     this.#folder = folder
     const keeper = spawn(process.execPath, [fileURLToPath(new URL('keeper.ts', import.meta.url)), folder], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     this.#tell = order => void keeper.stdin.write(`${JSON.stringify(order)}\n`)
     this.#endInput = () => keeper.stdin.end()
-    this.#closed = new Promise(resolve => keeper.once('exit', () => {
-      for (const started of this.#started.values()) started.reject(new ChildFailed('the keeper of the children has ended, and all of them with it'))
-      for (const ended of this.#ended.values()) ended.resolve('the keeper has ended')
-      resolve()
-    }))
-    keeper.stdin.on('error', () => undefined) // a keeper that is gone has ended what it kept; whoever waits for a child hears it below
+    this.#closed = once(keeper, 'exit').then(() => this.#endLeftovers())
+    keeper.stdin.on('error', () => undefined) // a keeper that is gone: its exit tells
     if (atEnd) this.#tell({ atEnd })
     createInterface({ input: keeper.stdout }).on('line', line => this.#hear(JSON.parse(line) as KeeperWord))
   }
@@ -88,6 +87,13 @@ export class Children {
     await this.#closed
   }
 
+  /** A keeper that was killed itself has left its children: they are ended here, and whoever waits for one is told. */
+  async #endLeftovers(): Promise<void> {
+    for (const started of this.#started.values()) started.reject(new ChildFailed('the keeper of the children was killed'))
+    await Promise.all([...this.#alive.values()].map(pid => endTree(pid, { graceMs: 500 })))
+    for (const ended of this.#ended.values()) ended.resolve('killed with its keeper')
+  }
+
   async #ready(plan: ChildPlan, givenUpAt: number): Promise<void> {
     while (!await isReady(plan, this.#log(plan))) {
       if (performance.now() >= givenUpAt) throw this.#failed(plan, 'did not get ready in time')
@@ -96,9 +102,14 @@ export class Children {
   }
 
   #hear(word: KeeperWord): void {
-    if ('started' in word) this.#started.get(word.started)?.resolve(word.pid)
-    else if ('failed' in word) this.#started.get(word.failed)?.reject(new ChildFailed(`${word.failed} could not be started: ${word.why}`))
-    else this.#ended.get(word.ended)?.resolve(word.signal ?? `code ${word.code}`)
+    if ('started' in word) {
+      this.#alive.set(word.started, word.pid)
+      this.#started.get(word.started)?.resolve(word.pid)
+    } else if ('failed' in word) this.#started.get(word.failed)?.reject(new ChildFailed(`${word.failed} could not be started: ${word.why}`))
+    else {
+      this.#alive.delete(word.ended)
+      this.#ended.get(word.ended)?.resolve(word.signal ?? `code ${word.code}`)
+    }
   }
 
   #failed(plan: Command, why: string): ChildFailed {

@@ -234,7 +234,7 @@ test('a target whose PID now has another start time is refused, and so is one th
   const outside = await inject(here.scheduler, 'r2', item, [{ pid: stranger.pid, startTicks: stranger.startTicks, id: `process:${stranger.pid}:${stranger.startTicks}`, description: 'x' }])
   assert.match(outside.outcome === 'refused' ? outside.why : '', /not .*among/)
   assert.equal(stopped(tree) + stopped(other), 0)
-  await assert.rejects(planned(here.scheduler, 'r', itemFor('pause', 'no-such-thing')), /no process below test .* matches/)
+  await assert.rejects(planned(here.scheduler, 'r', itemFor('pause', 'no-such-thing')), /no process at or below test .* matches/)
 })
 
 test('a CPU burn burns, stops when reverted, and is reverted when its reverter is killed', async () => {

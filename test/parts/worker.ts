@@ -11,7 +11,8 @@ export async function startWorker(): Promise<AsyncDisposable & { pid: number; ad
     spawn(process.execPath, ['-e', ${JSON.stringify(work)}, 'faultline-test-worker'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }).on('message', () => done++)
     const server = require('node:http').createServer((_, response) => response.end('work_done_total ' + done + '\\n'))
     server.listen(0, '127.0.0.1', () => console.log(server.address().port))`
-  const parent = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+  // not in its arguments: the parent's own command line must not match what the worker is called
+  const parent = spawn(process.execPath, ['-e', 'eval(process.env.PROGRAM)'], { stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: { ...process.env, PROGRAM: program } })
   const [port] = await once(parent.stdout, 'data') as [Buffer]
   const { pid = 0 } = parent
   return {

@@ -45,21 +45,23 @@ const scene: Scene = { table, commandOf: pid => commands[pid] ?? '', parents: [{
 const target = (more: object) => targetSchema.parse({ process: { match: 'gunicorn', ...more } })
 const ids = (more: object, where: Partial<Scene> = {}) => candidates(target(more), { ...scene, ...where }).map(({ pid }) => pid)
 
-test('of a match and its descendants only the topmost counts, and only below the declared parents', () => {
+test('of a match and its descendants only the topmost counts, and only at or below the declared processes', () => {
   assert.deepEqual(ids({}), [11])
   assert.deepEqual(ids({ match: 'worker' }), [12, 13])
+  assert.deepEqual(ids({ match: 'gunicorn' }, { parents: [{ name: 'master', pid: 11 }] }), [11], 'a declared process that matches is itself the target')
+  assert.deepEqual(ids({ match: 'shop' }), [10])
   assert.deepEqual(ids({ parent: 'shop' }, { parents: [{ name: 'shop', pid: 10 }, { name: 'other', pid: 1 }] }), [11])
 })
 
 test('a parent whose PID was recycled counts for nothing', () => {
   assert.deepEqual(ids({}, { parents: [{ name: 'shop', pid: 10, startTicks: 100 }] }), [11])
-  assert.throws(() => ids({}, { parents: [{ name: 'shop', pid: 10, startTicks: 99 }] }), /no process below shop .* matches "gunicorn"/)
+  assert.throws(() => ids({}, { parents: [{ name: 'shop', pid: 10, startTicks: 99 }] }), /no process at or below shop .* matches "gunicorn"/)
 })
 
 test('no target is refused, never an empty success', () => {
-  assert.throws(() => ids({ match: 'nothing' }), /no process below shop \(10\) matches "nothing"/)
+  assert.throws(() => ids({ match: 'nothing' }), /no process at or below shop \(10\) matches "nothing"/)
   assert.throws(() => ids({}, { parents: [{ name: 'gone', pid: 99 }] }), /which has ended/)
-  assert.throws(() => ids({}, { parents: [] }), /declare the parents/)
+  assert.throws(() => ids({}, { parents: [] }), /declare those that may be touched/)
   assert.throws(() => ids({ parent: 'db' }), /no parent named db is declared; declared: shop/)
 })
 

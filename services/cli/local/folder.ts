@@ -1,7 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { startTicksOf } from '#shared/process/process-tree.ts'
+import { journalFolder } from './services.ts'
 
 /** Where the sessions of this user on this machine are found again: `faultline abort` asks each one's API. */
 const parent = join(tmpdir(), `faultline-${userInfo().uid}`)
@@ -21,14 +23,49 @@ export function announceSession(folder: string, address: SessionAddress): void {
   renameSync(`${file}.new`, file)
 }
 
-export function localSessions(): SessionAddress[] {
+export function localSessions(): (SessionAddress & { folder: string })[] {
   return list(parent).flatMap(name => {
     try {
-      return [sessionSchema.parse(JSON.parse(readFileSync(join(parent, name, 'session.json'), 'utf8')))]
+      const folder = join(parent, name)
+      return [{ folder, ...sessionSchema.parse(JSON.parse(readFileSync(join(folder, 'session.json'), 'utf8'))) }]
     } catch {
       return [] // not yet announced, or ending just now
     }
   })
+}
+
+const keeperSchema = z.strictObject({ pid: z.int(), startTicks: z.number() })
+
+/** Folders whose keeper and whose session are gone: a revert in their journal was not confirmed, or the keeper itself was killed. */
+export function leftFolders(): string[] {
+  const alive = new Set(localSessions().filter(({ pid }) => startTicksOf(pid) !== undefined).map(({ folder }) => folder))
+  return list(parent).map(name => join(parent, name)).filter(folder => {
+    try {
+      const { pid, startTicks } = keeperSchema.parse(JSON.parse(readFileSync(join(folder, 'keeper.json'), 'utf8')))
+      return startTicksOf(pid) !== startTicks && !alive.has(folder)
+    } catch {
+      return false // just being made, or ending just now
+    }
+  })
+}
+
+/**
+ * Takes over what earlier sessions left in their journals: this session's agent tries to undo it again, and keeps its targets quarantined
+ * until it is confirmed. Two sessions that start at once may each move a file only once: renaming is atomic.
+ */
+export function adoptJournals(folder: string): void {
+  for (const left of leftFolders()) {
+    const from = join(left, journalFolder)
+    for (const file of list(from).filter(name => /\.(entry|lease)$/.test(name))) {
+      mkdirSync(join(folder, journalFolder), { recursive: true, mode: 0o700 })
+      try {
+        renameSync(join(from, file), join(folder, journalFolder, file))
+      } catch {
+        // another session was faster
+      }
+    }
+    rmSync(left, { recursive: true, force: true })
+  }
 }
 
 /** Removes the folder of all sessions when the last one has gone. */

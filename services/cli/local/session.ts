@@ -1,99 +1,77 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { pino, type Logger } from 'pino'
-import type { Bus } from '#shared/bus.ts'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { systemClock } from '#shared/clock.ts'
-import { createLog } from '#shared/log.ts'
-import { createMetrics } from '#shared/service.ts'
-import { startInjector } from '../../injector/service.ts'
-import { schedulerApi } from '../../scheduler/api.ts'
-import { takeEpoch } from '../../scheduler/epoch.ts'
-import { startScheduler } from '../../scheduler/service.ts'
-import { startSloEvaluator } from '../../slo-evaluator/service.ts'
-import { freePort } from '#shared/process/free-port.ts'
+import { fileURLToPath } from 'node:url'
+import { ChildFailed, Children, type Child } from '#shared/process/children.ts'
+import type { DeclaredParent } from '../../injector/process-table.ts'
+import type { PrometheusOptions } from '../../slo-evaluator/prometheus.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
-import { ChildFailed, Children } from '#shared/process/children.ts'
-import { announceSession, forgetSessionsFolder, newSessionFolder } from './folder.ts'
+import { startEmbeddedServices } from './embedded-services.ts'
+import { adoptJournals, announceSession, forgetSessionsFolder, newSessionFolder } from './folder.ts'
+import { onFreePort } from './on-free-port.ts'
+import { startServiceProcesses } from './service-processes.ts'
+import { journalFolder } from './services.ts'
 
-export interface ProcessParent { name: string; pid: number }
+/** What a session is about: processes that may be touched, with their descendants, and what its Prometheus reads. */
+export interface Subject { parents: DeclaredParent[]; scrape: ScrapeTarget[] }
 
 export interface SessionOptions {
-  /** Processes whose descendants may be touched; may grow while the session lives. */
-  parents: ProcessParent[]
+  /** Starts, if need be, what is to be tested, as children of the session. */
+  subject: (children: Children, folder: string) => Promise<Subject>
   /** A Prometheus that is there already; without it the session starts one. */
-  prometheusUrl?: string
-  scrape: ScrapeTarget[]
+  prometheus?: PrometheusOptions
+  /** `embedded`: the services in this process; `processes`: four of their own. */
+  services: 'embedded' | 'processes'
+  /** Told what is being done, for people who wait. */
+  onProgress?: (doing: string) => void
 }
 
-/** The services in this process, over a real nats-server; everything ends with the process, however it ends. */
+/** The services over a real nats-server on this machine; everything ends with this process, however it ends. */
 export interface Session extends AsyncDisposable {
   apiUrl: string
   token: string
-  bus: Bus
-  children: Children
+  nats: { servers: string; token: string }
+  prometheusUrl: string
+  /** What a Prometheus that is there already must scrape for gates that read the load. */
+  loadMetricsUrl: string
   folder: string
+  /** Aborts, with a ChildFailed, when a part has ended without which no run can come to its end. */
+  lost: AbortSignal
 }
 
-/** Starts the parts in the order in which they need each other. `prepare` starts what the session is to test, first. */
-export async function startSession(options: SessionOptions, prepare?: (children: Children, folder: string) => Promise<void>): Promise<Session> {
+const revertAll = fileURLToPath(new URL('../../injector/revert-all.ts', import.meta.url))
+
+/** Starts the parts in the order in which they need each other. Throws ChildFailed and what `subject` throws, with nothing left. */
+export async function startSession({ subject, prometheus, services: where, onProgress = () => undefined }: SessionOptions): Promise<Session> {
   const folder = newSessionFolder()
-  const children = new Children(folder)
+  const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)] })
   await using unfinished = new AsyncDisposableStack()
   unfinished.defer(async () => {
     await children.close()
     forgetSessionsFolder()
   })
-  await prepare?.(children, folder)
-  const log = createLog('faultline', { destination: pino.destination({ dest: join(folder, 'faultline.log'), sync: true }) })
-  const token = randomBytes(24).toString('base64url')
+  const lost = new AbortController()
+  const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
+  adoptJournals(folder)
+  const { parents, scrape } = await subject(children, folder)
 
+  onProgress(where === 'embedded' ? 'nats-server and the services' : 'nats-server and four services')
   const natsToken = randomBytes(24).toString('base64url')
-  const nats = { token: natsToken, port: await onFreePort(port => children.start(natsServerPlan({ folder, port, token: natsToken }))) }
-  const keys = newCommandKeys()
-  const connect = async (service: string, secrets: { signingSeed?: string } = {}) => {
-    const bus = await connectBus({ servers: `127.0.0.1:${nats.port}`, token: nats.token, service, log: log.child({ service }), commandKey: keys.commandKey, ...secrets })
-    unfinished.defer(() => bus.close())
-    return bus
-  }
-  const service = (name: string): { log: Logger; clock: typeof systemClock; metrics: ReturnType<typeof createMetrics> } =>
-    ({ log: log.child({ service: name }), clock: systemClock, metrics: createMetrics(name) })
+  const natsPort = await onFreePort(async port => watch('nats-server', await children.start(natsServerPlan({ folder, port, token: natsToken }))))
+  const nats = { servers: `127.0.0.1:${natsPort}`, token: natsToken }
+  const token = randomBytes(24).toString('base64url')
+  const start = where === 'embedded' ? startEmbeddedServices : startServiceProcesses
+  const services = unfinished.use(await start({ folder, nats, parents, token, children, watch }))
 
-  const prometheusUrl = options.prometheusUrl ?? await startPrometheus(children, folder, options.scrape)
-  const evaluator = await startSloEvaluator({ ...service('slo-evaluator'), bus: await connect('slo-evaluator'), prometheus: { url: prometheusUrl } })
-  unfinished.defer(() => evaluator.stop())
-
-  const stateFolder = join(folder, 'injector')
-  mkdirSync(stateFolder, { recursive: true })
-  const injector = await startInjector({ ...service('injector'), bus: await connect('injector'), node: 'local', stateFolder, parents: () => options.parents })
-  unfinished.defer(() => injector.stop())
-
-  const bus = await connect('scheduler', { signingSeed: keys.signingSeed })
-  const epoch = await takeEpoch({ servers: `127.0.0.1:${nats.port}`, token: nats.token })
-  const own = service('scheduler')
-  const scheduler = await startScheduler({ ...own, bus, epoch })
-  unfinished.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metrics: own.metrics })
-  unfinished.defer(() => api.close())
-  const apiUrl = await api.listen({ host: '127.0.0.1', port: 0 })
-  announceSession(folder, { pid: process.pid, apiUrl, token })
+  if (!prometheus) onProgress('Prometheus, and its first scrape')
+  const asked = prometheus ?? { url: await startPrometheus(children, folder, [...services.scrape, ...scrape]) }
+  await services.startEvaluator(asked)
+  announceSession(folder, { pid: process.pid, apiUrl: services.apiUrl, token })
 
   const owned = unfinished.move()
-  return { apiUrl, token, bus, children, folder, [Symbol.asyncDispose]: () => owned.disposeAsync() }
-}
-
-/** A port that was free may be taken a moment later by somebody else: then another is tried. */
-async function onFreePort(start: (port: number) => Promise<unknown>): Promise<number> {
-  for (let triesLeft = 3; ; triesLeft--) {
-    const port = await freePort()
-    try {
-      await start(port)
-      return port
-    } catch (error) {
-      if (!(error instanceof ChildFailed) || triesLeft === 1) throw error
-    }
+  return {
+    apiUrl: services.apiUrl, loadMetricsUrl: services.loadMetricsUrl, token, nats, prometheusUrl: asked.url, folder, lost: lost.signal,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 

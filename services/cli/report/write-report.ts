@@ -23,6 +23,8 @@ export async function writeReport(folder: string, facts: readonly StoredFact[]):
     files.push(path)
   }
   await write('events.jsonl', printEventLog(facts))
+  const stats = facts.flatMap(stored => stored.kind === 'load.stats' ? [stored.fact.data.stats] : []).at(-1)
+  if (stats) await write('locust-stats.json', `${JSON.stringify(stats, null, 2)}\n`)
   const judgement = judge(facts)
   await write('verdict.json', printJudgement(judgement))
   const report = reportOf(facts, judgement)

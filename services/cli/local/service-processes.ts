@@ -1,0 +1,65 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { newCommandKeys } from '#shared/bus-nats.ts'
+import { environmentName, type SettingName } from '#shared/config.ts'
+import type { Service } from '#shared/events.ts'
+import type { ChildPlan } from '#shared/process/child-plan.ts'
+import type { Child, Children } from '#shared/process/children.ts'
+import { onFreePort } from './on-free-port.ts'
+import { journalFolder, type LocalServices, type ServicesOptions } from './services.ts'
+
+const programOf = (service: Service) => fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
+
+/** The four services as processes of their own, which share NATS and nothing else. */
+export async function startServiceProcesses({ folder, nats, parents, token, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
+  const keys = newCommandKeys()
+  const started: Child[] = []
+
+  /** Starts one and waits until it can do its work; gives where it listens. */
+  const start = async (service: Service, own: Partial<Record<SettingName, string>>): Promise<string> => {
+    const port = await onFreePort(async candidate => {
+      const settings: Partial<Record<SettingName, string>> = {
+        'nats.url': nats.servers, 'nats.token': nats.token, 'commands.publicKey': keys.commandKey, 'http.port': String(candidate), ...own,
+      }
+      const child = await children.start(servicePlan(service, folder, candidate, settings))
+      started.push(child)
+      watch(service, child)
+    })
+    return `127.0.0.1:${port}`
+  }
+
+  const stateFolder = join(folder, journalFolder)
+  mkdirSync(stateFolder, { recursive: true })
+  const injector = await start('injector', { 'injector.stateFolder': stateFolder, 'injector.parents': parents.map(({ name, pid }) => `${name}=${pid}`).join(',') })
+  const bridge = await start('locust-bridge', { 'api.token': token })
+  const scheduler = await start('scheduler', { 'api.token': token, 'commands.signingSeed': keys.signingSeed })
+  return {
+    apiUrl: `http://${scheduler}`,
+    loadMetricsUrl: `http://${bridge}/metrics`,
+    scrape: [
+      { job: 'injector', address: injector }, { job: 'locust-bridge', address: bridge }, { job: 'scheduler', address: scheduler, bearerToken: token },
+    ],
+    async startEvaluator({ url, bearerToken, tokenFile, caFile, orgId }) {
+      await start('slo-evaluator', {
+        'prometheus.url': url, ...(bearerToken !== undefined && { 'prometheus.bearerToken': bearerToken }), ...(tokenFile !== undefined && { 'prometheus.tokenFile': tokenFile }),
+        ...(caFile !== undefined && { 'prometheus.caFile': caFile }), ...(orgId !== undefined && { 'prometheus.orgId': orgId }),
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      for (const child of started.toReversed()) await child.stop() // SIGTERM: each drains, the scheduler before the agent
+    },
+  }
+}
+
+function servicePlan(service: Service, folder: string, port: number, settings: Partial<Record<SettingName, string>>): ChildPlan {
+  const given = Object.fromEntries(Object.entries(settings).map(([name, value]) => [environmentName(name as SettingName), value]))
+  return {
+    name: service,
+    argv: [process.execPath, programOf(service)],
+    // no settings file of the user's: the session decides; temporary files go where they end with the session
+    env: { ...given, FAULTLINE_CONFIG: '/dev/null', TMPDIR: folder },
+    cwd: folder,
+    ready: { kind: 'http', url: `http://127.0.0.1:${port}/readyz` },
+  }
+}

@@ -1,0 +1,28 @@
+import type { DeclaredParent } from '../../injector/process-table.ts'
+import type { PrometheusOptions } from '../../slo-evaluator/prometheus.ts'
+import type { ScrapeTarget } from '../parts/prometheus.ts'
+
+/** What the four services of a local session are started with. They share NATS and nothing else. */
+export interface ServicesOptions {
+  /** The session's folder. */
+  folder: string
+  nats: { servers: string; token: string }
+  /** Processes that may be touched, with their descendants. */
+  parents: readonly DeclaredParent[]
+  /** Bearer token of the scheduler's API and of the bridge's samples. */
+  token: string
+}
+
+/** The services of a local session, in this process or in four of their own. */
+export interface LocalServices extends AsyncDisposable {
+  apiUrl: string
+  /** Where the load's metrics are. */
+  loadMetricsUrl: string
+  /** Where all their metrics are. */
+  scrape: ScrapeTarget[]
+  /** The evaluator starts last, when there is a Prometheus to ask, which scrapes the others. */
+  startEvaluator(prometheus: PrometheusOptions): Promise<void>
+}
+
+/** The agent's journal, which outlives the session's folder while something in it is not confirmed as undone. */
+export const journalFolder = 'injector'

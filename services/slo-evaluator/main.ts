@@ -1,0 +1,8 @@
+import { runService } from '#shared/main.ts'
+import { configuredPrometheus } from './prometheus.ts'
+import { startSloEvaluator } from './service.ts'
+
+await runService('slo-evaluator', async ({ bus, clock, log, metrics, config }) => {
+  const prometheus = configuredPrometheus(config)
+  return await startSloEvaluator({ bus, clock, log, metrics, ...(prometheus && { prometheus }) })
+})
