@@ -12,6 +12,9 @@ export class ToolMissing extends Error {
  */
 export function toolPath(tool: string): string
 
+/** The same for a program that one can do without. @throws {ToolMissing} when the user's choice is no program */
+export function findTool(tool: string): string | undefined
+
 /** What the user has chosen by `FAULTLINE_<NAME>_BIN`, if anything. @throws {ToolMissing} when that is no program */
 export function chosenTool(tool: string): string | undefined
 

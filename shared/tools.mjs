@@ -27,9 +27,19 @@ export class ToolMissing extends Error {
  * @throws {ToolMissing}
  */
 export function toolPath(tool) {
-  const found = chosenTool(tool) ?? [toolFolder, join(pythonEnvironment, 'bin')].map(folder => join(folder, tool)).find(isExecutable) ?? findOnSystem(tool)
+  const found = findTool(tool)
   if (!found) throw new ToolMissing(tool, 'not found.')
   return found
+}
+
+/**
+ * The same for a program that one can do without.
+ * @param {string} tool
+ * @returns {string | undefined}
+ * @throws {ToolMissing} when the user's choice is no program
+ */
+export function findTool(tool) {
+  return chosenTool(tool) ?? [toolFolder, join(pythonEnvironment, 'bin')].map(folder => join(folder, tool)).find(isExecutable) ?? findOnSystem(tool)
 }
 
 /**

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, CommanderError } from 'commander'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
+import type { DemoOptions } from './demo.ts'
 import type { RunCommandOptions } from './run-command.ts'
 
 watchLifeline()
@@ -29,6 +30,17 @@ program.command('run').argument('<file>', 'experiment file')
   .action(async (file: string, options: RunCommandOptions) => {
     const { runCommand } = await import('./run-command.ts')
     process.exitCode = await runCommand(file, options)
+  })
+
+program.command('demo')
+  .description('The main job: the jewelry shop under 50 users, a web worker killed (passes), its database paused (fails, as it should)')
+  .option('--results <folder>', 'where a new folder is made for each run', 'results')
+  .option('--embedded', 'the four services in this process (the default)')
+  .option('--processes', 'the four services as processes of their own, which share only NATS')
+  .option('--json', 'print both judgements as JSON, and no progress')
+  .action(async (options: DemoOptions) => {
+    const { demoCommand } = await import('./demo.ts')
+    process.exitCode = await demoCommand(options)
   })
 
 program.command('validate').argument('<files...>', 'experiment files')

@@ -17,17 +17,15 @@ export async function startServiceProcesses({ folder, nats, parents, token, chil
   const started: Child[] = []
 
   /** Starts one and waits until it can do its work; gives where it listens. */
-  const start = async (service: Service, own: Partial<Record<SettingName, string>>): Promise<string> => {
-    const port = await onFreePort(async candidate => {
-      const settings: Partial<Record<SettingName, string>> = {
-        'nats.url': nats.servers, 'nats.token': nats.token, 'commands.publicKey': keys.commandKey, 'http.port': String(candidate), ...own,
-      }
-      const child = await children.start(servicePlan(service, folder, candidate, settings))
-      started.push(child)
-      watch(service, child)
-    })
+  const start = (service: Service, own: Partial<Record<SettingName, string>>): Promise<string> => onFreePort(async port => {
+    const settings: Partial<Record<SettingName, string>> = {
+      'nats.url': nats.servers, 'nats.token': nats.token, 'commands.publicKey': keys.commandKey, 'http.port': String(port), ...own,
+    }
+    const child = await children.start(servicePlan(service, folder, port, settings))
+    started.push(child)
+    watch(service, child)
     return `127.0.0.1:${port}`
-  }
+  })
 
   const stateFolder = join(folder, journalFolder)
   mkdirSync(stateFolder, { recursive: true })

@@ -57,8 +57,10 @@ export async function startSession({ subject, prometheus, services: where, onPro
 
   onProgress(where === 'embedded' ? 'nats-server and the services' : 'nats-server and four services')
   const natsToken = randomBytes(24).toString('base64url')
-  const natsPort = await onFreePort(async port => watch('nats-server', await children.start(natsServerPlan({ folder, port, token: natsToken }))))
-  const nats = { servers: `127.0.0.1:${natsPort}`, token: natsToken }
+  const nats = await onFreePort(async port => {
+    watch('nats-server', await children.start(natsServerPlan({ folder, port, token: natsToken })))
+    return { servers: `127.0.0.1:${port}`, token: natsToken }
+  })
   const token = randomBytes(24).toString('base64url')
   const start = where === 'embedded' ? startEmbeddedServices : startServiceProcesses
   const services = unfinished.use(await start({ folder, nats, parents, token, children, watch }))
@@ -76,7 +78,10 @@ export async function startSession({ subject, prometheus, services: where, onPro
 }
 
 async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[]): Promise<string> {
-  const port = await onFreePort(candidate => children.start(prometheusPlan({ folder, port: candidate, targets })))
-  await untilScraped(`http://127.0.0.1:${port}`, targets.length)
-  return `http://127.0.0.1:${port}`
+  const url = await onFreePort(async port => {
+    await children.start(prometheusPlan({ folder, port, targets }))
+    return `http://127.0.0.1:${port}`
+  })
+  await untilScraped(url, targets.length)
+  return url
 }

@@ -1,0 +1,25 @@
+import type { Judgement, Verdict } from '#shared/verdict.ts'
+
+export interface DemoRun {
+  expected: Verdict
+  judgement: Judgement
+  /** Its results folder. */
+  folder: string
+}
+
+/** What the demo has shown, as a table for people. Pure. */
+export function demoSummary(runs: readonly DemoRun[]): string {
+  const rows = [
+    ['experiment', 'verdict', 'expected', 'breach to abort', 'breach to reverted', 'first bad request to reverted', 'recovered after'],
+    ...runs.map(({ expected, judgement: { experiment, verdict, timings, recovery } }) => [
+      experiment, verdict, verdict === expected ? 'yes' : `NO: ${expected}`,
+      ms(timings.breachToAbortMs), ms(timings.breachToRevertedMs), ms(timings.firstBadToRevertedMs), ms(recovery.recoveredInMs),
+    ]),
+  ]
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? []
+  const table = rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  const reasons = runs.flatMap(({ expected, judgement }) => judgement.verdict === expected ? [] : ['', `${judgement.experiment} is ${judgement.verdict}:`, ...judgement.reasons.map(reason => `  ${reason}`)])
+  return `${[...table, ...reasons, '', ...runs.map(({ folder }) => `report: ${folder}/report.html`)].join('\n')}\n`
+}
+
+const ms = (value: number | null): string => value === null ? '-' : `${Math.round(value)} ms`
