@@ -67,7 +67,7 @@ export const facts = defineFacts({
     producer: 'scheduler',
     readers: ['scheduler', 'slo-evaluator', 'cli'],
     doc: 'The run leaves its path: heartbeats have stopped, and the abort is being broadcast until all agents have acknowledged.',
-    data: z.strictObject({ cause: abortCause, detail: z.string(), gate: z.string().optional(), atMs: epochMs() }),
+    data: z.strictObject({ cause: abortCause, detail: z.string(), gate: z.string().optional(), atMs: epochMs(), clock }),
   },
   'run.sealed': {
     producer: 'scheduler',

@@ -8,12 +8,17 @@ import { breaksRule, type LoadSample } from '#shared/gate.ts'
  */
 export type Dated = { is: 'dated'; atMs: number; clocks: readonly string[] } | { is: 'unknown'; why: string }
 
-/** End of the first sample with which the limit is broken over the gate's window, `consecutive` times in a row from the phase's start. */
+/**
+ * End of the first sample with which the gate's rule is broken: its limit over its window, `consecutive` times in a row. A stream gate's
+ * windows are the blocks from the phase's start. A Prometheus gate that reads the load's own metrics is held against the raw samples too, not
+ * against what was scraped of them: what scraping costs is part of what is measured. Only for other expressions Prometheus is asked again.
+ */
 export function breachOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
-  return gate.source === 'stream' ? breachInSamples(gate, phaseStartMs, facts) : breachInHistory(gate, phaseStartMs, facts)
+  if (gate.source === 'stream') return breachInBlocks(gate, phaseStartMs, facts)
+  return gate.rule.readsLoadMetrics ? breachInSlidingWindow(gate, phaseStartMs, facts) : breachInHistory(gate, phaseStartMs, facts)
 }
 
-function breachInSamples(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+function breachInBlocks(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
   const byWindow = new Map<number, (LoadSample & { clock: string })[]>()
   for (const sample of samplesOf(facts)) {
     const index = Math.floor(((sample.startMs + sample.endMs) / 2 - phaseStartMs) / gate.windowMs)
@@ -38,6 +43,23 @@ function measure(gate: GateSpec, samples: readonly LoadSample[]) {
   return gate.rule.measure({ startMs: Math.min(...samples.map(({ startMs }) => startMs)), endMs: Math.max(...samples.map(({ endMs }) => endMs)), samples, latestByWorker })
 }
 
+/** The window that ends with a sample, and slides with them, as the range of the gate's query does: broken for as long as its looks span. */
+function breachInSlidingWindow(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  const samples = samplesOf(facts).toSorted((a, b) => a.endMs - b.endMs)
+  const spanMs = (gate.consecutive - 1) * gate.intervalMs
+  let first = 0
+  let since: number | undefined
+  for (const [index, { endMs, clock }] of samples.entries()) {
+    if (endMs < phaseStartMs) continue
+    while ((samples[first]?.endMs ?? Infinity) <= endMs - gate.windowMs) first += 1
+    const measured = measure(gate, samples.slice(first, index + 1))
+    if (measured.is === 'no-data' || !measured.breaks) since = undefined
+    else since ??= endMs
+    if (since !== undefined && endMs - since >= spanMs) return { is: 'dated', atMs: endMs, clocks: [clock] }
+  }
+  return { is: 'unknown', why: 'the raw samples do not break the limit for long enough' }
+}
+
 /** The first point from which the value broke the limit without a break for as long as `consecutive` looks span. */
 function breachInHistory(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
   const history = facts.flatMap(stored => stored.kind === 'slo.history' && stored.fact.data.gate === gate.name ? [stored.fact.data] : [])[0]
@@ -57,7 +79,7 @@ function breachInHistory(gate: GateSpec, phaseStartMs: number, facts: readonly S
 
 /** Start of the first sample in the phase with a request that counts against the gate: no bad request was earlier. */
 export function firstBadOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
-  if (gate.source === 'prometheus') return { is: 'unknown', why: 'a gate read from Prometheus knows no single requests' }
+  if (gate.source === 'prometheus' && !gate.rule.readsLoadMetrics) return { is: 'unknown', why: 'the gate reads metrics of its own, which tell of no single requests' }
   const [earliest] = samplesOf(facts).filter(sample => sample.endMs > phaseStartMs && countsBad(gate, sample)).toSorted((a, b) => a.startMs - b.startMs)
   if (!earliest) return { is: 'unknown', why: 'no sample has a bad request' }
   return { is: 'dated', atMs: earliest.startMs, clocks: [earliest.clock] }

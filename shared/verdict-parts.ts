@@ -122,11 +122,11 @@ export function judgeTimings(experiment: Experiment, gates: GateState, judged: r
   const name = (failed.find(gate => gate.name === abort?.gate) ?? failed[0])?.name
   const gate = experiment.gates.find(spec => spec.name === name)
   const reverted = lastEnd(facts)
-  const aborted: Dated = abort?.cause === 'gate' ? { is: 'dated', atMs: abort.atMs, clocks: [] } : { is: 'unknown', why: 'no gate aborted the run' }
+  const aborted: Dated = abort?.cause === 'gate' ? { is: 'dated', atMs: abort.atMs, clocks: [abort.clock] } : { is: 'unknown', why: 'no gate aborted the run' }
   const none: Dated = { is: 'unknown', why: 'no gate was breached' }
   const breach = gate && gates.firstInjectedMs !== undefined ? breachOf(gate, gates.firstInjectedMs, facts) : none
   const firstBad = gate && gates.firstInjectedMs !== undefined ? firstBadOf(gate, gates.firstInjectedMs, facts) : none
-  // What the evaluator, the scheduler and Prometheus date bears no clock's name: it is that of all others when the whole run knew only one.
+  // What Prometheus dates bears no clock's name: it is that of all others when the whole run knew only one.
   const clocks = clocksOf(facts)
   const spans = {
     breachToAbortMs: between(breach, aborted, clocks),

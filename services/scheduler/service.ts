@@ -4,7 +4,7 @@ import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Bus } from '#shared/bus.ts'
-import type { Clock } from '#shared/clock.ts'
+import { clockId, type Clock } from '#shared/clock.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type ExperimentFault } from '#shared/experiment.ts'
@@ -138,7 +138,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
         broadcastAbort(run) // before the fact is stored: the breach is being paid for by users
         const { cause, detail, gate } = effect
         log.warn({ ...runFields(run), cause, gate }, `aborting: ${detail}`)
-        await writer.write(run, 'run.aborting', { cause, detail, ...(gate !== undefined && { gate }), atMs })
+        await writer.write(run, 'run.aborting', { cause, detail, ...(gate !== undefined && { gate }), atMs, clock: clockId })
       }
     }
   }
@@ -146,7 +146,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
   /** Asks every agent for its targets, then has each do it to exactly those. */
   async function inject(run: string, fault: ExperimentFault, leaseMs: number): Promise<void> {
     const item = writtenFault(run, fault.id)
-    const refuse = (detail: string) => writer.write(run, 'run.aborting', { cause: 'refused', detail, atMs: clock.nowMs() })
+    const refuse = (detail: string) => writer.write(run, 'run.aborting', { cause: 'refused', detail, atMs: clock.nowMs(), clock: clockId })
     const able = await ableAgents(fault.kind)
     if (able.length === 0) {
       await refuse(`${fault.id}: no agent that is alive can do ${fault.kind}; alive: ${[...agents.keys()].join(', ') || 'none'}`)
@@ -217,7 +217,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       const state = runs.get(run)
       if (!state || state.sealedAtMs !== undefined) return false
       broadcastAbort(run)
-      if (!state.abort) await writer.write(run, 'run.aborting', { cause: 'user', detail: `aborted by ${by}`, atMs: clock.nowMs() })
+      if (!state.abort) await writer.write(run, 'run.aborting', { cause: 'user', detail: `aborted by ${by}`, atMs: clock.nowMs(), clock: clockId })
       return true
     },
     async stop() {

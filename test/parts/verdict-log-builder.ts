@@ -55,7 +55,7 @@ export interface Story {
   answerAt?(atMs: number): FactData<'slo.answer'>['answer'] & { lateMs?: number }
   injected?: Partial<FactData<'fault.injected'>> | null
   reverted?: Partial<FactData<'fault.reverted'>> | null
-  abort?: FactData<'run.aborting'>
+  abort?: Omit<FactData<'run.aborting'>, 'clock'>
   /** Facts right before the end of the hold. */
   also?(log: LogBuilder): void
   seal?: boolean
@@ -81,7 +81,7 @@ export function logOf(story: Story = {}): StoredFact[] {
       if (injected) log.add('fault.injected', { ...fault, requestedAtMs: atMs - 10, injectedAtMs: atMs, ...injected })
       log.add('run.phase', { phase: 'hold', atMs })
     }
-    if (abort && atMs === abort.atMs) log.add('run.aborting', abort)
+    if (abort && atMs === abort.atMs) log.add('run.aborting', { ...abort, clock })
     if (atMs === gone) {
       story.also?.(log)
       if (!abort) log.add('run.phase', { phase: 'revert', atMs })

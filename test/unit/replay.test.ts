@@ -9,7 +9,7 @@ import { judge } from '#shared/verdict.ts'
 import { NoResults, replay } from '../../services/cli/replay.ts'
 import { printEventLog, readEventLog } from '../../services/cli/report/event-log.ts'
 import { writeReport } from '../../services/cli/report/write-report.ts'
-import { duringFault, injectedMs, logOf } from '../parts/verdict-log-builder.ts'
+import { clock, duringFault, injectedMs, logOf } from '../parts/verdict-log-builder.ts'
 
 const failedRun = logOf({
   sampleAt: duringFault({ ok: { 20: 1 }, failed: { 20: 9 } }, injectedMs + 3_400),
@@ -78,7 +78,7 @@ test('a folder without a log, and a log without a fact, are invalid input that n
 })
 
 test('a log reads back as it was written, wherever the pieces are cut and whatever separators stand in its strings', async () => {
-  const facts = logOf({ also: log => log.add('run.aborting', { cause: 'user', detail: 'line\u2028paragraph\u2029next\u0085 \ud83d\ude00 "\\n"\n', atMs: injectedMs }) })
+  const facts = logOf({ also: log => log.add('run.aborting', { cause: 'user', detail: 'line\u2028paragraph\u2029next\u0085 \ud83d\ude00 "\\n"\n', atMs: injectedMs, clock }) })
   const text = printEventLog(facts)
   await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 5_000 }), async size => {
     const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size))

@@ -15,7 +15,7 @@ import { printReportMarkdown } from '../../services/cli/report/report-markdown.t
 import { reportOf } from '../../services/cli/report/run-report.ts'
 import { loadSeries } from '../../services/cli/report/series.ts'
 import { writeReport } from '../../services/cli/report/write-report.ts'
-import { errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
+import { clock, errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
 
 const slowGate = { name: 'slow', latency: { quantile: 0.95, max: '500ms' } }
 const upGate = { name: 'up', availability: { min: '90%' } }
@@ -142,7 +142,7 @@ function hostileRun(): StoredFact[] {
     also: log => log
       .add('load.state', { state: 'failed', users: 0, targetUsers: 1, detail: hostile, atMs: revertedMs })
       .add('gate.status', { gate: hostile, phase: 'during', status: 'no-data', lookEndMs: t0, evidence: hostile, atMs: revertedMs })
-      .add('run.aborting', { cause: 'user', detail: hostile, atMs: revertedMs })
+      .add('run.aborting', { cause: 'user', detail: hostile, atMs: revertedMs, clock })
       .add('fault.refused', { fault: hostile, kind: hostile, node: hostile, why: hostile }),
   })
 }

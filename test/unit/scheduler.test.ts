@@ -28,7 +28,7 @@ const reverted = (state: RunState, atMs: number, verified = true) =>
   after(state, 'fault.reverted', { ...fault, targets: [target], cause: 'duration', verified, readBack: [], revertedAtMs: atMs, clock: 'c' })
 const keys = (state: RunState, nowMs: number) => decide(state, nowMs).map(effect => effect.key)
 const abortOf = (state: RunState, nowMs: number) => decide(state, nowMs).flatMap(effect => effect.effect === 'abort' ? [effect.cause] : [])
-const aborting = (state: RunState, cause: FactData<'run.aborting'>['cause'], atMs: number) => after(state, 'run.aborting', { cause, detail: 'd', atMs })
+const aborting = (state: RunState, cause: FactData<'run.aborting'>['cause'], atMs: number) => after(state, 'run.aborting', { cause, detail: 'd', atMs, clock: 'c' })
 
 /** A run whose fault was injected at 3 s. */
 const held = (changes: object = {}) => injected(phase(phase(load(phase(start(changes), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000), 3_000)

@@ -162,7 +162,7 @@ test('a Prometheus gate\'s breach is dated by its history, and not at all withou
 test('dates of different clocks are not subtracted', () => {
   const abort = gateAbort(t0 + 8_300)
   const { timings } = judge(logOf({ sampleAt: duringFault(broken, abort.atMs), abort, reverted: { clock: 'boot-2' } }))
-  assert.deepEqual([timings.breachToAbortMs, timings.breachToRevertedMs, timings.firstBadToRevertedMs], [null, null, null])
+  assert.deepEqual([timings.breachToAbortMs, timings.breachToRevertedMs, timings.firstBadToRevertedMs], [300, null, null])
   assert.match(timings.why.breachToRevertedMs ?? '', /2 different clocks/)
 })
 
@@ -233,6 +233,18 @@ test('a broken availability names its worst block', () => {
   assert.match(gates[0]?.evidence ?? '', /1 of 10 readable looks broke it, the worst 82 % \(9 bad of 50 requests\)/)
 })
 
+test('a Prometheus gate that reads the load is dated by the raw samples in its own sliding window, not by what was scraped', () => {
+  const gates = [{ name: 'asked', source: 'prometheus', window: '5s', errorRate: { max: '10%' } }]
+  const answerAt = () => ({ is: 'value' as const, value: 0.9 })
+  // ten requests in each 200 ms, nine of them bad: after 600 ms 27 of the last 250 are
+  const { gates: [judged], timings } = judge(logOf({ gates, sampleAt: duringFault(broken), answerAt }))
+  assert.equal(judged?.breachedAtMs, injectedMs + 600 + 1_000, 'from the first broken window on for as long as two looks span')
+  assert.equal(timings.breachToRevertedMs, revertedMs - injectedMs - 1_600)
+  assert.equal(timings.firstBadToRevertedMs, revertedMs - injectedMs)
+  const healed = judge(logOf({ gates, sampleAt: atMs => atMs === injectedMs + 1_000 || atMs === injectedMs + 3_000 ? { ok: {}, failed: { 20: 40 } } : {}, answerAt }))
+  assert.equal(healed.gates[0]?.breachedAtMs, injectedMs + 2_000, 'what Prometheus alone saw broken is still dated by the samples')
+})
+
 test('of two broken gates one that cannot be dated does not hide the other\'s date', () => {
   const { timings } = judge(logOf({ gates: [promGate, errorsGate], sampleAt: duringFault(broken), answerAt: () => ({ is: 'value', value: 5 }), history: [[injectedMs - 100, 5]] }))
   assert.equal(timings.breachToRevertedMs, revertedMs - injectedMs - 3_000)
@@ -247,7 +259,7 @@ test('no facts, and facts of an unreadable experiment, are inconclusive', () => 
 test('nothing after run.sealed counts', () => {
   const facts = logOf()
   const late = new LogBuilder()
-  late.add('run.aborting', { cause: 'user', detail: 'too late', atMs: t0 })
+  late.add('run.aborting', { cause: 'user', detail: 'too late', atMs: t0, clock })
   const [abort] = late.facts
   assert.ok(abort?.kind === 'run.aborting')
   const after = { ...abort, stream: facts.length + 1, fact: { ...abort.fact, source: '/faultline/scheduler/2', id: 'late' } }
