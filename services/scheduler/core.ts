@@ -24,14 +24,18 @@ export interface RunState {
   verdict?: string
 }
 
+/** One fault may be done on several nodes, and each ends it by itself. No node: nothing was heard of it yet. */
 export interface FaultState {
-  at: 'waiting' | 'active' | 'lapsed' | 'reverted' | 'refused'
-  nodes: readonly string[]
-  injectedAtMs?: number
-  endedAtMs?: number
-  confirmed: boolean
-  why?: string
+  spec: ExperimentFault
+  nodes: ReadonlyMap<string, NodeFault>
 }
+
+/** `injectedAtMs` is missing when an agent tells of an end whose beginning nobody saw. */
+export type NodeFault = { injectedAtMs?: number } & (
+  | { at: 'active' | 'lapsed' }
+  | { at: 'reverted'; confirmed: boolean }
+  | { at: 'refused'; why: string }
+)
 
 /** What to do now. `key` names the deed: the same key is not begun again while it is under way. */
 export type Effect = { key: string } & (
@@ -48,7 +52,7 @@ export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_0
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
     run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(),
-    faults: new Map(experiment.faults.map(fault => [fault.id, { at: 'waiting', nodes: [], confirmed: false }])),
+    faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map() }])),
   }
 }
 
@@ -72,12 +76,21 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       const { gate, phase, status, evidence } = stored.fact.data
       return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence }) }
     }
-    case 'fault.injected': return withFault(state, stored.fact.data.fault, fault => injected(fault, stored.fact.data, state.experiment))
-    case 'fault.lapsed': return withFault(state, stored.fact.data.fault, fault => ({ ...fault, at: 'lapsed' }))
-    case 'fault.refused': return withFault(state, stored.fact.data.fault, fault => ({ ...fault, at: 'refused', why: stored.fact.data.why }))
+    case 'fault.injected': {
+      const { injectedAtMs } = stored.fact.data
+      return withFault(state, stored.fact.data, (known, { durationMs }) => ({
+        ...(durationMs === undefined ? { at: 'reverted', confirmed: true } : { at: 'active' }), // an instant fault leaves nothing to revert
+        injectedAtMs: known?.injectedAtMs ?? injectedAtMs,
+      }))
+    }
+    case 'fault.lapsed': return withFault(state, stored.fact.data, known => ({ ...known, at: 'lapsed' }))
+    case 'fault.refused': {
+      const { why } = stored.fact.data
+      return withFault(state, stored.fact.data, known => ({ ...known, at: 'refused', why }))
+    }
     case 'fault.reverted': {
-      const { revertedAtMs, verified } = stored.fact.data
-      return withFault(state, stored.fact.data.fault, fault => ({ ...fault, at: 'reverted', endedAtMs: revertedAtMs, confirmed: verified }))
+      const { verified } = stored.fact.data
+      return withFault(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified }))
     }
     default: return state
   }
@@ -100,10 +113,10 @@ export function decide(state: RunState, nowMs: number): Effect[] {
 
 function onPath(state: RunState, nowMs: number): Effect[] {
   const { experiment, phases } = state
-  if (phases.recover !== undefined) return recovered(state, phases.recover, nowMs) ? ending(state, nowMs) : []
+  if (phases.recover !== undefined) return recovering(state, phases.recover, nowMs)
   if (phases.revert !== undefined) {
     const late = holding(state)
-    return late.length === 0 ? [phase('recover')] : late.map(([fault, { nodes }]) => ({ key: `revert/${fault}`, effect: 'revert', fault, nodes }))
+    return late.length === 0 ? [phase('recover')] : late.map(({ fault, nodes }) => ({ key: `revert/${fault}`, effect: 'revert', fault, nodes }))
   }
   if (phases.steady === undefined) {
     if (!experiment.load || state.load.state === 'reached') return [phase('steady')]
@@ -111,8 +124,8 @@ function onPath(state: RunState, nowMs: number): Effect[] {
   }
   if (phases.inject === undefined) return steadyOver(state, phases.steady, nowMs) ? [phase('inject')] : []
   const startMs = phases.steady
-  const due = experiment.faults.filter(fault => state.faults.get(fault.id)?.at === 'waiting' && nowMs >= startMs + fault.atMs)
-  const injects = due.map((fault): Effect => ({ key: `inject/${fault.id}`, effect: 'inject', fault }))
+  const due = [...state.faults.values()].filter(({ spec, nodes }) => nodes.size === 0 && nowMs >= startMs + spec.atMs)
+  const injects = due.map(({ spec }): Effect => ({ key: `inject/${spec.id}`, effect: 'inject', fault: spec }))
   if (phases.hold === undefined && firstInjectedAtMs(state) !== undefined) return [phase('hold'), ...injects]
   return holdOver(state, nowMs) ? [phase('revert')] : injects
 }
@@ -138,11 +151,13 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
     const missing = experiment.gates.filter(gate => gate.phase === 'steady' && !holds(state, gate.name)).map(gate => gate.name)
     return abort('steady', `the system was not seen steady before the fault: no good look at ${missing.join(', ')}`)
   }
-  for (const [fault, { at, why }] of state.faults) {
-    if (at === 'refused') return abort('refused', `${fault} was not injected: ${why ?? 'refused'}`)
-    if (at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
-    const dueMs = phases.steady + (experiment.faults.find(spec => spec.id === fault)?.atMs ?? 0)
-    if (phases.inject !== undefined && at === 'waiting' && nowMs > dueMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
+  for (const [fault, { spec, nodes }] of state.faults) {
+    for (const held of nodes.values()) {
+      if (held.at === 'refused') return abort('refused', `${fault} was not injected: ${held.why}`)
+      if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
+      if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
+    }
+    if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
   }
   return undefined
 }
@@ -152,16 +167,20 @@ function whileAborting(state: RunState, abort: NonNullable<RunState['abort']>, n
   if (holding(state).length > 0 && nowMs < leaseOverMs) return []
   const injectedSomething = firstInjectedAtMs(state) !== undefined
   const worthRecovering = injectedSomething && (abort.cause === 'gate' || abort.cause === 'unreadable' || abort.cause === 'lease')
-  if (!worthRecovering) return nowMs >= abort.atMs + 500 ? ending(state, nowMs) : []
-  if (state.phases.recover === undefined) return [phase('recover')]
-  return recovered(state, state.phases.recover, nowMs) ? ending(state, nowMs) : []
+  if (!worthRecovering) return nowMs >= abort.atMs + 500 ? ending(state, injectedSomething ? leaseOverMs : abort.atMs, nowMs) : []
+  return state.phases.recover === undefined ? [phase('recover')] : recovering(state, state.phases.recover, nowMs)
 }
 
-function ending(state: RunState, nowMs: number): Effect[] {
+function recovering(state: RunState, recoverAtMs: number, nowMs: number): Effect[] {
+  const { withinMs, stableMs } = state.experiment.recovery
+  const givenUpAtMs = recoverAtMs + withinMs + stableMs + patience.recoveryGatesMs
+  return recoveryIsKnown(state) || nowMs > givenUpAtMs ? ending(state, givenUpAtMs, nowMs) : []
+}
+
+/** The load is stopped before the seal. `latestBeginMs`: no stop is asked for later than this, so it is the date to lose patience from. */
+function ending(state: RunState, latestBeginMs: number, nowMs: number): Effect[] {
   const loadIsOver = state.load.state === 'none' || state.load.state === 'stopped' || state.load.state === 'failed'
-  if (loadIsOver) return [{ key: 'seal', effect: 'seal' }]
-  const sinceMs = state.phases.recover === undefined ? state.abort?.atMs ?? 0 : state.phases.recover + state.experiment.recovery.withinMs
-  return nowMs > sinceMs + patience.loadStopMs ? [{ key: 'seal', effect: 'seal' }] : [{ key: 'load-stop', effect: 'load-stop' }]
+  return loadIsOver || nowMs > latestBeginMs + patience.loadStopMs ? [{ key: 'seal', effect: 'seal' }] : [{ key: 'load-stop', effect: 'load-stop' }]
 }
 
 function steadyOver(state: RunState, steadyAtMs: number, nowMs: number): boolean {
@@ -174,39 +193,35 @@ const holds = (state: RunState, gate: string) => state.gates.get(`steady/${gate}
 function holdOver(state: RunState, nowMs: number): boolean {
   const sinceMs = firstInjectedAtMs(state)
   if (sinceMs === undefined || nowMs < sinceMs + state.experiment.holdMs) return false
-  return [...state.faults].every(([id, fault]) => fault.at !== 'waiting' && nowMs >= (fault.injectedAtMs ?? 0) + (durationMs(state, id) ?? 0))
+  return [...state.faults.values()].every(({ spec: { durationMs = 0 }, nodes }) => nodes.size > 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
 }
 
-function recovered(state: RunState, recoverAtMs: number, nowMs: number): boolean {
+function recoveryIsKnown(state: RunState): boolean {
   const own = state.experiment.gates.filter(gate => gate.phase === 'recovery')
   const gates = own.length > 0 ? own : state.experiment.gates.filter(gate => gate.phase === 'during')
   const statuses = gates.map(gate => state.gates.get(`recovery/${gate.name}`)?.status)
-  if (statuses.every(status => status === 'met') || statuses.includes('missed')) return true
-  const { withinMs, stableMs } = state.experiment.recovery
-  return nowMs > recoverAtMs + withinMs + stableMs + patience.recoveryGatesMs
+  return statuses.every(status => status === 'met') || statuses.includes('missed')
 }
 
-/** Faults that some agent may still hold. */
-const holding = (state: RunState) => [...state.faults].filter(([, fault]) => fault.at === 'active' || fault.at === 'lapsed' || (fault.at === 'reverted' && !fault.confirmed))
+/** Faults that some agent may still hold, and on which nodes. */
+function holding(state: RunState): { fault: string; nodes: string[] }[] {
+  const mayHold = (held: NodeFault) => held.at === 'active' || held.at === 'lapsed' || (held.at === 'reverted' && !held.confirmed)
+  return [...state.faults].map(([fault, { nodes }]) => ({ fault, nodes: [...nodes].filter(([, held]) => mayHold(held)).map(([node]) => node) }))
+    .filter(({ nodes }) => nodes.length > 0)
+}
 
 function firstInjectedAtMs(state: RunState): number | undefined {
-  const dates = [...state.faults.values()].flatMap(fault => fault.injectedAtMs ?? [])
+  const dates = [...state.faults.values()].flatMap(({ nodes }) => injectionsOf(nodes))
   return dates.length === 0 ? undefined : Math.min(...dates)
 }
 
-const durationMs = (state: RunState, fault: string) => state.experiment.faults.find(spec => spec.id === fault)?.durationMs
+const injectionsOf = (nodes: FaultState['nodes']): number[] => [...nodes.values()].flatMap(({ injectedAtMs }) => injectedAtMs ?? [])
 
-function injected(fault: FaultState, data: { node: string; injectedAtMs: number; verified: boolean; fault: string }, experiment: Experiment): FaultState {
-  const lasts = experiment.faults.find(spec => spec.id === data.fault)?.durationMs !== undefined
-  return {
-    ...fault, nodes: [...fault.nodes, data.node], injectedAtMs: fault.injectedAtMs ?? data.injectedAtMs,
-    ...(lasts ? { at: 'active' } : { at: 'reverted', endedAtMs: data.injectedAtMs, confirmed: true }), // an instant fault leaves nothing to revert
-  }
-}
-
-function withFault(state: RunState, id: string, change: (fault: FaultState) => FaultState): RunState {
-  const fault = state.faults.get(id)
-  return fault ? { ...state, faults: new Map(state.faults).set(id, change(fault)) } : state
+function withFault(state: RunState, { fault, node }: { fault: string; node: string }, change: (known: NodeFault | undefined, spec: ExperimentFault) => NodeFault): RunState {
+  const found = state.faults.get(fault)
+  if (!found) return state
+  const nodes = new Map(found.nodes).set(node, change(found.nodes.get(node), found.spec))
+  return { ...state, faults: new Map(state.faults).set(fault, { ...found, nodes }) }
 }
 
 const phase = (next: RunPhase): Effect => ({ key: `phase/${next}`, effect: 'phase', phase: next })

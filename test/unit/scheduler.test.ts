@@ -23,9 +23,9 @@ const gate = (state: RunState, at: 'steady' | 'during' | 'recovery', status: Fac
   after(state, 'gate.status', { gate: 'errors', phase: at, status, lookEndMs: 0, evidence: 'as seen', atMs: 0 })
 const target = { id: 'process:1:1', pid: 1, startTicks: 1, description: 'postgres' }
 const fault = { fault: '1-pause', kind: 'pause', node: 'n1' }
-const injected = (state: RunState, atMs: number) => after(state, 'fault.injected', { ...fault, targets: [target], verified: true, readBack: [], requestedAtMs: atMs, injectedAtMs: atMs, clock: 'c' })
-const reverted = (state: RunState, atMs: number, verified = true) =>
-  after(state, 'fault.reverted', { ...fault, targets: [target], cause: 'duration', verified, readBack: [], revertedAtMs: atMs, clock: 'c' })
+const injected = (state: RunState, atMs: number, node = 'n1') => after(state, 'fault.injected', { ...fault, node, targets: [target], verified: true, readBack: [], requestedAtMs: atMs, injectedAtMs: atMs, clock: 'c' })
+const reverted = (state: RunState, atMs: number, verified = true, node = 'n1') =>
+  after(state, 'fault.reverted', { ...fault, node, targets: [target], cause: 'duration', verified, readBack: [], revertedAtMs: atMs, clock: 'c' })
 const keys = (state: RunState, nowMs: number) => decide(state, nowMs).map(effect => effect.key)
 const abortOf = (state: RunState, nowMs: number) => decide(state, nowMs).flatMap(effect => effect.effect === 'abort' ? [effect.cause] : [])
 const aborting = (state: RunState, cause: FactData<'run.aborting'>['cause'], atMs: number) => after(state, 'run.aborting', { cause, detail: 'd', atMs, clock: 'c' })
@@ -129,6 +129,8 @@ test('facts that come twice or belong to no fault of the run change nothing', ()
   const run = phase(held(), 'hold', 3_100)
   assert.equal(phase(run, 'hold', 9_999).phases.hold, 3_100)
   assert.deepEqual(after(run, 'fault.lapsed', { ...fault, fault: '9-other', atMs: 1 }), run)
+  assert.deepEqual(injected(run, 9_999), run)
+  assert.deepEqual(after(run, 'slo.tick', { atMs: 9_999 }), run)
   const once = aborting(run, 'gate', 5_000)
   assert.equal(aborting(once, 'user', 6_000).abort?.cause, 'gate')
 })
@@ -137,4 +139,86 @@ test('recovery without an answer from the evaluator ends at its deadline', () =>
   const run = load(phase(reverted(held(), 8_000), 'recover', 8_000), 'stopped')
   assert.deepEqual(keys(phase(run, 'revert', 8_000), 9_000), [])
   assert.deepEqual(keys(phase(run, 'revert', 8_000), 8_001 + 10_000 + 3_000 + patience.recoveryGatesMs), ['seal'])
+})
+
+test('an instant fault is over when it is done: nothing is reverted, and the hold lasts from its injection', () => {
+  let run = phase(phase(load(phase(start({ faults: [{ kind: 'kill', target: { process: { match: 'postgres' } }, at: '2s' }], hold: '4s' }), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000)
+  assert.deepEqual(keys(run, 3_100), ['inject/1-kill'])
+  run = phase(after(run, 'fault.injected', { ...fault, fault: '1-kill', kind: 'kill', targets: [target], verified: true, readBack: [], requestedAtMs: 3_100, injectedAtMs: 3_100, clock: 'c' }), 'hold', 3_100)
+  assert.deepEqual(keys(run, 7_099), [])
+  assert.deepEqual(keys(run, 7_100), ['phase/revert'])
+  assert.deepEqual(keys(phase(run, 'revert', 7_100), 7_200), ['phase/recover'])
+})
+
+test('a fault on two nodes is held until both have let go of it: reverts go to the one that has not, and the abort is broadcast for it', () => {
+  const both = phase(injected(held(), 3_200, 'n2'), 'hold', 3_200)
+  const one = reverted(phase(both, 'revert', 8_200), 8_300)
+  assert.deepEqual(decide(one, 8_400), [{ key: 'revert/1-pause', effect: 'revert', fault: '1-pause', nodes: ['n2'] }])
+  assert.deepEqual(keys(reverted(one, 8_500, true, 'n2'), 8_600), ['phase/recover'])
+  const aborted = reverted(aborting(both, 'gate', 4_000), 4_100)
+  assert.equal(broadcasting(aborted, 6_000), true)
+  assert.deepEqual(keys(aborted, 6_000), [])
+  const over = reverted(aborted, 6_100, true, 'n2')
+  assert.equal(broadcasting(over, 6_200), false)
+  assert.deepEqual(keys(over, 6_200), ['phase/recover'])
+})
+
+test('a fault that one node holds and another refuses ends the run, and not before the first has let go of it', () => {
+  const run = after(held(), 'fault.refused', { ...fault, node: 'n2', why: 'no' })
+  assert.deepEqual(abortOf(run, 3_100), ['refused'])
+  const aborted = load(aborting(run, 'refused', 3_100), 'stopped')
+  assert.equal(broadcasting(aborted, 5_000), true)
+  assert.deepEqual(keys(aborted, 5_000), [])
+  assert.deepEqual(keys(reverted(aborted, 5_100), 5_200), ['seal'])
+})
+
+test('the hold lasts until the duration is over on the node that began last', () => {
+  const run = phase(injected(held(), 4_500, 'n2'), 'hold', 3_100)
+  assert.deepEqual(keys(run, 9_499), [])
+  assert.deepEqual(keys(run, 9_500), ['phase/revert'])
+})
+
+test('a fault whose end was told but never its beginning ends the run instead of leaving it waiting for ever', () => {
+  const waiting = phase(phase(load(phase(start(), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000)
+  assert.deepEqual(abortOf(reverted(waiting, 3_500, false), 3_600), ['unconfirmed'])
+  assert.deepEqual(abortOf(reverted(reverted(waiting, 3_500, false), 4_500), 4_600), ['unconfirmed'])
+})
+
+test('a recovery is over with the gates that were written for it, if there are any', () => {
+  const own = { gates: [{ name: 'errors', errorRate: { max: '1%' } }, { name: 'again', phase: 'recovery', errorRate: { max: '5%' } }] }
+  const run = load(phase(reverted(held(own), 8_000), 'recover', 8_000), 'stopped')
+  assert.deepEqual(keys(gate(run, 'recovery', 'met'), 9_000), [])
+  assert.deepEqual(keys(after(run, 'gate.status', { gate: 'again', phase: 'recovery', status: 'met', lookEndMs: 0, evidence: 'x', atMs: 0 }), 9_000), ['seal'])
+})
+
+test('a recovery after an abort is waited for, as after a run that went its way', () => {
+  const run = load(phase(reverted(aborting(held(), 'gate', 4_000), 4_200), 'recover', 4_300), 'stopped')
+  assert.deepEqual(keys(run, 10_000), [])
+  assert.deepEqual(keys(gate(run, 'recovery', 'met'), 10_000), ['seal'])
+})
+
+test('no run is sealed with its load still going before the load was asked to stop, however late its end begins', () => {
+  const slow = { recovery: { within: '10s', stable: '8s' } }
+  const silent = phase(reverted(held(slow), 8_000), 'recover', 8_000) // the evaluator never answers
+  const givenUpAtMs = 8_000 + 10_000 + 8_000 + patience.recoveryGatesMs
+  assert.deepEqual(keys(silent, givenUpAtMs), [])
+  assert.deepEqual(keys(silent, givenUpAtMs + 1), ['load-stop'])
+  assert.deepEqual(keys(silent, givenUpAtMs + patience.loadStopMs), ['load-stop'])
+  assert.deepEqual(keys(silent, givenUpAtMs + patience.loadStopMs + 1), ['seal'])
+  const unconfirmed = reverted(aborting(held(), 'user', 4_000), 4_100, false)
+  const leaseOverMs = 4_000 + 3_000 + patience.revertMs
+  assert.deepEqual(keys(unconfirmed, leaseOverMs), ['load-stop'])
+  assert.deepEqual(keys(unconfirmed, leaseOverMs + patience.loadStopMs + 1), ['seal'])
+})
+
+test('the abort is broadcast neither before it was decided nor after the run was sealed', () => {
+  assert.equal(broadcasting(held(), 4_000), false)
+  assert.equal(broadcasting(after(aborting(held(), 'user', 4_000), 'run.sealed', { atMs: 20_000 }), 20_001), false)
+})
+
+test('the load says why it failed, and the first verdict stays', () => {
+  const run = after(held(), 'load.state', { state: 'failed', users: 0, targetUsers: 10, atMs: 4_000, detail: 'Locust ended: SIGKILL' })
+  assert.deepEqual(decide(run, 4_000).map(effect => 'detail' in effect && effect.detail), ['Locust ended: SIGKILL'])
+  const judged = (state: RunState, verdict: FactData<'run.judged'>['verdict']) => after(state, 'run.judged', { verdict, reasons: [], revertUnconfirmed: false })
+  assert.equal(judged(judged(run, 'inconclusive'), 'passed').verdict, 'inconclusive')
 })
