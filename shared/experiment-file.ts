@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import type { z } from 'zod'
 import { messageOf } from '#shared/errors.ts'
 import { printPath, problemsOf, quoted, type PlainProblem, type Problem } from '#shared/experiment-problem.ts'
-import { readYaml, type Path, type PlainDocument } from '#shared/experiment-yaml.ts'
+import { readYaml, type CompleteDocument, type Path } from '#shared/experiment-yaml.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 
 export { renderProblem, type Problem } from '#shared/experiment-problem.ts'
@@ -86,7 +86,7 @@ export function parseExperiments(text: string, fileName: string): ReadResult {
 }
 
 /** What the schema finds beyond the flaws, which are told already, and with their cause. */
-function newProblems(document: PlainDocument, issues: readonly z.core.$ZodIssue[]): PlainProblem[] {
+function newProblems(document: CompleteDocument, issues: readonly z.core.$ZodIssue[]): PlainProblem[] {
   return issues
     .flatMap(issue => problemsOf(issue, document.plain))
     .filter(({ path }) => !document.flaws.some(flaw => beginsWith(path, flaw.path) || beginsWith(flaw.path, path)))

@@ -40,7 +40,7 @@ export function quoted(text: string): string {
 
 /** What an issue of the schema asks of the document that was parsed. */
 export function problemsOf(issue: z.core.$ZodIssue, document: unknown): PlainProblem[] {
-  const path = issue.path.map(step => typeof step === 'symbol' ? String(step) : step)
+  const path = issue.path.filter(step => typeof step !== 'symbol') // no document has one
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(schemaAt(path, document)?.properties ?? {})
     return issue.keys.map(key => ({
@@ -88,11 +88,11 @@ function suggestion(issue: z.core.$ZodIssue, path: Path, value: unknown, documen
   return typeof value === 'number' && pattern !== undefined && new RegExp(pattern).test(inSeconds) ? { didYouMean: inSeconds } : {}
 }
 
-/** The words that an issue would have accepted. */
+/** The words that an issue would have accepted in place of a word. */
 function optionsOf(issue: z.core.$ZodIssue): string[] {
   if (issue.code === 'invalid_value') return issue.values.map(String)
   if (issue.code !== 'invalid_union') return []
-  return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : issue.errors.flat().flatMap(nested => nested.path.length === 0 ? optionsOf(nested) : [])
+  return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : issue.errors.flat().flatMap(optionsOf)
 }
 
 function nearest(word: string, known: readonly string[]): { didYouMean?: string } {
@@ -110,7 +110,7 @@ function describe(value: unknown): string {
 }
 
 const isZodsOwnWording = (message: string) => /^(?:Invalid|Too (?:small|big)|Unrecognized)\b/.test(message)
-const oneOf = (words: readonly string[]) => words.length === 1 ? quoted(words[0] ?? '') : `one of ${words.map(quoted).join(', ')}`
+const oneOf = (words: readonly string[]) => `${words.length === 1 ? '' : 'one of '}${words.map(quoted).join(', ')}`
 function unitOf(origin: string, count: number | bigint): string {
   const unit = origin === 'string' ? ' character' : origin === 'array' ? ' item' : undefined
   return unit === undefined ? '' : `${unit}${count === 1 ? '' : 's'}`

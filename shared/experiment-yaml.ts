@@ -1,20 +1,22 @@
-import { Composer, Lexer, LineCounter, Parser, isAlias, isMap, isScalar, isSeq, type CST, type Document, type Node, type Pair, type Scalar } from 'yaml'
+import { Composer, Lexer, LineCounter, Parser, isAlias, isScalar, isSeq, type CST, type Document, type Pair, type ParsedNode, type Scalar } from 'yaml'
 
 export type Path = readonly (string | number)[]
 
 /** Something in the file that no schema needs to see. `offset`: characters from the file's start. `found`: as the file has it. */
 export interface Flaw { offset: number; path: Path; expected: string; found?: string }
 
+/** Not `complete`: the text is not YAML, or was too much to read; its flaws are all that is known of it. */
+export type PlainDocument = { complete: false; flaws: Flaw[] } | CompleteDocument
+
 /** One document as plain JSON. A flawed value stands there as null, a flawed key is left out. */
-export interface PlainDocument {
+export interface CompleteDocument {
+  complete: true
+  flaws: Flaw[]
   plain: unknown
   /** Where the value at a path begins; for a path that is not there, the nearest thing around it. */
   offsetOf: (path: Path) => number
   /** Where the key that a path ends with is written. */
   keyOffsetOf: (path: Path) => number
-  flaws: Flaw[]
-  /** Whether `plain` is all of the document: false when the text is not YAML or was too much to read. */
-  complete: boolean
 }
 
 export interface YamlText {
@@ -75,10 +77,7 @@ function isEmpty(document: Document.Parsed): boolean {
   return contents === null || (isScalar(contents) && contents.value === null && contents.source === '' && !contents.tag && !contents.anchor)
 }
 
-function unreadable(flaws: Flaw[]): PlainDocument {
-  const offset = flaws[0]?.offset ?? 0
-  return { plain: null, offsetOf: () => offset, keyOffsetOf: () => offset, flaws, complete: false }
-}
+const unreadable = (flaws: Flaw[]): PlainDocument => ({ complete: false, flaws })
 
 function plainDocument(document: Document.Parsed): PlainDocument {
   const troubles = [...document.errors, ...document.warnings].slice(0, limits.flaws)
@@ -93,8 +92,8 @@ function plainDocument(document: Document.Parsed): PlainDocument {
   const flaws: Flaw[] = []
   const valueOffsets = new Map<string, number>()
   const keyOffsets = new Map<string, number>()
-  const anchored = new Map<string, Node>()
-  const around = new Set<Node>()
+  const anchored = new Map<string, ParsedNode>()
+  const around = new Set<ParsedNode>()
   let nodeCount = 0
   let aliasCount = 0
   let stopped = false
@@ -110,8 +109,8 @@ function plainDocument(document: Document.Parsed): PlainDocument {
     return null
   }
 
-  function visit(node: Node | null, path: Path, fallbackOffset: number): unknown {
-    const offset = node?.range?.[0] ?? fallbackOffset
+  function visit(node: ParsedNode | null, path: Path, fallbackOffset: number): unknown {
+    const offset = node ? node.range[0] : fallbackOffset
     valueOffsets.set(pathKey(path), offset)
     if (stopped || node === null) return null
     nodeCount += 1
@@ -128,20 +127,18 @@ function plainDocument(document: Document.Parsed): PlainDocument {
     if ('anchor' in node && node.anchor) anchored.set(node.anchor, node)
     if (isScalar(node)) return scalar(node, path, offset)
     around.add(node)
-    const plain = isSeq<Node>(node) ? node.items.map((item, index) => visit(item, [...path, index], offset))
-      : isMap<Node, Node | null>(node) ? map(node.items, path, offset)
-      : null
+    const plain = isSeq(node) ? node.items.map((item, index) => visit(item, [...path, index], offset)) : map(node.items, path)
     around.delete(node)
     return plain
   }
 
-  function map(pairs: Pair<Node, Node | null>[], path: Path, mapOffset: number): Record<string, unknown> {
+  function map(pairs: Pair<ParsedNode, ParsedNode | null>[], path: Path): Record<string, unknown> {
     const entries = new Map<string, unknown>()
     for (const { key, value } of pairs) {
-      const offset = key?.range?.[0] ?? mapOffset
+      const offset = key.range[0]
       const name = isScalar(key) ? key.value : undefined
       if (typeof name !== 'string') {
-        const source = isScalar(key) ? key.source ?? '' : '?'
+        const source = isScalar(key) ? key.source : '?'
         flaw(offset, [...path, source], 'text as a key', source)
         continue
       }
@@ -159,30 +156,23 @@ function plainDocument(document: Document.Parsed): PlainDocument {
     return Object.fromEntries(entries)
   }
 
-  function scalar({ value, source }: Scalar, path: Path, offset: number): unknown {
+  function scalar({ value, source }: Scalar.Parsed, path: Path, offset: number): unknown {
     switch (typeof value) {
       case 'boolean': return value
-      case 'number': return Number.isFinite(value) ? value + 0 : flaw(offset, path, 'a finite number', source ?? String(value)) // + 0: JSON has no -0
+      case 'number': return Number.isFinite(value) ? value + 0 : flaw(offset, path, 'a finite number', source) // + 0: JSON has no -0
       case 'string': return isClean(value) ? value : flaw(offset, path, 'text without control characters', value)
-      default: return value === null ? null : flaw(offset, path, 'text, a number, true, false or null', source ?? '')
+      default: return value === null ? null : flaw(offset, path, 'text, a number, true, false or null', source)
     }
   }
 
   const plain = visit(document.contents, [], document.range[0])
+  if (stopped) return unreadable(flaws)
   const nearest = (offsets: Map<string, number>, path: Path): number => {
-    for (let length = path.length; length >= 0; length -= 1) {
-      const found = offsets.get(pathKey(path.slice(0, length)))
-      if (found !== undefined) return found
-    }
-    return document.range[0]
+    let offset = document.range[0]
+    for (let length = 0; length <= path.length; length += 1) offset = offsets.get(pathKey(path.slice(0, length))) ?? offset
+    return offset
   }
-  return {
-    plain,
-    offsetOf: path => nearest(valueOffsets, path),
-    keyOffsetOf: path => keyOffsets.get(pathKey(path)) ?? nearest(valueOffsets, path),
-    flaws,
-    complete: !stopped,
-  }
+  return { complete: true, flaws, plain, offsetOf: path => nearest(valueOffsets, path), keyOffsetOf: path => nearest(keyOffsets, path) }
 }
 
 const pathKey = (path: Path) => JSON.stringify(path)
@@ -191,6 +181,6 @@ const pathKey = (path: Path) => JSON.stringify(path)
 const isClean = (text: string) => text.isWellFormed() && !/[^\P{Cc}\n\t]/u.test(text)
 
 function expectedInstead({ code, message }: { code: string; message: string }): string {
-  const reason = message.split('\n', 1)[0]?.slice(0, 200).replace(/\p{C}/gu, '?') ?? ''
+  const reason = message.replace(/\n[^]*$/, '').slice(0, 200).replace(/\p{C}/gu, '?')
   return `${code === 'TAG_RESOLVE_FAILED' ? 'a value without a tag' : 'YAML'}; ${reason}`
 }

@@ -136,7 +136,8 @@ export interface GateReport {
 
 /** Where each gate stands. A gate appears once a phase of its own has begun. */
 export function reports(state: GateState): GateReport[] {
-  const recovering = state.recovering && state.experiment ? state.recovery.map(watch => recoveryReport(watch, state.experiment?.recovery ?? { withinMs: 0, stableMs: 0 })) : []
+  const { experiment } = state
+  const recovering = state.recovering && experiment ? state.recovery.map(watch => recoveryReport(watch, experiment.recovery)) : []
   return [...state.watches.map(watch => report(watch, watchStatus(watch), evidenceOf(watch))), ...recovering]
 }
 

@@ -16,7 +16,7 @@ export interface Watch {
   breakingInARow: number
   lastReadableMs: number
   /** The first thing that ended it; nothing later takes it back. */
-  ended?: { is: 'breached' | 'unreadable'; atMs: number }
+  ended?: { is: 'breached' | 'unreadable'; by: Look }
   /** Prometheus: answers to looks that are still open, by the date of the look. */
   answers: ReadonlyMap<number, Answer>
 }
@@ -74,8 +74,8 @@ function look(watch: Watch, taken: Look): Watch {
   const answers = new Map(watch.answers)
   answers.delete(endMs)
   const ended = watch.ended
-    ?? (watch.phase !== 'recovery' && breakingInARow >= watch.gate.consecutive ? { is: 'breached' as const, atMs: endMs } : undefined)
-    ?? (watch.phase !== 'recovery' && endMs - lastReadableMs >= watch.gate.noDataAfterMs ? { is: 'unreadable' as const, atMs: endMs } : undefined)
+    ?? (watch.phase !== 'recovery' && breakingInARow >= watch.gate.consecutive ? { is: 'breached' as const, by: taken } : undefined)
+    ?? (watch.phase !== 'recovery' && endMs - lastReadableMs >= watch.gate.noDataAfterMs ? { is: 'unreadable' as const, by: taken } : undefined)
   return { ...watch, looks: [...watch.looks, taken], breakingInARow, lastReadableMs, answers, ...(ended && { ended }) }
 }
 
@@ -120,9 +120,8 @@ export function evidenceOf(watch: Watch): string {
   if (!last) return `${limit}: no look was taken`
   const measured = `${measuredLooks(watch)} of ${looks.length} looks readable`
   if (ended) {
-    const at = looks.find(({ endMs }) => endMs === ended.atMs) ?? last
     const words = ended.is === 'breached' ? `broken in ${gate.consecutive} looks in a row` : `not readable for ${gate.noDataAfterMs} ms`
-    return `${limit}: ${words}, ${ended.atMs - startMs} ms into the phase; the last of them ${printMeasurement(gate, at.measurement)}; ${measured}`
+    return `${limit}: ${words}, ${ended.by.endMs - startMs} ms into the phase; the last of them ${printMeasurement(gate, ended.by.measurement)}; ${measured}`
   }
   const values = looks.flatMap(({ measurement }) => measurement.is === 'measured' ? [measurement] : [])
   const [first, ...rest] = values

@@ -2,7 +2,7 @@ import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
 import { recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
-import { evidenceOf, missingEvidence, type Watch } from '#shared/gate-watch.ts'
+import { evidenceOf, missingEvidence } from '#shared/gate-watch.ts'
 import { breachOf, firstBadOf, type Dated } from '#shared/verdict-breach.ts'
 
 /** The parts of a judgement: what happened, in numbers. What follows from them is decided in verdict.ts. */
@@ -67,15 +67,13 @@ export function judgeGate(gate: GateSpec, gates: GateState, facts: readonly Stor
     const { is } = recoveryOf(watch, wanted)
     return { ...common, verdict: is === 'met' ? 'passed' : is === 'missed' ? 'failed' : 'inconclusive', evidence: recoveryEvidence(watch, wanted), looks }
   }
-  const verdict = verdictOf(watch)
-  const breach = verdict === 'failed' && gate.phase === 'during' ? breachOf(gate, watch.startMs, facts) : undefined
-  const missing = verdict === 'inconclusive' ? `; ${missingEvidence(watch) ?? 'it ended early'}` : ''
-  return { ...common, verdict, evidence: evidenceOf(watch) + missing, looks, ...(breach?.is === 'dated' && { breachedAtMs: breach.atMs }) }
-}
-
-function verdictOf(watch: Watch): JudgedGate['verdict'] {
-  if (watch.ended?.is === 'breached') return 'failed'
-  return missingEvidence(watch) === undefined ? 'passed' : 'inconclusive'
+  const evidence = evidenceOf(watch)
+  if (watch.ended?.is === 'breached') {
+    const breach = gate.phase === 'during' ? breachOf(gate, watch.startMs, facts) : undefined
+    return { ...common, verdict: 'failed', evidence, looks, ...(breach?.is === 'dated' && { breachedAtMs: breach.atMs }) }
+  }
+  const missing = missingEvidence(watch)
+  return { ...common, looks, ...(missing === undefined ? { verdict: 'passed', evidence } : { verdict: 'inconclusive', evidence: `${evidence}; ${missing}` }) }
 }
 
 export function judgeFaults(experiment: Experiment, facts: readonly StoredFact[]): JudgedFault[] {
@@ -90,7 +88,7 @@ export function judgeFaults(experiment: Experiment, facts: readonly StoredFact[]
       return {
         id: spec.id, kind: spec.kind, node,
         targets: [...new Set(own.flatMap(({ targets }) => targets.map(({ description }) => description)))],
-        injectedAtMs: own[0]?.injectedAtMs ?? null,
+        injectedAtMs: Math.min(...own.map(({ injectedAtMs }) => injectedAtMs)),
         revertedAtMs: last?.verified ? last.revertedAtMs : null,
         verified: own.every(({ verified }) => verified) && isOver,
         cause: last?.cause ?? (spec.durationMs === undefined ? 'instant' : null),

@@ -52,13 +52,16 @@ interface Worker {
 export type Input =
   | { is: 'start'; run: string; users: number; reachedWithinMs: number; epoch: Epoch; isTooLate: boolean }
   | { is: 'stop'; run: string }
-  /** `kept`: Locust's own statistics are stored, or are not to be had. */
+  | News
+  | { is: 'sample'; sample: LoadSample }
+  | { is: 'drain' | 'tick' }
+
+/** An answer to what was asked, or news of Locust. `kept`: its own statistics are stored, or are not to be had. */
+type News =
   | { is: 'there' | 'swarmed' | 'stop-answered' | 'kept'; run: string }
   /** The process of Locust ended, or something that had to be done failed. */
   | { is: 'broken'; run: string; why: string }
   | { is: 'polled'; run: string; locust: string }
-  | { is: 'sample'; sample: LoadSample }
-  | { is: 'drain' | 'tick' }
 
 /** To be done in order. `bring`: have a Locust; `keep`: store its statistics; `end`: end it if it was started for this run. */
 export type Effect =
@@ -116,8 +119,8 @@ function stop(state: State, run: string, nowMs: number): Next {
   return { state: { ...state, load: stopping }, effects: [announce(stopping, 'stopping'), { effect: 'ask-stop', run }] }
 }
 
-/** An answer to what was asked, or news of Locust. One that is no longer waited for changes nothing. */
-function heard(state: State, load: Underway, input: Input & { run: string }, nowMs: number): Next {
+/** News that are no longer waited for change nothing. */
+function heard(state: State, load: Underway, input: News, nowMs: number): Next {
   switch (input.is) {
     case 'there':
       if (load.at !== 'starting') return nothing(state)
@@ -142,7 +145,7 @@ function heard(state: State, load: Underway, input: Input & { run: string }, now
       if (!isRunning && load.wasSeenRunning) return broken(state, load, `Locust was stopped by somebody else: it says "${input.locust}"`)
       return nothing({ ...state, load: { ...load, wasSeenRunning: load.wasSeenRunning || isRunning } })
     }
-    default: return input.is === 'broken' ? broken(state, load, input.why) : nothing(state)
+    case 'broken': return broken(state, load, input.why)
   }
 }
 

@@ -20,21 +20,18 @@ values older than the gate's \`window\` are no data, and no data never passes.`,
     max: z.number().optional().describe('Largest value that holds'),
     min: z.number().optional().describe('Smallest value that holds'),
   }).refine(({ max, min }) => max !== undefined || min !== undefined, 'max or min or both'),
-  rule: parameters => {
-    const above = limitOf(parameters.max, 'above')
-    const below = limitOf(parameters.min, 'below')
-    const [limit, otherLimit] = [above, below].filter(found => found !== undefined)
-    if (!limit) throw new Error('the schema demands max or min')
-    const words = [parameters.min === undefined ? '' : `at least ${parameters.min}`, parameters.max === undefined ? '' : `at most ${parameters.max}`]
+  // a side without a limit has one that is infinitely far away: no value breaks it
+  rule: ({ query: asked, max = Infinity, min = -Infinity }) => {
+    const above: Limit = { value: max, breaksWhen: 'above', unit: 'number' }
+    const below: Limit = { value: min, breaksWhen: 'below', unit: 'number' }
+    const words = [min === -Infinity ? [] : `at least ${min}`, max === Infinity ? [] : `at most ${max}`].flat()
     return {
-      description: `${words.filter(Boolean).join(' and ')} for ${parameters.query}`,
-      limit,
-      ...(otherLimit && { otherLimit }),
+      description: `${words.join(' and ')} for ${asked}`,
+      limit: max === Infinity ? below : above,
+      ...(words.length === 2 && { otherLimit: below }),
       readsLoadMetrics: false,
       measure: () => ({ is: 'no-data', why: 'a promql gate reads Prometheus only' }),
-      query: () => parameters.query,
+      query: () => asked,
     }
   },
 })
-
-const limitOf = (value: number | undefined, breaksWhen: Limit['breaksWhen']): Limit | undefined => value === undefined ? undefined : { value, breaksWhen, unit: 'number' }

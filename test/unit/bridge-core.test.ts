@@ -161,6 +161,17 @@ test('a generator that is late three times in a row fails the load; twice does n
       end r1`)
 })
 
+test('a worker that is late from its very first sample on fails the load as any other does', () => {
+  assertGoesOn(`at 1200 sample v index 0 users 0 late 1001
+      publish r1 v/0
+    at 1400 sample v index 1 users 0 late 1001
+      publish r1 v/1
+    at 1600 sample v index 2 users 0 late 1001
+      publish r1 v/2
+      announce r1 failed 2/2: the load generator is saturated: v was more than 1s late 3 times in a row; give it more CPU, or fewer users
+      end r1`)
+})
+
 test('a worker that is silent for two seconds fails the load, though another one speaks', () => {
   assertGoesOn(`at 1100 sample v index 0 users 1
       publish r1 v/0

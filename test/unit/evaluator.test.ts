@@ -75,6 +75,15 @@ test('after a restart in mid-run the core tells only what is new, and asks and j
   assert.deepEqual(step(state, { is: 'tick' }, t0 + 99_000).effects, [])
 })
 
+test('a status of its own that comes back late, after a newer one was told, makes it tell nothing again', () => {
+  const log = new LogBuilder()
+  for (const { kind, fact } of logOf()) {
+    log.add(kind, fact.data)
+    if (kind === 'fault.reverted') log.add('gate.status', { gate: 'errors', phase: 'during', status: 'pending', lookEndMs: t0, evidence: 'x', atMs: t0 })
+  }
+  assert.deepEqual(play(log.facts).effects.flatMap(effect => effect.effect === 'status' ? [effect.data.status] : []), ['pending', 'holding', 'pending', 'met'])
+})
+
 test('a run that was judged already is left alone', () => {
   const log = new LogBuilder()
   for (const { kind, fact } of logOf()) log.add(kind, fact.data)

@@ -113,6 +113,43 @@ test('PromQL that does not parse is refused at its gate, with the character', ()
   assert.deepEqual(others, [])
 })
 
+test('a time for the users to be there, and a locustfile, are kept as they were written', () => {
+  const { experiments } = parseExperiments(sound(lines => ({ ...lines, load: 'load: {users: 1, host: http://127.0.0.1:8000, reachedWithin: 2m, locustfile: ours.py}' })), 'x.yaml')
+  const { reachedWithinMs, locustfile } = experiments[0]?.experiment.load ?? {}
+  assert.deepEqual([reachedWithinMs, locustfile], [120_000, 'ours.py'])
+})
+
+test('a gate that could be read from nowhere is refused: PromQL from the stream, and the load\'s own metrics without a load', () => {
+  const promql = sound(lines => ({ ...lines, gates: 'gates: [{name: a, source: stream, promql: {query: up, max: 1}}]' }))
+  assert.deepEqual(rendered(promql), ['x.yaml:6:27 gates[0].source: expected prometheus for a promql gate, found "stream"'])
+  const withoutLoad = sound(lines => ({ ...lines, load: '', gates: 'gates: [{name: a, errorRate: {max: 1%}}, {name: b, errorRate: {max: 1%, total: a, bad: b}}]' }))
+  assert.deepEqual(rendered(withoutLoad), ['x.yaml:6:30 gates[0].errorRate: expected the names of the service\'s own metrics; an experiment without load has none of its own'])
+})
+
+test('a limit that must not be reached is told as such, on both sides', () => {
+  const quantile = (value: number) => rendered(sound(lines => ({ ...lines, gates: `gates: [{name: a, latency: {quantile: ${value}, max: 1s}}]` })))
+  assert.deepEqual(quantile(0), ['x.yaml:6:39 gates[0].latency.quantile: expected more than 0, found 0'])
+  assert.deepEqual(quantile(1), ['x.yaml:6:39 gates[0].latency.quantile: expected less than 1, found 1'])
+})
+
+test('true where a map is wanted is told as true, and a long text is cut to fit a line', () => {
+  assert.deepEqual(rendered(sound(lines => ({ ...lines, load: 'load: true' }))), ['x.yaml:4:7 load: expected a map, found true'])
+  const [long] = problemsOf(sound(lines => ({ ...lines, load: `load: {users: 1, host: "${'x'.repeat(500)}"}` })))
+  assert.equal(long?.found, JSON.stringify(`${'x'.repeat(80)}…`))
+})
+
+test('no more than a hundred flaws of a file are told, and such a file starts nothing', () => {
+  const flawed = Array.from({ length: 150 }, (_, index) => `  ${index}: x`).join('\n') // numbers as keys
+  const { experiments, problems } = parseExperiments(sound(lines => ({ ...lines, metadata: `metadata:\n  name: sound\n${flawed}` })), 'x.yaml')
+  assert.deepEqual([experiments.length, problems.length, problems.at(-1)?.line], [0, 100, 104])
+})
+
+test('aliases cannot nest a file deeper than it could be written', () => {
+  const nested = (inside: string) => `${'['.repeat(30)}${inside}${']'.repeat(30)}`
+  const told = rendered(`a: &a ${nested('x')}\nb: &b ${nested('*a')}\nc: ${nested('*b')}`)
+  assert.deepEqual(told.filter(line => line.includes('nesting')), [`x.yaml:2:37 c${'[0]'.repeat(60)}: expected at most 50 levels of nesting`])
+})
+
 test('one bad document makes the whole file start nothing', () => {
   const { experiments, problems } = parseExperiments(`${sound()}\n---\nkind: Experiment\n`, 'x.yaml')
   assert.deepEqual(experiments, [])

@@ -54,6 +54,11 @@ test('a promql gate holds its value against both sides', () => {
   assert.deepEqual([0.9, 1, 3, 3.1].map(value => breaksRule(between, value)), [true, false, false, true])
   assert.deepEqual([0.9, 3.1].map(value => breaksRule(rule('promql', { query: 'up', min: 1 }), value)), [true, false])
   assert.equal(between.measure(block({})).is, 'no-data')
+  assert.equal(between.description, 'at least 1 and at most 3 for up')
+  assert.deepEqual([between.limit, between.otherLimit], [{ value: 3, breaksWhen: 'above', unit: 'number' }, { value: 1, breaksWhen: 'below', unit: 'number' }])
+  assert.deepEqual([rule('promql', { query: 'up', max: 3 })].map(({ description, limit, otherLimit }) => [description, limit.breaksWhen, otherLimit]), [['at most 3 for up', 'above', undefined]])
+  const atLeast = rule('promql', { query: 'up', min: 1 })
+  assert.deepEqual([atLeast.description, atLeast.limit, atLeast.otherLimit], ['at least 1 for up', { value: 1, breaksWhen: 'below', unit: 'number' }, undefined])
 })
 
 test('a gate without a limit, half its own metrics or unparsable PromQL is refused', () => {

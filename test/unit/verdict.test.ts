@@ -245,9 +245,38 @@ test('a Prometheus gate that reads the load is dated by the raw samples in its o
   assert.equal(healed.gates[0]?.breachedAtMs, injectedMs + 2_000, 'what Prometheus alone saw broken is still dated by the samples')
 })
 
-test('of two broken gates one that cannot be dated does not hide the other\'s date', () => {
-  const { timings } = judge(logOf({ gates: [promGate, errorsGate], sampleAt: duringFault(broken), answerAt: () => ({ is: 'value', value: 5 }), history: [[injectedMs - 100, 5]] }))
-  assert.equal(timings.breachToRevertedMs, revertedMs - injectedMs - 3_000)
+test('of two broken gates the one that can be dated is timed, whichever stands first in the file', () => {
+  const story = { sampleAt: duringFault(broken), answerAt: () => ({ is: 'value' as const, value: 5 }), history: [[injectedMs - 100, 5]] satisfies [number, number][] }
+  for (const gates of [[promGate, errorsGate], [errorsGate, promGate]]) assert.equal(judge(logOf({ ...story, gates })).timings.breachToRevertedMs, revertedMs - injectedMs - 3_000)
+})
+
+test('a gate that broke before any fault never passes, and its breach is no date of the fault\'s', () => {
+  const judgement = judge(logOf({ gates: [{ ...errorsGate, phase: 'steady' }, { ...errorsGate, name: 'during' }], sampleAt: atMs => atMs <= injectedMs ? broken : {} }))
+  assert.deepEqual(judgement.gates.map(({ verdict, breachedAtMs }) => [verdict, breachedAtMs]), [['failed', undefined], ['passed', undefined]])
+  assert.equal(judgement.verdict, 'inconclusive')
+  assert.match(judgement.reasons.join('\n'), /^errors \(steady\): .*broken in 3 looks in a row, 3000 ms into the phase; the last of them 90 % \(45 bad of 50 requests\)/)
+})
+
+test('a fault on two nodes is two confirmations, and the run is reverted with the later of them', () => {
+  const log = new LogBuilder()
+  for (const { kind, fact } of logOf({ sampleAt: duringFault(broken) })) {
+    if (kind === 'fault.reverted') log.add(kind, { ...fact.data, node: 'n2', revertedAtMs: revertedMs + 400 }) // stored first, dated last
+    log.add(kind, fact.data)
+    if (kind === 'fault.injected') log.add(kind, { ...fact.data, node: 'n2', injectedAtMs: injectedMs + 50 })
+  }
+  const { faults, timings, revertUnconfirmed } = judge(log.facts)
+  assert.deepEqual(faults.map(({ node, injectedAtMs, revertedAtMs, verified }) => [node, injectedAtMs, revertedAtMs, verified]), [['n1', injectedMs, revertedMs, true], ['n2', injectedMs + 50, revertedMs + 400, true]])
+  assert.deepEqual([timings.breachToRevertedMs, revertUnconfirmed], [revertedMs + 400 - injectedMs - 3_000, false])
+})
+
+test('the load\'s percentiles are those of all requests together, failed ones included', () => {
+  const { load } = judge(logOf({ sampleAt: () => ({ ok: { 300: 5, 20: 89 }, failed: { 5: 1, 900: 5 } }) }))
+  assert.deepEqual([load?.p50Ms, load?.p95Ms], [20, 300])
+})
+
+test('an injection without a target never passes, even if such a fact got past the catalogue', () => {
+  const facts = logOf().map(stored => stored.kind === 'fault.injected' ? { ...stored, fact: { ...stored.fact, data: { ...stored.fact.data, targets: [] } } } : stored)
+  assert.deepEqual([judge(facts).verdict, judge(facts).reasons], ['inconclusive', ['1-pause had no target']])
 })
 
 test('no facts, and facts of an unreadable experiment, are inconclusive', () => {

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { z } from 'zod'
+import type { FaultKind, FaultSpec, Step } from '#shared/fault.ts'
+import { faultKinds } from '#shared/registry.ts'
+
+const target = { cpuCount: 3, devices: ['lo', 'eth0'] }
+const match = { process: { match: 'postgres' } }
+
+function parse(kind: string, parameters: object = {}): FaultSpec {
+  const found = faultKinds.get(kind)
+  assert.ok(found, kind)
+  return found.item.parse({ kind, target: match, ...(found.duration === 'required' && { duration: '10s' }), ...parameters })
+}
+const planOf = (kind: string, parameters: object = {}): Step[] => parse(kind, parameters).plan(target)
+
+/** The least that a kind asks for, by its own schema: a new kind needs no line here. */
+function leastOf({ parameters }: FaultKind): object {
+  const { required = [], properties = {} } = z.toJSONSchema(parameters, { io: 'input' })
+  return Object.fromEntries(required.map(name => {
+    const schema = properties[name]
+    return [name, typeof schema === 'object' ? schema.minimum ?? schema.enum?.[0] : undefined]
+  }))
+}
+
+for (const [kind, found] of faultKinds) {
+  const least = leastOf(found)
+
+  test(`${kind}: a fault that lasts has a duration and somebody who ends it when nobody renews it, an instant one has neither`, () => {
+    const fault = parse(kind, least)
+    const lasts = found.duration === 'required'
+    const steps = fault.plan(target)
+    assert.ok(steps.length > 0)
+    assert.deepEqual(steps.map(({ lease }) => lease !== 'none'), steps.map(() => lasts))
+    assert.deepEqual([fault.kind, fault.atMs, fault.durationMs], [kind, 0, lasts ? 10_000 : undefined])
+    assert.equal(found.item.safeParse({ kind, target: match, ...least, ...(!lasts && { duration: '10s' }) }).success, false)
+  })
+
+  test(`${kind}: each rule of nft acts only under the lease, and every device is leased`, () => {
+    for (const step of planOf(kind, least)) {
+      if (step.do !== 'nft') continue
+      assert.deepEqual(step.leased, target.devices)
+      const rules = step.rules.split('\n').map(line => line.trim()).filter(line => line.endsWith('drop'))
+      assert.ok(rules.length >= target.devices.length)
+      for (const rule of rules) assert.match(rule, new RegExp(`^[io]ifname @${step.leaseSet} `))
+      for (const device of target.devices) assert.ok(step.rules.includes(`device "${device}"`), device)
+    }
+  })
+}
+
+test('kill sends SIGKILL to the one process, unless it is told otherwise', () => {
+  assert.deepEqual(planOf('kill'), [{ do: 'kill', signal: 'SIGKILL', tree: false, lease: 'none' }])
+  assert.deepEqual(planOf('kill', { signal: 'SIGTERM', tree: true }), [{ do: 'kill', signal: 'SIGTERM', tree: true, lease: 'none' }])
+})
+
+test('pause stops the whole tree', () => {
+  assert.deepEqual(planOf('pause'), [{ do: 'pause-tree', lease: 'reverter' }])
+})
+
+test('cpu-burn keeps all of the target\'s processors busy, unless it is told how many and how much', () => {
+  assert.deepEqual(planOf('cpu-burn'), [{ do: 'burn-cpu', workers: 3, loadPercent: 100, lease: 'reverter' }])
+  assert.deepEqual(planOf('cpu-burn', { workers: 1, percent: 50 }), [{ do: 'burn-cpu', workers: 1, loadPercent: 50, lease: 'reverter' }])
+})
+
+test('network-drop cuts every device in both directions, without a word to the sender', () => {
+  const [step] = planOf('network-drop')
+  assert.ok(step?.do === 'nft')
+  assert.deepEqual([...step.rules.matchAll(/hook (\w+) device "(\w+)"/g)].map(([, hook, device]) => `${device} ${hook}`), ['lo ingress', 'lo egress', 'eth0 ingress', 'eth0 egress'])
+  assert.doesNotMatch(step.rules, /reject/)
+})
+
+test('network-loss drops the share that was asked for, to a hundredth of a percent, and at 100 everything', () => {
+  const sharesOf = (percent: number) => {
+    const [step] = planOf('network-loss', { percent })
+    assert.ok(step?.do === 'nft')
+    return step.rules.split('\n').filter(line => line.includes('drop')).map(line => Number(/numgen random mod 10000 < (\d+) drop/.exec(line)?.[1] ?? 10_000) / 10_000)
+  }
+  fc.assert(fc.property(fc.integer({ min: 1, max: 10_000 }), hundredths => {
+    assert.deepEqual(sharesOf(hundredths / 100), [hundredths / 10_000, hundredths / 10_000])
+  }))
+  assert.doesNotMatch(JSON.stringify(planOf('network-loss', { percent: 100 })), /numgen/)
+})
