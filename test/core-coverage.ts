@@ -1,0 +1,56 @@
+/**
+ * Holds each pure core against its share of branches taken: `node test/core-coverage.ts LCOV-FILE`. What decides whether a release may go
+ * out must not hold a line that no test has walked.
+ */
+import { globSync, readFileSync } from 'node:fs'
+
+const leastShare = 0.95
+
+/** What is decided without I/O and without a clock: the four services' cores, the gates, the verdict, the experiment's format, the kinds. */
+const coreFiles = [
+  'services/*/core.ts',
+  'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
+  'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
+  'shared/{experiment,experiment-problem,experiment-yaml}.ts',
+  'shared/{fault,units}.ts',
+  'shared/{faults,gates}/*.ts',
+]
+
+/** `missedLines`: where a branch begins that was never taken. None found: no test has loaded the file. */
+export interface CoreCoverage { file: string; taken: number; found: number; missedLines: number[] }
+
+/**
+ * Pure: what an lcov report says of these files' branches. V8 sees no branch in a function that was never called, so that the worst hole
+ * would look whole: such a function counts as a branch not taken.
+ */
+export function coverageOf(files: readonly string[], lcov: string): CoreCoverage[] {
+  const recordOf = new Map(lcov.split('end_of_record').map(record => [/^SF:(.*)$/m.exec(record)?.[1], record]))
+  return files.map(file => {
+    const record = recordOf.get(file) ?? ''
+    const branches = [...record.matchAll(/^BRDA:(\d+),\d+,\d+,(\d+)$/gm)].map(([, line, count]) => ({ line: Number(line), count: Number(count) }))
+    const lines = [...record.matchAll(/^FN:(\d+),/gm)].map(([, line]) => Number(line))
+    const uncalled = [...record.matchAll(/^FNDA:(\d+),/gm)].flatMap(([, count], index) => count === '0' ? lines.slice(index, index + 1) : []) // in the order of the FN lines
+    const missed = [...branches.filter(({ count }) => count === 0).map(({ line }) => line), ...uncalled]
+    const found = branches.length + uncalled.length
+    return { file, taken: found - missed.length, found, missedLines: [...new Set(missed)].sort((a, b) => a - b) }
+  })
+}
+
+export const isEnough = ({ taken, found }: CoreCoverage): boolean => found > 0 && taken / found >= leastShare
+
+/** One line a file; a file that has not enough names its lines. */
+export function printCoverage(cores: readonly CoreCoverage[]): string {
+  const width = Math.max(...cores.map(({ file }) => file.length))
+  return [`Branches of the pure cores, at least ${leastShare * 100} % of each`, ...cores.map(core => {
+    const { file, taken, found, missedLines } = core
+    const share = found === 0 ? 'never loaded' : `${`${taken}/${found}`.padStart(7)} ${(100 * taken / found).toFixed(1).padStart(5)} %`
+    return `  ${file.padEnd(width)} ${share}${isEnough(core) ? '' : `  NOT ENOUGH${missedLines.length > 0 ? `: not taken in line ${missedLines.join(', ')}` : ''}`}`
+  })].join('\n')
+}
+
+if (import.meta.main) {
+  const [lcovFile = 'coverage/lcov.info'] = process.argv.slice(2)
+  const cores = coverageOf(coreFiles.flatMap(pattern => globSync(pattern)).sort(), readFileSync(lcovFile, 'utf8'))
+  console.log(printCoverage(cores))
+  process.exitCode = cores.every(isEnough) ? 0 : 1
+}
