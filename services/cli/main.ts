@@ -43,6 +43,13 @@ program.command('demo')
     process.exitCode = await demoCommand(options)
   })
 
+program.command('shop')
+  .description('Start the jewelry shop on loopback, to try experiments on, until Ctrl-C')
+  .action(async () => {
+    const { shopCommand } = await import('./shop.ts')
+    process.exitCode = await shopCommand()
+  })
+
 program.command('validate').argument('<files...>', 'experiment files')
   .description('Check experiment files: every problem, with its line and what was meant')
   .option('--json', 'print the problems as JSON')

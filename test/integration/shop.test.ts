@@ -359,6 +359,17 @@ test('with Redis the cart and the cache are in it; without it the catalogue and 
   assert.equal(await redis.ask('EXISTS', key), '0')
   await person.post('/cart/add', { product: '5' })
 
+  const resume = redis.pause()
+  try {
+    const startedMs = performance.now()
+    for (let n = 0; n < 20; n++) assert.equal((await person.get('/catalogue')).status, 200)
+    assert.ok(performance.now() - startedMs < 6_000, 'a Redis that does not answer costs one question a second, not every page its time-out of half a second')
+    assert.equal((await person.get('/cart')).status, 503)
+  } finally {
+    resume()
+  }
+  await until('carts are back', async () => (await person.get('/cart')).status === 200)
+
   await redis.kill()
   assert.equal((await person.get('/catalogue')).status, 200)
   assert.equal((await person.get('/orders')).status, 200, 'still logged in')

@@ -1,13 +1,15 @@
 import { freePort } from '#shared/process/free-port.ts'
 import { redisPlan } from '../../services/cli/parts/redis.ts'
 import { toolPath } from '#shared/tools.mjs'
-import { runToEnd, startChild, temporaryFolder } from './child.ts'
+import { continueAll, runToEnd, startChild, stopTree, temporaryFolder } from './child.ts'
 
 export interface Redis extends AsyncDisposable {
   url: string
   /** One command, as redis-cli prints its answer. */
   ask(...words: string[]): Promise<string>
   kill(): Promise<void>
+  /** Stops it; the answer continues it. */
+  pause(): () => void
 }
 
 /** A real, empty Redis on its own port. */
@@ -20,6 +22,10 @@ export async function startRedis(): Promise<Redis> {
   return {
     url: plan.url,
     ask: async (...words) => (await runToEnd({ argv: [toolPath('redis-cli'), '-u', plan.url, ...words] })).trimEnd(),
+    pause() {
+      const stopped = stopTree(server)
+      return () => continueAll(stopped)
+    },
     kill: () => server.kill(),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }

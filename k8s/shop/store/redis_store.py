@@ -1,5 +1,6 @@
 """The one Redis client of a process, and a cache that the shop can do without."""
 
+import time
 from functools import cache
 from typing import Any
 
@@ -11,12 +12,61 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
-CONNECTION_OPTIONS = {
-    "socket_connect_timeout": 1,
-    "socket_timeout": 2,
-    # One more try, at once: a connection that Redis closed while idle is replaced. The client's default waits for
-    # seconds, and a request is better answered with 503.
-    "retry": Retry(NoBackoff(), 1),
+QUIET_S = 1.0
+
+
+class Outage:
+    """
+    Redis has not answered in time: for a second nobody in this process asks it again.
+
+    A Redis that is stopped, or cut off, costs each question its whole time-out; under load all threads would soon wait for
+    it, and pages that need no Redis with them. So one question a second finds out whether it is back.
+    """
+
+    def __init__(self) -> None:
+        self._until_s = 0.0
+
+    def begin(self) -> None:
+        self._until_s = time.monotonic() + QUIET_S
+
+    def refuse(self) -> None:
+        if time.monotonic() < self._until_s:
+            raise TimeoutError("Redis did not answer a moment ago")
+
+
+outage = Outage()
+
+
+class WatchedConnection(redis.Connection):
+    """A connection that asks nothing during an outage, and finds out about one. Below the client, so that pipelines are watched too."""
+
+    def connect(self) -> None:
+        outage.refuse()
+        try:
+            super().connect()
+        except TimeoutError:
+            outage.begin()
+            raise
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        outage.refuse()
+        super().send_packed_command(command, check_health)
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)
+        except TimeoutError:
+            outage.begin()
+            raise
+
+
+CONNECTION_OPTIONS: dict[str, Any] = {
+    "connection_class": WatchedConnection,
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 0.5,
+    # One more try, at once, but only for a connection that Redis closed while it was idle: who waited in vain is answered
+    # with 503. The client's default waits for seconds.
+    "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
 }
 
 

@@ -1,0 +1,29 @@
+import { once } from 'node:events'
+import { Children } from '#shared/process/children.ts'
+import { interruptSignal } from './interrupt.ts'
+import { forgetSessionsFolder, newSessionFolder } from './local/folder.ts'
+import { startShop } from './local/shop.ts'
+
+/** `faultline shop`: the jewelry shop on loopback until it is interrupted, and how to run an experiment on it. */
+export async function shopCommand(): Promise<0> {
+  const startedMs = performance.now()
+  const folder = newSessionFolder()
+  const children = new Children(folder)
+  await using owned = new AsyncDisposableStack()
+  owned.defer(async () => {
+    await children.close()
+    forgetSessionsFolder()
+  })
+  const interrupted = interruptSignal()
+  const { url, parents, scrape } = await startShop(children, folder, doing => {
+    process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  starting ${doing}\n`)
+  })
+  const within = parents.map(({ name, pid }) => `${name}=${pid}`).join(' ')
+  process.stdout.write(`The jewelry shop is at ${url} until Ctrl-C (customer1@example.test, password customer). In another terminal:
+
+  npx faultline run k8s/experiments/redis-pause.yaml \\
+    --host ${url} --within ${within} --scrape ${scrape.map(({ address }) => address).join(' ')}
+`)
+  if (!interrupted.aborted) await once(interrupted, 'abort')
+  return 0
+}
