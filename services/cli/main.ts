@@ -50,6 +50,18 @@ program.command('shop')
     process.exitCode = await shopCommand()
   })
 
+program.command('plan').argument('<file>', 'experiment file')
+  .description('Dry run: what a run would do to which processes, what undoes it, and what would be refused (exit code 2 when anything is)')
+  .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
+  .option('--json', 'print the plan as JSON')
+  .action(async (file: string, options: { within?: string[]; json?: boolean }) => {
+    const { planCommand } = await import('./plan.ts')
+    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100 })
+    const stream = exitCode === 3 && !options.json ? process.stderr : process.stdout
+    stream.write(output)
+    process.exitCode = exitCode
+  })
+
 program.command('validate').argument('<files...>', 'experiment files')
   .description('Check experiment files: every problem, with its line and what was meant')
   .option('--json', 'print the problems as JSON')

@@ -1,17 +1,12 @@
 import { readConfig } from '#shared/config.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
-import { InvalidInput } from '#shared/errors.ts'
 import { printJudgement } from '#shared/verdict.ts'
-import { readProcess, type DeclaredParent } from '../injector/process-table.ts'
 import { configuredPrometheus, type PrometheusOptions } from '../slo-evaluator/prometheus.ts'
 import { interruptSignal } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
+import { parseParent } from './process-parent.ts'
 import { runExperiment } from './run.ts'
-
-class BadParent extends InvalidInput {
-  readonly code = 'bad_parent'
-}
 
 export interface RunCommandOptions {
   within?: string[]
@@ -61,11 +56,3 @@ function prometheusThere(url: string | undefined): PrometheusOptions | undefined
 }
 
 const readsLoadFromPrometheus = ({ experiment }: WrittenExperiment) => experiment.gates.some(({ source, rule }) => source === 'prometheus' && rule.readsLoadMetrics)
-
-/** `1234` or `shop=1234`; the process must be there now, and is bound to its start time. */
-function parseParent(text: string): DeclaredParent {
-  const [, name, digits] = /^(?:([a-z0-9-]+)=)?(\d+)$/.exec(text) ?? []
-  const found = digits === undefined ? undefined : readProcess(Number(digits))
-  if (!found) throw new BadParent(`--within ${text}: no such process; give the PID of the service's first process, as PID or NAME=PID`)
-  return { name: name ?? `pid-${found.pid}`, pid: found.pid, startTicks: found.startTicks }
-}

@@ -23,13 +23,39 @@ const problems = ({ issues }: z.ZodError) => issues.map(({ path, message }) => `
 
 /** What would be done to which targets. Changes nothing. Throws FaultRefused. */
 export function planFault(spec: FaultSpec, run: string, parents: readonly DeclaredParent[]): PlannedTarget[] {
-  return pickTargets(candidates(spec.target, sceneNow(parents)), spec.target.process.pick, run).map(target => ({
+  return pickTargets(candidates(spec.target, sceneNow(parents)), spec.target.process.pick, run).map(target => planTarget(spec, target))
+}
+
+/** What would be done to one that the fault may pick, or why nothing would. */
+export type PreviewedTarget = PlannedTarget | { target: BoundTarget; refused: string }
+
+/**
+ * `planFault` before there is a run, whose name decides whom the fault picks: everyone it may pick, and how many of them it takes.
+ * Changes nothing. Throws FaultRefused where a plan finds nobody, or too few.
+ */
+export function previewFault(spec: FaultSpec, parents: readonly DeclaredParent[]): { takes: number; candidates: PreviewedTarget[] } {
+  const found = candidates(spec.target, sceneNow(parents))
+  const { length: takes } = pickTargets(found, spec.target.process.pick, '') // whom it takes depends on the run, how many does not
+  return { takes, candidates: found.map(target => previewTarget(spec, target)) }
+}
+
+function previewTarget(spec: FaultSpec, target: BoundTarget): PreviewedTarget {
+  try {
+    return planTarget(spec, target)
+  } catch (error) {
+    if (error instanceof FaultRefused) return { target, refused: error.message }
+    throw error
+  }
+}
+
+function planTarget(spec: FaultSpec, target: BoundTarget): PlannedTarget {
+  return {
     target,
     steps: stepsFor(spec, target).map((step, index) => {
       prepareStep(step, target, `plan${index}`) // throws where the inject would
       return describe(step, target)
     }),
-  }))
+  }
 }
 
 /**

@@ -22,7 +22,17 @@ export function requireProcess({ id, pid, startTicks }: BoundTarget): ProcessEnt
   return entry
 }
 
+/** Asks the kernel, with the signal 0 that nobody receives (kill(2)). Throws FaultRefused when this user may not signal the process. */
+function requirePermission({ pid }: ProcessId): void {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') throw new FaultRefused(`signals to ${pid} are not allowed; run the agent as the same user or as root`, { cause: error })
+  }
+}
+
 export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: BoundTarget): StepInHand {
+  requirePermission(requireProcess(target))
   return {
     undo: { undo: 'nothing' },
     async act() {
@@ -37,6 +47,7 @@ export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: Bou
 
 export function preparePause(target: BoundTarget): StepInHand {
   const root = requireProcess(target)
+  requirePermission(root)
   if (isStopped(root)) throw new FaultRefused(`${target.id} is stopped already; continue it first: kill -CONT ${root.pid}`)
   const leave = treeOf(root).filter(isStopped).map(idOf)
   return {
@@ -125,11 +136,19 @@ export async function endProcesses({ processes }: Undo & { undo: 'end' }): Promi
   return { verified: left.length === 0, readBack: processes.map(({ pid }) => `${pid} ${left.some(entry => entry.pid === pid) ? 'is still there' : 'gone'}`) }
 }
 
-/** As taskset(1) takes it: `0-3,5`. */
+/** As taskset(1) takes it: `0-3,5`. Throws FaultRefused. */
 export function allowedCpus(pid: number): string {
-  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(statusOf(pid))?.[1]
   if (list === undefined) throw new FaultRefused(`/proc/${pid}/status does not say which processors the target may use`)
   return list
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8')
+  } catch (cause) {
+    throw new FaultRefused(`process ${pid} ended while it was looked at; plan again`, { cause })
+  }
 }
 
 /** How many processors a list such as `0-3,5` names. */

@@ -1,0 +1,164 @@
+import type { PlannedTarget } from '#shared/commands.ts'
+import type { Experiment, ExperimentFault, GateSpec } from '#shared/experiment.ts'
+import type { Problem } from '#shared/experiment-problem.ts'
+import { recoveryGates } from '#shared/gate-core.ts'
+import { stepMs } from '#shared/gate-watch.ts'
+import { printDuration } from '#shared/units.ts'
+import { FaultRefused } from '../../injector/fault-refused.ts'
+import { previewFault, type PreviewedTarget } from '../../injector/plan.ts'
+import type { DeclaredParent } from '../../injector/process-table.ts'
+import { heldTargets } from './held-targets.ts'
+
+/** What `faultline plan --json` prints. Keys are only ever added. */
+export interface FilePlan {
+  file: string
+  /** Whether the file is valid and no fault of it is refused. */
+  possible: boolean
+  problems: Problem[]
+  parents: { name: string; pid: number; startTicks: number }[]
+  experiments: ExperimentPlan[]
+}
+
+/** What a run of an experiment would do. Times count from the begin of the steady phase. */
+export interface ExperimentPlan {
+  name: string
+  /** Whether no fault is refused in any run. */
+  possible: boolean
+  timeline: Timeline
+  faults: FaultPlan[]
+  gates: GatePlan[]
+}
+
+export interface Timeline {
+  /** Before the steady phase. */
+  load: { users: number; spawnRate: number; rampMs: number; reachedWithinMs: number; host: string; locustfile: string | null } | null
+  /** Until the first fault. */
+  steadyMs: number
+  /** The earliest end of the hold: it counts from the first confirmed injection. */
+  holdEndMs: number
+  recovery: { withinMs: number; stableMs: number; gates: string[] }
+  leaseMs: number
+}
+
+export interface FaultPlan {
+  id: string
+  kind: string
+  atMs: number
+  durationMs: number | null
+  match: string
+  parent: string | null
+  pick: 'one' | 'all' | number
+  /** How many of the candidates a run takes, by its name; 0 when there are not enough. */
+  takes: number
+  candidates: CandidatePlan[]
+  refusals: Refusal[]
+}
+
+/** One that the fault may pick, bound to its start time; no steps when it would be refused. */
+export interface CandidatePlan {
+  id: string
+  pid: number
+  startTicks: number
+  commandLine: string
+  steps: PlannedTarget['steps']
+}
+
+export interface Refusal {
+  /** The candidate that it is about; null: the fault as a whole. */
+  target: string | null
+  why: string
+  /** Whether the fault is refused in every run, or only when the run's name picks this target. */
+  certain: boolean
+}
+
+export interface GatePlan {
+  name: string
+  kind: string
+  phase: GateSpec['phase']
+  source: GateSpec['source']
+  /** The rule in words. */
+  rule: string
+  everyMs: number
+  windowMs: number
+  consecutive: number
+  noDataAfterMs: number
+  /** Only for gates on the stream. */
+  minRequests: number | null
+  /** Only for Prometheus; `<run>` stands for the run's name. */
+  promql: string | null
+}
+
+/** Looks at the processes as they are now, with the agent's own eyes, and changes nothing. */
+export function planExperiment(experiment: Experiment, parents: readonly DeclaredParent[]): ExperimentPlan {
+  const faults = withHeldTargets(experiment.faults.map(fault => planAlone(fault, parents)))
+  return {
+    name: experiment.name,
+    possible: faults.every(({ refusals }) => refusals.length === 0),
+    timeline: timelineOf(experiment),
+    faults,
+    gates: experiment.gates.map(planGate),
+  }
+}
+
+function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): FaultPlan {
+  const { id, kind, atMs, durationMs = null, target: { process: { match, parent = null, pick } } } = fault
+  const common = { id, kind, atMs, durationMs, match, parent, pick }
+  let preview: ReturnType<typeof previewFault>
+  try {
+    preview = previewFault(fault, parents)
+  } catch (error) {
+    if (!(error instanceof FaultRefused)) throw error
+    return { ...common, takes: 0, candidates: [], refusals: [{ target: null, why: error.message, certain: true }] }
+  }
+  const { takes, candidates } = preview
+  const refused = candidates.filter(isRefused)
+  const certain = takes > candidates.length - refused.length // too few are left that are not refused
+  return {
+    ...common, takes, candidates: candidates.map(planCandidate),
+    refusals: refused.map(({ target, refused: why }) => ({ target: target.id, why, certain })),
+  }
+}
+
+const isRefused = (candidate: PreviewedTarget): candidate is PreviewedTarget & { refused: string } => 'refused' in candidate
+
+function planCandidate(candidate: PreviewedTarget): CandidatePlan {
+  const { id, pid, startTicks, description: commandLine } = candidate.target
+  return { id, pid, startTicks, commandLine, steps: isRefused(candidate) ? [] : candidate.steps }
+}
+
+/** A fault that is refused for a reason of its own never holds anything. */
+function withHeldTargets(faults: FaultPlan[]): FaultPlan[] {
+  const possible = faults.filter(({ refusals }) => !refusals.some(({ certain }) => certain))
+  const held = heldTargets(possible.map(({ id, atMs, durationMs, takes, candidates }) => ({
+    id, atMs, takes, ...(durationMs !== null && { durationMs }), candidates: candidates.map(candidate => candidate.id),
+  })))
+  return faults.map(fault => ({
+    ...fault,
+    refusals: [...fault.refusals, ...held.filter(({ id }) => id === fault.id).map(({ target, holder, untilMs, certain }): Refusal => ({
+      target, certain, why: `it is held by ${holder} until ${printDuration(untilMs)}${certain ? '' : ', if that picks it too'}; leave half a second between them`,
+    }))],
+  }))
+}
+
+function timelineOf(experiment: Experiment): Timeline {
+  const { load, steadyMs, holdMs, recovery, leaseMs } = experiment
+  return {
+    load: load ? {
+      users: load.users, spawnRate: load.spawnRate, rampMs: Math.ceil(load.users / load.spawnRate) * 1_000, reachedWithinMs: load.reachedWithinMs,
+      host: load.host, locustfile: load.locustfile ?? null,
+    } : null,
+    steadyMs,
+    holdEndMs: steadyMs + holdMs,
+    recovery: { ...recovery, gates: recoveryGates(experiment).map(({ name }) => name) },
+    leaseMs,
+  }
+}
+
+function planGate(gate: GateSpec): GatePlan {
+  const { name, kind, phase, source, rule, windowMs, consecutive, noDataAfterMs, minRequests } = gate
+  return {
+    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, consecutive, noDataAfterMs,
+    minRequests: source === 'stream' ? minRequests : null,
+    promql: source === 'prometheus' ? rule.query({ run: '<run>', windowMs }) : null,
+  }
+}
