@@ -1,5 +1,6 @@
 import { InvalidInput } from '#shared/errors.ts'
-import { readProcess, type DeclaredParent } from '../injector/process-table.ts'
+import { readProcess } from '#shared/process/process-table.ts'
+import type { DeclaredParent } from '../injector/process-targets.ts'
 
 /** What follows `--within` names no process. */
 class BadParent extends InvalidInput {

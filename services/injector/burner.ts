@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { systemClock } from '#shared/clock.ts'
 import { openJournal } from './journal.ts'
-import { findProcess } from './process-table.ts'
+import { findProcess } from '#shared/process/process-table.ts'
 
 const sliceMs = 100
 const [folder = '', id = '', percent = '0', pid = '', startTicks = ''] = process.argv.slice(2)

@@ -5,7 +5,7 @@ import { messageOf } from '#shared/errors.ts'
 import type { Epoch } from '#shared/events.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { FaultName, Observation, RevertCause } from './core.ts'
-import type { ProcessId } from './process-table.ts'
+import type { ProcessId } from '#shared/process/process-table.ts'
 
 /**
  * What has to be undone, on disk before it is done. For each fault, by the hash of its name: `<id>.entry` (what to undo),

@@ -1,6 +1,7 @@
 import { InvalidInput } from '#shared/errors.ts'
 import { runService } from '#shared/main.ts'
-import { readProcess, type DeclaredParent } from './process-table.ts'
+import { readProcess } from '#shared/process/process-table.ts'
+import type { DeclaredParent } from './process-targets.ts'
 import { startInjector } from './service.ts'
 
 class ParentsInvalid extends InvalidInput {

@@ -7,7 +7,7 @@ import type { BoundTarget } from '#shared/target.ts'
 import { findOnSystem, toolPath } from '#shared/tools.mjs'
 import { FaultRefused } from './fault-refused.ts'
 import type { Undo } from './journal.ts'
-import { findProcess } from './process-table.ts'
+import { findProcess } from '#shared/process/process-table.ts'
 import { requireProcess } from './process-driver.ts'
 import type { Seen, StepInHand } from './step-in-hand.ts'
 

@@ -6,7 +6,8 @@ import type { BoundTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { networkDevices, prepareNft } from './network-driver.ts'
 import { allowedCpus, countCpus, prepareBurn, prepareKill, preparePause } from './process-driver.ts'
-import { candidates, commandLine, pickTargets, readProcesses, untouchable, type DeclaredParent, type Scene } from './process-table.ts'
+import { commandLine, readProcesses } from '#shared/process/process-table.ts'
+import { candidates, pickTargets, untouchable, type DeclaredParent, type Scene } from './process-targets.ts'
 import type { StepInHand } from './step-in-hand.ts'
 
 /** Checks a fault as it was written, with the one schema of its kind. Throws FaultRefused. */

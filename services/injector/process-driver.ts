@@ -8,7 +8,8 @@ import type { BoundTarget } from '#shared/target.ts'
 import { findOnSystem } from '#shared/tools.mjs'
 import { FaultRefused } from './fault-refused.ts'
 import type { Undo } from './journal.ts'
-import { descendantsOf, findProcess, isAlive, isStopped, readProcesses, untouchable, type ProcessEntry, type ProcessId } from './process-table.ts'
+import { descendantsOf, findProcess, isAlive, isStopped, readProcesses, type ProcessEntry, type ProcessId } from '#shared/process/process-table.ts'
+import { untouchable } from './process-targets.ts'
 import type { ActContext, Seen, StepInHand } from './step-in-hand.ts'
 
 const patienceMs = { kill: 3_000, stop: 2_000, burn: 3_000, undo: 2_000 } as const

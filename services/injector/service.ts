@@ -11,7 +11,7 @@ import { initialState, keyOf, step, type Effect, type FaultName, type Input, typ
 import { leftFaultWork, newFaultWork, type FaultWork } from './fault-work.ts'
 import { openJournal, type Lease } from './journal.ts'
 import { parseItem, planFault } from './plan.ts'
-import type { DeclaredParent } from './process-table.ts'
+import type { DeclaredParent } from './process-targets.ts'
 
 export interface InjectorOptions {
   bus: Bus

@@ -1,5 +1,5 @@
 import type { Lease, Undo } from './journal.ts'
-import type { ProcessId } from './process-table.ts'
+import type { ProcessId } from '#shared/process/process-table.ts'
 
 /** One step on one target, ready to be done. Making it has changed nothing. */
 export interface StepInHand {

@@ -1,7 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-
-interface ProcessEntry { pid: number; parent: number; group: number; session: number; startTicks: string }
+import { findProcess, isAlive, readProcess, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
 
 /** Ends a process, its group and all descendants: asks, continues what was stopped, then kills. Nothing of it runs when this resolves. */
 export async function endTree(pid: number, { graceMs }: { graceMs: number }): Promise<void> {
@@ -9,15 +7,15 @@ export async function endTree(pid: number, { graceMs }: { graceMs: number }): Pr
   signalAll(members, 'SIGTERM')
   signalAll(members, 'SIGCONT')
   const givenUpAt = performance.now() + graceMs
-  while (performance.now() < givenUpAt && members.some(isAlive)) await delay(20)
-  const left = [...members, ...members.flatMap(member => membersOf(member.pid))].filter(isAlive)
+  while (performance.now() < givenUpAt && members.some(isThere)) await delay(20)
+  const left = [...members, ...members.flatMap(member => membersOf(member.pid))].filter(isThere)
   signalAll(left, 'SIGKILL')
-  while (left.some(isAlive)) await delay(10)
+  while (left.some(isThere)) await delay(10)
 }
 
 /** The process, its descendants, and everybody in a group or session that one of them leads (PostgreSQL's backends lead their own). */
 function membersOf(root: number): ProcessEntry[] {
-  const table = processTable()
+  const table = readProcesses().filter(isAlive)
   const found = new Map<number, ProcessEntry>()
   const visit = (entry: ProcessEntry): void => {
     if (found.has(entry.pid)) return
@@ -28,33 +26,17 @@ function membersOf(root: number): ProcessEntry[] {
   return [...found.values()]
 }
 
-function processTable(): ProcessEntry[] {
-  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).flatMap(name => readEntry(Number(name)) ?? [])
-}
-
-/** proc_pid_stat(5); the name in parentheses may itself hold spaces and parentheses, so fields count from the last one. Zombies are gone. */
-function readEntry(pid: number): ProcessEntry | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined
-    return { pid, parent: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]), startTicks: fields[19] ?? '' }
-  } catch {
-    return undefined
-  }
-}
-
 /** Start time in clock ticks since boot, which together with the PID names a process for good; undefined when there is none. */
-export function startTicksOf(pid: number): number | undefined {
-  const entry = readEntry(pid)
-  return entry && Number(entry.startTicks)
+export const startTicksOf = (pid: number): number | undefined => {
+  const entry = readProcess(pid)
+  return entry && isAlive(entry) ? entry.startTicks : undefined
 }
 
-const isAlive = (entry: ProcessEntry): boolean => readEntry(entry.pid)?.startTicks === entry.startTicks
+const isThere = (entry: ProcessEntry): boolean => findProcess(entry) !== undefined
 
 function signalAll(entries: ProcessEntry[], signal: NodeJS.Signals): void {
   for (const entry of entries) {
-    if (!isAlive(entry)) continue
+    if (!isThere(entry)) continue
     try {
       process.kill(entry.pid, signal)
     } catch {

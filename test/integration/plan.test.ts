@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseExperiments } from '#shared/experiment-file.ts'
 import type { FilePlan } from '../../services/cli/plan/experiment-plan.ts'
 import { planFault, previewFault } from '../../services/injector/plan.ts'
-import { commandLine, descendantsOf, readProcess, readProcesses } from '../../services/injector/process-table.ts'
+import { commandLine, descendantsOf, readProcess, readProcesses } from '#shared/process/process-table.ts'
 import { temporaryFolder } from '../parts/child.ts'
 import { startWorker } from '../parts/worker.ts'
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { endTree } from '#shared/process/process-tree.ts'
 import type { ChildPlan } from '#shared/process/child-plan.ts'
-import { descendantsOf, readProcesses } from '../../services/injector/process-table.ts'
+import { descendantsOf, readProcesses } from '#shared/process/process-table.ts'
 
 /** A running plan, in a process group of its own. */
 export interface Child extends AsyncDisposable {

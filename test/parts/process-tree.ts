@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { commandLine, descendantsOf, readProcess, readProcesses, type ProcessEntry, type ProcessId } from '../../services/injector/process-table.ts'
+import { commandLine, descendantsOf, readProcess, readProcesses, type ProcessEntry, type ProcessId } from '#shared/process/process-table.ts'
 
 /** A declared parent with real processes below it; all are gone when it is disposed of, stopped or not. */
 export interface ProcessTree extends AsyncDisposable {
@@ -22,7 +22,8 @@ export function startEchoNamespace(marker: string): Promise<ProcessTree> {
 }
 
 async function start(script: string, match: string, size: number): Promise<ProcessTree> {
-  const shell = spawn('sh', ['-c', script], { detached: true, stdio: 'ignore' })
+  // not in its arguments: the parent's own command line must not match what is looked for below it
+  const shell = spawn('sh', ['-c', 'eval "$SCRIPT"'], { detached: true, stdio: 'ignore', env: { ...process.env, SCRIPT: script } })
   await once(shell, 'spawn')
   const pid = shell.pid ?? 0
   const members = () => {

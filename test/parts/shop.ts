@@ -1,6 +1,6 @@
 import { freePort } from '#shared/process/free-port.ts'
 import { shopPlan, type ShopOptions } from '../../services/cli/parts/shop.ts'
-import { commandLine } from '../../services/injector/process-table.ts'
+import { commandLine } from '#shared/process/process-table.ts'
 import { runToEnd, startChild, temporaryFolder, type Child } from './child.ts'
 
 export interface Shop extends AsyncDisposable {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { heldTargets, settleMs, type TimedFault } from '../../services/cli/plan/held-targets.ts'
 import { initialState, step } from '../../services/injector/core.ts'
-import { pickTargets } from '../../services/injector/process-table.ts'
+import { pickTargets } from '../../services/injector/process-targets.ts'
 
 const pause: TimedFault = { id: '1-pause', atMs: 5_000, durationMs: 20_000, candidates: ['a'], takes: 1 }
 const kill: TimedFault = { id: '2-kill', atMs: 7_000, candidates: ['a'], takes: 1 }

@@ -1,4 +1,4 @@
-import type { DeclaredParent } from '../../injector/process-table.ts'
+import type { DeclaredParent } from '../../injector/process-targets.ts'
 import type { PrometheusOptions } from '../../slo-evaluator/prometheus.ts'
 import type { ScrapeTarget } from '../parts/prometheus.ts'
 

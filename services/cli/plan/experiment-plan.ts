@@ -6,7 +6,7 @@ import { stepMs } from '#shared/gate-watch.ts'
 import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
 import { previewFault, type PreviewedTarget } from '../../injector/plan.ts'
-import type { DeclaredParent } from '../../injector/process-table.ts'
+import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { heldTargets } from './held-targets.ts'
 
 /** What `faultline plan --json` prints. Keys are only ever added. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { targetSchema } from '#shared/target.ts'
-import { candidates, descendantsOf, findProcess, parseStat, pickTargets, readProcess, untouchable, readProcesses, type ProcessEntry, type Scene } from '../../services/injector/process-table.ts'
+import { descendantsOf, findProcess, parseStat, readProcess, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
+import { candidates, pickTargets, untouchable, type Scene } from '../../services/injector/process-targets.ts'
 import { countCpus } from '../../services/injector/process-driver.ts'
 
 const stat = (pid: number, name: string, { state = 'S', parent = 1, flags = 4_194_304, start = 777 } = {}) =>
@@ -11,7 +12,7 @@ const stat = (pid: number, name: string, { state = 'S', parent = 1, flags = 4_19
 test('a stat line is read whatever the process calls itself', () => {
   fc.assert(fc.property(fc.string({ maxLength: 15 }), fc.integer({ min: 1, max: 4_194_304 }), fc.nat(1e9), (name, pid, start) => {
     const entry = parseStat(stat(pid, name, { start }))
-    assert.deepEqual(entry, { pid, name, state: 'S', parent: 1, isKernelThread: false, cpuTicks: 15, startTicks: start })
+    assert.deepEqual(entry, { pid, name, state: 'S', parent: 1, group: 5, session: 5, isKernelThread: false, cpuTicks: 15, startTicks: start })
   }))
 })
 
@@ -38,7 +39,7 @@ test('this process, what is above it, init and kernel threads are never touched'
   assert.ok(spared.has(1) && spared.has(process.pid) && spared.has(process.ppid))
 })
 
-const entry = (pid: number, parent: number, more: Partial<ProcessEntry> = {}): ProcessEntry => ({ pid, parent, state: 'S', name: 'x', isKernelThread: false, cpuTicks: 0, startTicks: pid * 10, ...more })
+const entry = (pid: number, parent: number, more: Partial<ProcessEntry> = {}): ProcessEntry => ({ pid, parent, group: pid, session: pid, state: 'S', name: 'x', isKernelThread: false, cpuTicks: 0, startTicks: pid * 10, ...more })
 const commands: Record<number, string> = { 10: 'shop', 11: 'gunicorn master', 12: 'gunicorn worker', 13: 'gunicorn worker', 14: 'redis-server *:6379', 20: 'gunicorn of somebody else', 15: 'gunicorn dead', 16: 'gunicorn: spared' }
 const table = [entry(1, 0), entry(10, 1), entry(11, 10), entry(12, 11), entry(13, 11), entry(14, 10), entry(20, 1), entry(15, 10, { state: 'Z' }), entry(16, 10)]
 const scene: Scene = { table, commandOf: pid => commands[pid] ?? '', parents: [{ name: 'shop', pid: 10 }], untouchable: new Set([1, 16]) }
