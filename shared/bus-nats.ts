@@ -12,6 +12,10 @@ const stream = 'FAULTLINE'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
 
+const openWithinMs = 15_000
+/** `pending`: how many facts are history. */
+interface Opened { messages: ConsumerMessages; pending: number }
+
 interface KeyPair { sign(data: Uint8Array): Uint8Array; verify(data: Uint8Array, signature: Uint8Array): boolean }
 
 export interface NatsOptions {
@@ -142,7 +146,21 @@ class NatsBus implements Bus {
     return following
   }
 
-  async #open(subjects: string[]): Promise<{ messages: ConsumerMessages; pending: number }> {
+  /** Tried again while the server is away: a service that starts when NATS restarts is not to blame. */
+  async #open(subjects: string[]): Promise<Opened> {
+    const givenUpAt = performance.now() + openWithinMs
+    for (;;) {
+      try {
+        return await this.#consume(subjects)
+      } catch (error) {
+        if (performance.now() >= givenUpAt || this.#connection.isClosed()) throw error
+        this.#log.warn({ why: messageOf(error) }, 'the stream could not be followed yet')
+        await delay(100)
+      }
+    }
+  }
+
+  async #consume(subjects: string[]): Promise<Opened> {
     const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
     await this.#manager.consumers.delete(stream, probe.name)
     const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })
@@ -234,10 +252,10 @@ class NatsBus implements Bus {
 }
 
 class StreamFollowing implements Following {
-  readonly #opened: Promise<{ messages: ConsumerMessages; pending: number }>
+  readonly #opened: Promise<Opened>
   readonly #onStop: () => void
 
-  constructor(open: () => Promise<{ messages: ConsumerMessages; pending: number }>, onStop: () => void) {
+  constructor(open: () => Promise<Opened>, onStop: () => void) {
     this.#opened = open()
     this.#opened.catch(() => undefined) // the iteration reports it
     this.#onStop = onStop

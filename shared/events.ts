@@ -148,6 +148,12 @@ export const facts = defineFacts({
       lookEndMs: epochMs(), measurement: measurement.optional(), evidence: z.string(), atMs: epochMs(),
     }),
   },
+  'gate.closed': {
+    producer: 'slo-evaluator',
+    readers: ['scheduler', 'slo-evaluator'],
+    doc: 'Every look of the during phase has been taken or given up, late answers included: the run may be sealed without losing one.',
+    data: z.strictObject({ phase: z.literal('during'), atMs: epochMs() }),
+  },
   'slo.answer': {
     producer: 'slo-evaluator',
     readers: ['slo-evaluator', 'cli'],

@@ -1,7 +1,7 @@
 /** The command line: what each word means; the work is done in the file named after it. */
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { DemoOptions } from './demo.ts'
 import type { RunCommandOptions } from './run-command.ts'
@@ -24,8 +24,8 @@ program.command('run').argument('<file>', 'experiment file')
   .option('--prometheus <url>', 'a Prometheus that is there already')
   .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
-  .option('--embedded', 'the four services in this process (the default)')
-  .option('--processes', 'the four services as processes of their own, which share only NATS')
+  .addOption(embedded())
+  .addOption(processes())
   .option('--json', 'print the judgement as JSON, and no progress')
   .action(async (file: string, options: RunCommandOptions) => {
     const { runCommand } = await import('./run-command.ts')
@@ -35,8 +35,8 @@ program.command('run').argument('<file>', 'experiment file')
 program.command('demo')
   .description('The main job: the jewelry shop under 50 users, a web worker killed (passes), its database paused (fails, as it should)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
-  .option('--embedded', 'the four services in this process (the default)')
-  .option('--processes', 'the four services as processes of their own, which share only NATS')
+  .addOption(embedded())
+  .addOption(processes())
   .option('--json', 'print both judgements as JSON, and no progress')
   .action(async (options: DemoOptions) => {
     const { demoCommand } = await import('./demo.ts')
@@ -129,6 +129,14 @@ try {
     process.stderr.write(`${error instanceof FaultlineError ? `${error.name}: ${error.message}` : error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`)
     process.exitCode = error instanceof FaultlineError ? error.exitCode : 4
   }
+}
+
+function embedded(): Option {
+  return new Option('--embedded', 'the four services in this process (the default)')
+}
+
+function processes(): Option {
+  return new Option('--processes', 'the four services as processes of their own, which share only NATS').conflicts('embedded')
 }
 
 /** The wrapper that started this process holds one end of a pipe: when it is killed, even by SIGKILL, this process ends as if interrupted. */

@@ -22,7 +22,7 @@ function textOf(stored: StoredFact): string | undefined {
     case 'fault.lapsed': return `lease lapsed: ${stored.fact.data.fault}`
     case 'load.state': return `load ${stored.fact.data.state} ${stored.fact.data.users}/${stored.fact.data.targetUsers} users${stored.fact.data.detail === undefined ? '' : `: ${stored.fact.data.detail}`}`
     case 'gate.status': return stored.fact.data.status === 'pending' ? undefined : `gate ${stored.fact.data.gate} (${stored.fact.data.phase}) ${stored.fact.data.status}: ${stored.fact.data.evidence}`
-    case 'load.sample': case 'load.stats': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
+    case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }
 

@@ -5,10 +5,7 @@ import type { LoadSpec } from '#shared/experiment.ts'
 import { runFields } from '#shared/log.ts'
 import type { Input } from './core.ts'
 import { locustApi, type LocustApi, type LocustStats } from './locust-api.ts'
-import { shopLocustfile, type ListenersEnvironment, type LocustProcess } from './locust-process.ts'
-
-/** Starts a Locust that is idle and answers at `apiUrl`. The environment is what its listeners need; `locustfile` is an absolute path. */
-export type SpawnLocust = (env: ListenersEnvironment, locustfile: string, host: string) => Promise<LocustProcess>
+import { shopLocustfile, type LocustProcess, type SpawnLocust } from './locust-process.ts'
 
 /** There is neither a Locust nor a way to start one. */
 export class NoLocust extends FaultlineError {

@@ -4,7 +4,6 @@ import type { ChildPlan } from '#shared/process/child-plan.ts'
 import type { Children } from '#shared/process/children.ts'
 import { freePort } from '#shared/process/free-port.ts'
 import { toolPath } from '#shared/tools.mjs'
-import type { SpawnLocust } from './generator.ts'
 
 /** A Locust that was started for one run. */
 export interface LocustProcess {
@@ -18,6 +17,9 @@ export interface LocustProcess {
 
 /** What the listeners in Locust need to know (k8s/locust/README.md). */
 export interface ListenersEnvironment { FAULTLINE_BRIDGE_URL: string; FAULTLINE_BRIDGE_TOKEN: string }
+
+/** Starts a Locust that is idle and answers at `apiUrl`. The environment is what its listeners need; `locustfile` is an absolute path. */
+export type SpawnLocust = (env: ListenersEnvironment, locustfile: string, host: string) => Promise<LocustProcess>
 
 const listenersFolder = fileURLToPath(new URL('../../k8s/locust/', import.meta.url))
 

@@ -11,7 +11,8 @@ import { experimentSchema, type Experiment, type LoadSpec } from '#shared/experi
 import { runFields } from '#shared/log.ts'
 import { initialState, step, type Effect, type Input, type State } from './core.ts'
 import { sampleFact } from './load-sample.ts'
-import { startGenerators, type SpawnLocust } from './generator.ts'
+import { startGenerators } from './generator.ts'
+import type { SpawnLocust } from './locust-process.ts'
 import { showLoad, type ShownLoad } from './metrics.ts'
 import { startSampleServer } from './sample-server.ts'
 

@@ -74,8 +74,16 @@ export function schedulerApi({ scheduler, bus, token, metrics }: { scheduler: Sc
 
 /** Checked as an experiment, passed on as it was written. */
 const experimentDocument = z.unknown().superRefine((written, context) => {
+  if (!isUnicode(written)) context.addIssue({ code: 'custom', message: 'text in Unicode; some of it holds half of a surrogate pair' })
   for (const issue of experimentSchema.safeParse(written).error?.issues ?? []) context.addIssue({ code: 'custom', path: [...issue.path], message: issue.message })
 })
+
+/** JSON can carry halves of surrogate pairs; canonical JSON (RFC 8785), which hashes and logs are made of, cannot. */
+function isUnicode(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([key, inner]) => key.isWellFormed() && isUnicode(inner))
+}
 
 const problems = (error: ZodError) => error.issues.map(issue => ({ path: issue.path.join('.'), expected: issue.message }))
 const unknown = (reply: FastifyReply, run: string) => reply.code(404).send({ error: `no run ${run}` })

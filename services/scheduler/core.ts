@@ -19,6 +19,8 @@ export interface RunState {
   load: { state: 'none' | 'starting' | 'ramping' | 'reached' | 'stopping' | 'stopped' | 'failed'; detail?: string }
   faults: ReadonlyMap<string, FaultState>
   gates: ReadonlyMap<string, { status: GateStatus; evidence: string }>
+  /** Every look of the during gates has been taken. */
+  duringClosed: boolean
   abort?: { cause: AbortCause; detail: string; atMs: number }
   sealedAtMs?: number
   verdict?: string
@@ -51,7 +53,7 @@ export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_0
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
-    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(),
+    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), duringClosed: false,
     faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map() }])),
   }
 }
@@ -76,6 +78,7 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       const { gate, phase, status, evidence } = stored.fact.data
       return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence }) }
     }
+    case 'gate.closed': return { ...state, duringClosed: true }
     case 'fault.injected': {
       const { injectedAtMs } = stored.fact.data
       return withFault(state, stored.fact.data, (known, { durationMs }) => ({
@@ -174,7 +177,7 @@ function whileAborting(state: RunState, abort: NonNullable<RunState['abort']>, n
 function recovering(state: RunState, recoverAtMs: number, nowMs: number): Effect[] {
   const { withinMs, stableMs } = state.experiment.recovery
   const givenUpAtMs = recoverAtMs + withinMs + stableMs + patience.recoveryGatesMs
-  return recoveryIsKnown(state) || nowMs > givenUpAtMs ? ending(state, givenUpAtMs, nowMs) : []
+  return (recoveryIsKnown(state) && looksAreIn(state)) || nowMs > givenUpAtMs ? ending(state, givenUpAtMs, nowMs) : []
 }
 
 /** The load is stopped before the seal. `latestBeginMs`: no stop is asked for later than this, so it is the date to lose patience from. */
@@ -194,6 +197,11 @@ function holdOver(state: RunState, nowMs: number): boolean {
   const sinceMs = firstInjectedAtMs(state)
   if (sinceMs === undefined || nowMs < sinceMs + state.experiment.holdMs) return false
   return [...state.faults.values()].every(({ spec: { durationMs = 0 }, nodes }) => nodes.size > 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
+}
+
+/** A seal must not come before a late answer to the last look. An abort has decided already. */
+function looksAreIn({ experiment, duringClosed, abort }: RunState): boolean {
+  return abort !== undefined || duringClosed || experiment.gates.every(gate => gate.phase !== 'during')
 }
 
 function recoveryIsKnown(state: RunState): boolean {

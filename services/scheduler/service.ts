@@ -37,7 +37,7 @@ export interface SchedulerOptions {
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
   'run.submitted', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
-  'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status',
+  'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
 ]
 const tickMs = 100
 const agentStaleMs = 3_500

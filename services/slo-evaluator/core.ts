@@ -21,6 +21,8 @@ export interface EvaluatorState {
   lastTickMs: number
   /** Prometheus gates whose history is in the log or on its way. */
   histories: ReadonlySet<string>
+  /** It was told that the during phase is closed. */
+  closed: boolean
   /** The during phase is over, at this date. */
   duringEndMs?: number
 }
@@ -30,6 +32,7 @@ export type Input = { is: 'fact'; stored: StoredFact } | { is: 'caught-up' } | {
 export type Effect =
   | { effect: 'tick'; data: FactData<'slo.tick'> }
   | { effect: 'status'; data: FactData<'gate.status'> }
+  | { effect: 'closed'; data: FactData<'gate.closed'> }
   | { effect: 'ask'; gate: string; query: string; freshForMs: number; evaluatedAtMs: number }
   | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
   | { effect: 'judge' }
@@ -40,7 +43,7 @@ const historyPoints = 10_000
 const historyStepMs = 100
 
 export const begin = (run: string): EvaluatorState => ({
-  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(),
+  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(), closed: false,
 })
 
 export function step(state: EvaluatorState, input: Input, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
@@ -55,6 +58,7 @@ function take(state: EvaluatorState, stored: StoredFact): EvaluatorState {
   const next = { ...state, gates: fold(state.gates, stored) }
   switch (stored.kind) {
     case 'run.judged': return { ...next, judged: true }
+    case 'gate.closed': return { ...next, closed: true }
     case 'slo.history': return { ...next, histories: new Set(next.histories).add(stored.fact.data.gate) }
     case 'run.phase': {
       const { phase, atMs } = stored.fact.data
@@ -77,19 +81,26 @@ function act(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
   const isTickDue = nowMs - state.lastTickMs >= tickEveryMs
   const asking = ask({ ...state, told, lastTickMs: isTickDue ? nowMs : state.lastTickMs }, nowMs)
   const histories = askHistories(asking.state)
+  const closes = !state.closed && isDuringClosed(state.gates)
   return {
-    state: histories.state,
+    state: { ...histories.state, closed: state.closed || closes },
     effects: [
       ...changed.map((report): Effect => ({ effect: 'status', data: statusFact(report, nowMs) })),
       ...(isTickDue ? [{ effect: 'tick', data: { atMs: nowMs } } as const] : []),
       ...asking.effects,
       ...histories.effects,
+      ...(closes ? [{ effect: 'closed', data: { phase: 'during', atMs: nowMs } } as const] : []),
     ],
   }
 }
 
 function statusFact({ measurement, ...rest }: GateReport, atMs: number): FactData<'gate.status'> {
   return { ...rest, ...(measurement && { measurement }), atMs }
+}
+
+function isDuringClosed({ watches }: GateState): boolean {
+  const during = watches.filter(({ phase }) => phase === 'during')
+  return during.length > 0 && during.every(watch => watch.end !== undefined && nextLookMs(watch) > watch.end.atMs)
 }
 
 /** Asks for the looks that are due. One whose answer would be late already is left to become no data. */

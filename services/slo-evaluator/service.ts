@@ -69,6 +69,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   function perform(run: string, effect: Effect, facts: readonly StoredFact[]): void {
     switch (effect.effect) {
       case 'tick': return write(run, 'slo.tick', effect.data)
+      case 'closed': return write(run, 'gate.closed', effect.data)
       case 'status': {
         const { gate, phase, status, measurement, evidence } = effect.data
         log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')

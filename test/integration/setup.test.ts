@@ -64,8 +64,8 @@ async function smallCheckout() {
     writeFileSync(join(folder.path, path), content)
   }
   cpSync(join(checkout, 'services/cli/setup'), join(folder.path, 'services/cli/setup'), { recursive: true })
-  cpSync(join(checkout, 'services/cli/faultline.mjs'), join(folder.path, 'services/cli/faultline.mjs'))
-  write('package.json', '{"name":"small","type":"module"}')
+  for (const file of ['services/cli/faultline.mjs', 'shared/checkout.mjs', 'shared/tools.mjs']) cpSync(join(checkout, file), join(folder.path, file))
+  write('package.json', '{"name":"small","type":"module","imports":{"#shared/*":"./shared/*"}}')
   write('package-lock.json', '{"packages":{}}')
   write('node_modules/.package-lock.json', '{"packages":{}}')
   mkdirSync(join(folder.path, 'node_modules/.bin'))

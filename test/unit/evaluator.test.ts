@@ -62,6 +62,15 @@ test('a recovery is told only once the run recovers, though an instant fault was
   assert.ok(met && met.nowMs >= revertedMs)
 })
 
+test('the during phase is told as closed once, when its last look is in: by an answer, or when one would be late', () => {
+  const closings = (story: Story) => play(logOf(story)).effects.flatMap(effect => effect.effect === 'closed' ? [effect.nowMs - revertedMs] : [])
+  assert.deepEqual(closings({}), [0], 'a block is complete with its last sample')
+  const answerAt = (atMs: number) => ({ is: 'value' as const, value: 0.5, ...(atMs === revertedMs && { lateMs: 700 }) })
+  assert.deepEqual(closings({ gates: [promGate], answerAt }), [700], 'the last answer is waited for')
+  const [late] = closings({ gates: [promGate] })
+  assert.ok(late !== undefined && late > 2_000 && late <= 3_000, `closed ${late} ms after the end without any answer`)
+})
+
 test('after a restart in mid-run the core tells only what is new, and asks and judges once', () => {
   const facts = logOf()
   const told = facts.findIndex(({ kind, fact }) => kind === 'slo.tick' && 'atMs' in fact.data && fact.data.atMs === injectedMs + 6_000)

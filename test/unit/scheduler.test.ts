@@ -21,6 +21,7 @@ const phase = (state: RunState, name: FactData<'run.phase'>['phase'], atMs: numb
 const load = (state: RunState, name: FactData<'load.state'>['state']) => after(state, 'load.state', { state: name, users: 10, targetUsers: 10, atMs: 0 })
 const gate = (state: RunState, at: 'steady' | 'during' | 'recovery', status: FactData<'gate.status'>['status']) =>
   after(state, 'gate.status', { gate: 'errors', phase: at, status, lookEndMs: 0, evidence: 'as seen', atMs: 0 })
+const closed = (state: RunState) => after(state, 'gate.closed', { phase: 'during', atMs: 0 })
 const target = { id: 'process:1:1', pid: 1, startTicks: 1, description: 'postgres' }
 const fault = { fault: '1-pause', kind: 'pause', node: 'n1' }
 const injected = (state: RunState, atMs: number, node = 'n1') => after(state, 'fault.injected', { ...fault, node, targets: [target], verified: true, readBack: [], requestedAtMs: atMs, injectedAtMs: atMs, clock: 'c' })
@@ -59,6 +60,8 @@ test('a run goes through its phases in order, each because of the fact before it
   run = phase(run, 'recover', 8_080)
   assert.deepEqual(keys(run, 9_000), [])
   run = gate(run, 'recovery', 'met')
+  assert.deepEqual(keys(run, 9_400), [], 'the last look of the hold may still be answered')
+  run = closed(run)
   assert.deepEqual(keys(run, 9_500), ['load-stop'])
   run = load(run, 'stopped')
   assert.deepEqual(keys(run, 9_600), ['seal'])
@@ -71,7 +74,14 @@ test('without load the steady phase begins at once, and nothing is stopped at th
   const run = start({ load: undefined, gates: [promql] })
   assert.deepEqual(keys(run, 0), ['phase/steady'])
   const over = gate(phase(reverted(injected(phase(phase(run, 'steady', 0), 'inject', 2_000), 2_000), 7_000), 'recover', 7_000), 'recovery', 'met')
-  assert.deepEqual(keys(over, 8_000), ['seal'])
+  assert.deepEqual(keys(closed(over), 8_000), ['seal'])
+})
+
+test('an evaluator that never says that the looks are in delays the seal, but not for ever', () => {
+  const run = load(gate(phase(reverted(held(), 8_000), 'recover', 8_000), 'recovery', 'met'), 'stopped')
+  const givenUpAtMs = 8_000 + 10_000 + 3_000 + patience.recoveryGatesMs
+  assert.deepEqual(keys(run, givenUpAtMs), [])
+  assert.deepEqual(keys(run, givenUpAtMs + 1), ['seal'])
 })
 
 test('a breached gate aborts during the fault, and is then reverted, recovered, sealed in this order', () => {
@@ -186,7 +196,7 @@ test('a fault whose end was told but never its beginning ends the run instead of
 
 test('a recovery is over with the gates that were written for it, if there are any', () => {
   const own = { gates: [{ name: 'errors', errorRate: { max: '1%' } }, { name: 'again', phase: 'recovery', errorRate: { max: '5%' } }] }
-  const run = load(phase(reverted(held(own), 8_000), 'recover', 8_000), 'stopped')
+  const run = closed(load(phase(reverted(held(own), 8_000), 'recover', 8_000), 'stopped'))
   assert.deepEqual(keys(gate(run, 'recovery', 'met'), 9_000), [])
   assert.deepEqual(keys(after(run, 'gate.status', { gate: 'again', phase: 'recovery', status: 'met', lookEndMs: 0, evidence: 'x', atMs: 0 }), 9_000), ['seal'])
 })

@@ -7,6 +7,7 @@ import { messageOf } from '#shared/errors.ts'
 import { toolPath } from '#shared/tools.mjs'
 import { attempt } from './attempt.ts'
 import { capabilities, effectiveCapabilities } from './capabilities.ts'
+import { leftFolders } from '../local/folder.ts'
 import type { Check } from './check.ts'
 
 const leastFreeBytes = 2 ** 30
@@ -15,7 +16,7 @@ const portsTried = 16
 
 /** The kernel, the user, the disk and the loopback. */
 export async function checkMachine(resultsFolder: string): Promise<Check[]> {
-  return [checkKernel(), await checkUser(), checkControlGroups(), await checkProcessHandles(), await checkDisk(resultsFolder), await checkLoopback()]
+  return [checkKernel(), await checkUser(), checkControlGroups(), await checkProcessHandles(), await checkDisk(resultsFolder), await checkLoopback(), checkLeftovers()]
 }
 
 function checkKernel(): Check {
@@ -67,6 +68,13 @@ async function checkDisk(resultsFolder: string): Promise<Check> {
   } catch (error) {
     return { name, found: 'limited', detail: messageOf(error), next: 'have results written elsewhere', neededFor: [] }
   }
+}
+
+/** What earlier sessions could not confirm as undone. */
+function checkLeftovers(): Check {
+  const left = leftFolders()
+  if (left.length === 0) return { name: 'leftovers', found: 'ok', detail: 'no earlier session left a fault behind', neededFor: [] }
+  return { name: 'leftovers', found: 'limited', detail: `not confirmed as undone: ${left.join(', ')}`, next: 'the next session tries again; until then its targets are quarantined', neededFor: [] }
 }
 
 async function checkLoopback(): Promise<Check> {

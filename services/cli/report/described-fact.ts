@@ -38,6 +38,6 @@ export function describeFact({ kind, fact }: StoredFact): TimelineEntry | undefi
       const tone = status === 'met' || status === 'holding' ? 'good' : ['breached', 'unreadable', 'missed'].includes(status) ? 'bad' : 'plain'
       return entry(atMs, `gate ${gate} (${phase}) is ${status}: ${evidence}`, tone)
     }
-    case 'load.sample': case 'load.stats': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
+    case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }

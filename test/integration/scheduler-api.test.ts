@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { pino } from 'pino'
+import { z } from 'zod'
+import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
+import { systemClock } from '#shared/clock.ts'
+import { createMetrics } from '#shared/service.ts'
+import { ApiClient, RequestRefused } from '../../services/cli/api-client.ts'
+import { schedulerApi } from '../../services/scheduler/api.ts'
+import { takeEpoch } from '../../services/scheduler/epoch.ts'
+import { startScheduler } from '../../services/scheduler/service.ts'
+import { startNats } from '../parts/nats.ts'
+
+/** The scheduler over a real nats-server, with nobody else there: its runs wait for an agent. */
+const token = 'api-token'
+const log = pino({ level: 'silent' })
+const owned = new AsyncDisposableStack()
+let url = ''
+let client: ApiClient
+
+before(async () => {
+  const nats = owned.use(await startNats())
+  const keys = newCommandKeys()
+  const bus = await connectBus({ ...nats, service: 'scheduler', log, ...keys })
+  owned.defer(() => bus.close())
+  const metrics = createMetrics('scheduler')
+  const scheduler = await startScheduler({ bus, clock: systemClock, log, epoch: await takeEpoch(nats), metrics })
+  owned.defer(() => scheduler.stop())
+  const api = schedulerApi({ scheduler, bus, token, metrics })
+  owned.defer(() => api.close())
+  url = await api.listen({ host: '127.0.0.1', port: 0 })
+  client = new ApiClient({ apiUrl: url, token })
+})
+after(() => owned.disposeAsync())
+
+const experiment = (more: object = {}) => ({
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'waits' },
+  faults: [{ kind: 'pause', target: { process: { match: 'worker' } }, at: '60s', duration: '1s' }],
+  gates: [{ name: 'one', promql: { query: 'vector(1)', max: 2 } }],
+  ...more,
+})
+
+async function ask(method: string, path: string, { body, bearer = token }: { body?: string; bearer?: string } = {}): Promise<{ status: number; json: unknown }> {
+  const response = await fetch(url + path, {
+    method, headers: { ...(bearer && { authorization: `Bearer ${bearer}` }), ...(body !== undefined && { 'content-type': 'application/json' }) }, ...(body !== undefined && { body }),
+  })
+  const text = await response.text()
+  try {
+    return { status: response.status, json: JSON.parse(text) as unknown }
+  } catch {
+    return { status: response.status, json: text }
+  }
+}
+
+test('every route but health asks for the token, in full', async () => {
+  for (const path of ['/healthz', '/readyz']) assert.equal((await ask('GET', path, { bearer: '' })).status, 200)
+  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['GET', '/api/v1/runs/r/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort']] as const) {
+    for (const bearer of ['', 'api-toke', 'api-token2', 'API-TOKEN']) assert.equal((await ask(method, path, { bearer })).status, 401, `${method} ${path} with ${JSON.stringify(bearer)}`)
+  }
+  assert.match(String((await ask('GET', '/metrics')).json), /^faultline_runs_active\{service="scheduler"\} \d/m)
+})
+
+test('a run is submitted, listed, watched from its first fact, and aborted; an abort again finds nothing to do', async () => {
+  const run = await client.submit(experiment(), 'waits.yaml')
+  assert.match(run, /^waits-\d{8}-\d{6}-[0-9a-f]{4}$/)
+  assert.ok(z.array(z.looseObject({ run: z.string() })).parse(await client.runs()).some(known => known.run === run))
+  const watching = new AbortController()
+  const seen: string[] = []
+  try {
+    for await (const { kind } of client.facts(run, watching.signal)) {
+      seen.push(kind)
+      if (kind === 'run.phase') assert.equal(await client.abort(run), true)
+      if (kind === 'run.sealed') watching.abort() // nobody judges here
+    }
+  } catch (error) {
+    assert.ok(watching.signal.aborted, String(error))
+  }
+  assert.deepEqual(seen, ['run.submitted', 'run.phase', 'run.aborting', 'run.sealed'])
+  assert.equal(await client.abort(run), false)
+  const { json } = await ask('GET', `/api/v1/runs/${run}`)
+  assert.deepEqual(z.looseObject({ phase: z.string(), aborting: z.string() }).parse(json).aborting, 'user: aborted by a user')
+})
+
+test('abort all aborts what is under way, and only that', async () => {
+  const runs = [await client.submit(experiment(), 'a'), await client.submit(experiment(), 'b')]
+  assert.deepEqual((await client.abortAll()).sort(), runs.sort())
+})
+
+test('a run with load is refused while another has the load generator', async () => {
+  const load = { users: 1, host: 'http://127.0.0.1:9' }
+  const first = await client.submit(experiment({ load }), 'first')
+  await assert.rejects(client.submit(experiment({ load }), 'second'), (error: unknown) => error instanceof RequestRefused && /409.*has the load generator/.test(error.message))
+  await client.abort(first)
+})
+
+test('what is no experiment is refused with every problem, and nothing is submitted', async () => {
+  const before = (await client.runs()).length
+  const { status, json } = await ask('POST', '/api/v1/runs', { body: JSON.stringify({ experiment: { ...experiment(), kind: 'Experimnt', gates: [{ name: '../x', promql: { query: 'sum(' } }] } }) })
+  assert.equal(status, 400)
+  const problems = z.object({ problems: z.array(z.object({ path: z.string() })) }).parse(json).problems.map(({ path }) => path)
+  assert.ok(problems.includes('experiment.kind') && problems.some(path => path.startsWith('experiment.gates.0')), problems.join())
+  const bodies = ['', '{', '[]', 'null', '{"experiment":null}', '{"experiment":{},"more":1}', JSON.stringify({ experiment: experiment({ metadata: { name: 'x', description: '\ud800' } }) }), `{"experiment":${JSON.stringify(experiment())},"__proto__":{}}`]
+  for (const body of bodies) assert.equal((await ask('POST', '/api/v1/runs', { body })).status, 400, body)
+  assert.equal((await ask('POST', '/api/v1/runs', { body: JSON.stringify({ experiment: 'x'.repeat(1_100_000) }) })).status, 413)
+  assert.equal((await client.runs()).length, before)
+})
+
+test('a run that is not known is 404, whatever its name looks like', async () => {
+  for (const name of ['nobody', '..%2f..', '%00', '*', '>', 'a.b']) {
+    assert.equal((await ask('GET', `/api/v1/runs/${name}`)).status, 404, name)
+    assert.equal((await ask('GET', `/api/v1/runs/${name}/events`)).status, 404, name)
+    assert.equal((await ask('POST', `/api/v1/runs/${name}/abort`)).status, 404, name)
+  }
+})
