@@ -59,6 +59,7 @@ async function stage() {
         detached: true, stdio: 'ignore',
         env: { ...process.env, FAULTLINE_NATS_URL: servers, FAULTLINE_NATS_TOKEN: token, FAULTLINE_COMMANDS_PUBLIC_KEY: commandKey, FAULTLINE_INJECTOR_NODE: 'n1', FAULTLINE_INJECTOR_STATE_FOLDER: stateFolder, FAULTLINE_INJECTOR_PARENTS: `${parent.name}=${parent.pid}` },
       })
+      owned.defer(() => void child.kill('SIGKILL')) // also when the test fails on the way
       await Promise.race([here.promise, once(child, 'exit').then(() => { throw new Error('the agent ended at once') })])
       subscription.stop()
       return child
