@@ -34,7 +34,7 @@ run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared'
 const lcov = 'coverage/lcov.info'
 mkdirSync(`${root}coverage`, { recursive: true })
 // one file at a time: the tests measure deadlines of real parts, and two cores are soon full
-run(node, '--test', '--test-concurrency=1', '--experimental-test-coverage', '--test-coverage-include=shared/**', '--test-coverage-include=services/**',
+run(node, '--test', '--test-concurrency=1', '--test-timeout=900000', '--experimental-test-coverage', '--test-coverage-include=shared/**', '--test-coverage-include=services/**',
   '--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=lcov', `--test-reporter-destination=${lcov}`, ...files)
 if (wanted.length === 0) run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
