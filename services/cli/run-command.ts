@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { readConfig } from '#shared/config.ts'
+import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
 import { printJudgement } from '#shared/verdict.ts'
 import { configuredPrometheus, type PrometheusOptions } from '../slo-evaluator/prometheus.ts'
@@ -7,6 +10,11 @@ import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
 import { parseParent } from './process-parent.ts'
 import { runExperiment } from './run.ts'
+
+/** Something that the experiment needs is not there, so nothing is started. */
+class NotReady extends InvalidInput {
+  readonly code = 'not_ready'
+}
 
 export interface RunCommandOptions {
   within?: string[]
@@ -25,6 +33,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
     process.stderr.write(problems.map(problem => `${renderProblem(problem)}\n`).join(''))
     return 3
   }
+  demandWhatItNeeds(file, experiments, options)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
   const subject = {
     parents: (options.within ?? []).map(parseParent),
@@ -47,6 +56,16 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
     worst = Math.max(worst, judgement.exitCode)
   }
   return worst
+}
+
+/** What would make a run inconclusive, told before it takes anybody's time. Throws NotReady. */
+function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { within = [] }: RunCommandOptions): void {
+  if (within.length === 0) throw new NotReady('no process may be touched: name what the faults may be done to, and below, with --within NAME=PID (faultline plan shows what would be hit)')
+  for (const { experiment: { name, load } } of experiments) {
+    if (load?.locustfile === undefined) continue
+    const path = resolve(dirname(file), load.locustfile)
+    if (!existsSync(path)) throw new NotReady(`${name}: load.locustfile is ${load.locustfile}, but there is no ${path}`)
+  }
 }
 
 /** The one named on the command line, or in the settings; both with the settings' credentials. */
