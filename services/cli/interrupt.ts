@@ -1,6 +1,18 @@
-/** Aborts at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process as if nobody listened, and the keeper cleans up. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * Aborts at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process as if nobody listened, and the keeper cleans up.
+ *
+ * It goes on listening after the first: what tidies up the terminal at the process's end (signal-exit, by log-update) ends the process at
+ * once when it finds itself the only listener.
+ */
 export function interruptSignal(): AbortSignal {
   const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort())
+  const listen = (signal: NodeJS.Signals) => {
+    if (!interrupted.signal.aborted) return interrupted.abort()
+    for (const each of signals) process.off(each, listen)
+    process.kill(process.pid, signal)
+  }
+  for (const signal of signals) process.on(signal, listen)
   return interrupted.signal
 }
