@@ -6,7 +6,7 @@ import { interruptSignal } from './interrupt.ts'
 import { withHost } from './load-host.ts'
 import { startSession } from './local/session.ts'
 import { startShop } from './local/shop.ts'
-import { runExperiment } from './run.ts'
+import { progressFor, runExperiment } from './run.ts'
 
 export interface DemoOptions {
   results: string
@@ -44,7 +44,7 @@ export async function demoCommand({ results, processes = false, json = false }: 
     if (!json) say(`\n${written.experiment.name}, expected to be ${expected}: 50 users at ${url}`)
     const { judgement, folder } = await runExperiment({
       address: session, lost: session.lost, document: withHost(written.document, url), file: path, resultsFolder: results,
-      progress: json ? 'none' : process.stderr.isTTY ? 'live' : 'lines', abortSignal: interrupted,
+      progress: progressFor(json), abortSignal: interrupted,
     })
     runs.push({ expected, judgement, folder })
   }

@@ -9,7 +9,7 @@ import { interruptSignal } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
 import { parseParent } from './process-parent.ts'
-import { runExperiment } from './run.ts'
+import { progressFor, runExperiment } from './run.ts'
 
 /** Something that the experiment needs is not there, so nothing is started. */
 class NotReady extends InvalidInput {
@@ -50,7 +50,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   let worst = 0
   for (const document of documents) {
     if (interrupted.aborted) return Math.max(worst, 2) // what was not run has shown nothing
-    const progress = options.json ? 'none' : process.stderr.isTTY ? 'live' : 'lines'
+    const progress = progressFor(options.json ?? false)
     const { judgement, folder } = await runExperiment({ address: session, lost: session.lost, document, file, resultsFolder: options.results, progress, abortSignal: interrupted })
     process.stdout.write(options.json ? `${printJudgement(judgement)}\n` : `${judgement.verdict}  ${judgement.experiment}  ${folder}/report.html\n`)
     worst = Math.max(worst, judgement.exitCode)

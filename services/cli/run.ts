@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import logUpdate from 'log-update'
 import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { ApiClient, SchedulerUnreachable } from './api-client.ts'
+import { linesView } from './live/lines.ts'
+import { screenView } from './live/screen.ts'
 import { writeReport } from './report/write-report.ts'
-import { lineOf, loadLine } from './timeline.ts'
 
 export interface RunOutcome {
   run: string
@@ -15,13 +15,18 @@ export interface RunOutcome {
   judgement: Judgement
 }
 
+/** Where progress goes: one live screen on a terminal, plain lines elsewhere, nowhere for --json. */
+export type Progress = 'live' | 'lines' | 'none'
+
+/** A terminal that calls itself dumb cannot draw in place. */
+export const progressFor = (json: boolean): Progress => json ? 'none' : process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? 'live' : 'lines'
+
 export interface RunOptions {
   address: { apiUrl: string; token: string }
   document: unknown
   file: string
   resultsFolder: string
-  /** Where progress goes: one live screen on a terminal, plain lines elsewhere, nowhere for --json. */
-  progress: 'live' | 'lines' | 'none'
+  progress: Progress
   /** Aborts the run (not the command): the run is still judged, as inconclusive. */
   abortSignal: AbortSignal
   /** Aborts, with the reason, when the run cannot come to its end any more. */
@@ -38,7 +43,7 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   const abort = () => void client.abort(run).catch(() => undefined) // the stream of facts tells how it ends
   if (abortSignal.aborted) abort()
   abortSignal.addEventListener('abort', abort)
-  const view = progress === 'live' ? liveView() : progress === 'lines' ? lineView() : undefined
+  const view = progress === 'live' ? screenView(run, process.stderr) : progress === 'lines' ? linesView(process.stderr) : undefined
   const facts: StoredFact[] = []
   const givenUp = new AbortController()
   let deadline: NodeJS.Timeout | undefined
@@ -54,12 +59,17 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   } finally {
     clearTimeout(deadline)
     abortSignal.removeEventListener('abort', abort)
-    view?.end()
   }
   const folder = resolve(join(resultsFolder, run))
   mkdirSync(folder, { recursive: true })
-  const { judgement } = await writeReport(folder, facts)
-  if (!facts.some(stored => stored.kind === 'run.judged')) throw noVerdict(run, folder, { lost, givenUp: givenUp.signal, trouble })
+  const isJudged = facts.some(stored => stored.kind === 'run.judged')
+  let judgement: Judgement | undefined
+  try {
+    judgement = (await writeReport(folder, facts)).judgement
+  } finally {
+    view?.end(isJudged ? judgement : undefined)
+  }
+  if (!isJudged) throw noVerdict(run, folder, { lost, givenUp: givenUp.signal, trouble })
   return { run, folder, judgement }
 }
 
@@ -68,45 +78,4 @@ function noVerdict(run: string, folder: string, { lost, givenUp, trouble }: { lo
     : givenUp.aborted ? `the SLO evaluator said nothing for ${judgingPatienceMs / 1_000} s after the run's end`
     : trouble === undefined ? 'the scheduler ended the stream of its facts' : messageOf(trouble)
   return new SchedulerUnreachable(`the run ${run} came to no verdict: ${why}. What was recorded is in ${folder}`, { cause: trouble })
-}
-
-interface View { show(stored: StoredFact): void; end(): void }
-
-function lineView(): View {
-  let startMs: number | undefined
-  return {
-    show(stored) {
-      startMs ??= Date.parse(stored.fact.time)
-      const line = lineOf(stored, startMs)
-      if (line !== undefined) process.stderr.write(`${line}\n`)
-    },
-    end: () => undefined,
-  }
-}
-
-/** What happened stays above; below it one line lives: the load as it is now. */
-function liveView(): View {
-  const samples: Extract<StoredFact, { kind: 'load.sample' }>[] = []
-  const lines: string[] = []
-  let startMs: number | undefined
-  const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-  let turn = 0
-  const draw = () => {
-    const since = startMs === undefined ? '' : `${((Date.now() - startMs) / 1_000).toFixed(0)} s  `
-    logUpdate(`${lines.slice(-((process.stderr.rows ?? 24) - 3)).join('\n')}\n${spinner[turn++ % spinner.length]} ${since}${loadLine(samples)}`)
-  }
-  const drawing = setInterval(draw, 120)
-  return {
-    show(stored) {
-      startMs ??= Date.parse(stored.fact.time)
-      if (stored.kind === 'load.sample') samples.splice(0, Math.max(0, samples.push(stored) - 50))
-      const line = lineOf(stored, startMs)
-      if (line !== undefined) lines.push(line)
-    },
-    end() {
-      clearInterval(drawing)
-      draw()
-      logUpdate.done()
-    },
-  }
 }

@@ -1,38 +1,77 @@
-import { printDuration } from '#shared/units.ts'
-import type { StoredFact } from '#shared/events.ts'
+import type { FactData, StoredFact } from '#shared/events.ts'
+import type { Experiment } from '#shared/experiment.ts'
+import { cut, oneLine } from './live/cells.ts'
+import { limitWords, valueAgainstLimit } from './live/gate-values.ts'
 
-/** One line for people about a fact; nothing for the many that only judge. `startMs` is the run's first fact. Pure. */
-export function lineOf(stored: StoredFact, startMs: number): string | undefined {
-  const text = textOf(stored)
-  if (text === undefined) return undefined
-  const sinceMs = Math.max(0, Date.parse(stored.fact.time) - startMs)
-  return `${(sinceMs / 1_000).toFixed(1).padStart(6)} s  ${text}`
+/** An event in a few words for people. `tone`: how it is to look where there are colours. */
+export interface Told {
+  /** Since the run's first fact. */
+  sinceMs: number
+  text: string
+  tone: 'plain' | 'good' | 'bad'
 }
 
-function textOf(stored: StoredFact): string | undefined {
+/** What a fact alone does not say. `startedMs`: date of the run's first fact. */
+export interface Context {
+  startedMs: number
+  experiment: Experiment | undefined
+}
+
+/** Command lines are long; the report has all of them. */
+const longestTarget = 60
+
+/** Undefined for the many facts that only feed the gates, and for a gate that has nothing to say yet. Pure. */
+export function tellFact(stored: StoredFact, { startedMs, experiment }: Context): Told | undefined {
+  const sinceMs = Math.max(0, Date.parse(stored.fact.time) - startedMs)
+  const told = (text: string, tone: Told['tone'] = 'plain'): Told => ({ sinceMs, text: oneLine(text), tone })
   switch (stored.kind) {
-    case 'run.submitted': return `submitted ${stored.fact.subject}`
-    case 'run.phase': return `phase ${stored.fact.data.phase}`
-    case 'run.aborting': return `ABORT (${stored.fact.data.cause}) ${stored.fact.data.detail}`
-    case 'run.sealed': return 'sealed'
-    case 'run.judged': return `verdict ${stored.fact.data.verdict}${stored.fact.data.reasons.map(reason => `\n            ${reason}`).join('')}`
-    case 'fault.injected': return `injected ${stored.fact.data.fault}: ${stored.fact.data.targets.map(target => target.description).join(', ')}${stored.fact.data.verified ? '' : ' (NOT CONFIRMED)'}`
-    case 'fault.reverted': return `reverted ${stored.fact.data.fault} (${stored.fact.data.cause})${stored.fact.data.verified ? '' : ' NOT CONFIRMED: the target is quarantined'}`
-    case 'fault.refused': return `refused ${stored.fact.data.fault}: ${stored.fact.data.why}`
-    case 'fault.lapsed': return `lease lapsed: ${stored.fact.data.fault}`
-    case 'load.state': return `load ${stored.fact.data.state} ${stored.fact.data.users}/${stored.fact.data.targetUsers} users${stored.fact.data.detail === undefined ? '' : `: ${stored.fact.data.detail}`}`
-    case 'gate.status': return stored.fact.data.status === 'pending' ? undefined : `gate ${stored.fact.data.gate} (${stored.fact.data.phase}) ${stored.fact.data.status}: ${stored.fact.data.evidence}`
+    case 'run.submitted': return told(`submitted as ${stored.fact.subject}`)
+    case 'run.phase': return told(`phase ${stored.fact.data.phase}`)
+    case 'run.aborting': {
+      const { cause, gate, detail } = stored.fact.data
+      return told(cause === 'gate' && gate !== undefined ? `aborting: ${gate} is breached` : `aborting (${cause}): ${detail}`, 'bad') // the gate has just said how
+    }
+    case 'run.sealed': return told('sealed')
+    case 'run.judged': return told(`verdict ${stored.fact.data.verdict}: ${stored.fact.data.reasons.join('; ')}`, stored.fact.data.verdict === 'passed' ? 'good' : 'bad')
+    case 'fault.injected': {
+      const { fault, targets, verified } = stored.fact.data
+      return told(`injected ${fault}: ${printTargets(targets.map(({ description }) => description))}${verified ? '' : ', NOT CONFIRMED'}`, verified ? 'plain' : 'bad')
+    }
+    case 'fault.reverted': {
+      const { fault, cause, verified } = stored.fact.data
+      return told(`reverted ${fault} (${cause})${verified ? ', confirmed' : ', NOT CONFIRMED: its targets are quarantined'}`, verified ? 'good' : 'bad')
+    }
+    case 'fault.refused': return told(`refused ${stored.fact.data.fault}: ${stored.fact.data.why}`, 'bad')
+    case 'fault.lapsed': return told(`the lease of ${stored.fact.data.fault} ran out`, 'bad')
+    case 'load.state': return told(printLoad(stored.fact.data), stored.fact.data.state === 'failed' ? 'bad' : 'plain')
+    case 'gate.status': return tellGate(stored.fact.data, experiment, told)
     case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }
 
-/** What the last load samples say, for the live line of a terminal. Pure. */
-export function loadLine(samples: readonly Extract<StoredFact, { kind: 'load.sample' }>[]): string {
-  const last = samples.at(-1)
-  if (!last) return 'no load yet'
-  const recent = samples.filter(sample => sample.fact.data.endMs > last.fact.data.endMs - 2_000)
-  const sum = (of: 'ok' | 'failed') => recent.reduce((total, { fact }) => total + Object.values(fact.data[of]).reduce((a, b) => a + b, 0), 0)
-  const spanMs = Math.max(200, last.fact.data.endMs - Math.min(...recent.map(({ fact }) => fact.data.startMs)))
-  const [ok, failed] = [sum('ok'), sum('failed')]
-  return `${last.fact.data.users} users, ${((ok + failed) / spanMs * 1_000).toFixed(0)} requests/s, ${failed} failed and ${last.fact.data.inFlightTotal} waiting in the last ${printDuration(2_000)}`
+/** One line of the plain view. Pure. */
+export const printTold = ({ sinceMs, text }: Told): string => `${(sinceMs / 1_000).toFixed(1).padStart(6)} s  ${text}`
+
+/** The evidence has every number, and is for the statuses that end something; the others say the last look. */
+function tellGate({ gate, phase, status, measurement, evidence }: FactData<'gate.status'>, experiment: Experiment | undefined, told: (text: string, tone: Told['tone']) => Told): Told | undefined {
+  const spec = experiment?.gates.find(({ name }) => name === gate)
+  const at = (words: string, tone: Told['tone']) => told(`${gate} (${phase}) ${words}`, tone)
+  switch (status) {
+    case 'pending': return undefined
+    case 'breached': case 'unreadable': case 'missed': return at(`${status}: ${evidence}`, 'bad')
+    case 'no-data': return at(`no data: ${measurement?.is === 'no-data' ? measurement.why : evidence}`, 'plain')
+    case 'holding': case 'breaking': case 'met': {
+      const value = spec && measurement?.is === 'measured' ? `: ${valueAgainstLimit(spec.rule, measurement.value)}` : spec ? `: ${limitWords(spec.rule)}` : ''
+      return at(`${status}${value}`, status === 'breaking' ? 'bad' : 'good')
+    }
+  }
+}
+
+function printLoad({ state, users, targetUsers, detail }: FactData<'load.state'>): string {
+  const why = detail === undefined ? '' : `: ${detail}`
+  return state === 'ramping' || state === 'reached' ? `load ${state}, ${users} of ${targetUsers} users${why}` : `load ${state}${why}`
+}
+
+export function printTargets([first = 'no target', ...rest]: readonly string[]): string {
+  return `${cut(oneLine(first), longestTarget)}${rest.length > 0 ? ` and ${rest.length} more` : ''}`
 }
