@@ -35,7 +35,7 @@ interface Killed { name: string; afterMs: number; hit: boolean; pausedForMs: num
 
 async function killAt({ name, begins, afterMs }: Stretch & { afterMs: number }): Promise<Killed> {
   await using room = await startPauseRoom(pauseExperiment({ duration: '3s', hold: '3s' }))
-  const command = runIn(room, '--json')
+  await using command = runIn(room, '--json')
   await before(command.ended, begins(room, command), name)
   await delay(afterMs)
   const hit = command.child.kill('SIGKILL')

@@ -31,10 +31,10 @@ test('an experiment whose gates hold exits 0, one whose gate breaks exits 1, and
 
 test('SIGKILL of the command in mid-fault: the fault is reverted within its lease, and no process or folder is left', async () => {
   await inRoom(pauseExperiment(), async room => {
-    const { child, ended } = runIn(room, '--json')
-    await untilPaused(room, ended)
-    child.kill('SIGKILL')
-    await ended
+    await using command = runIn(room, '--json')
+    await untilPaused(room, command.ended)
+    command.child.kill('SIGKILL')
+    await command.ended
     await until('the worker goes on', () => !room.isPaused(), 4_000)
     await untilNothingIsLeft(room.temporary, new Set(), 15_000)
   })
@@ -42,10 +42,10 @@ test('SIGKILL of the command in mid-fault: the fault is reverted within its leas
 
 test('SIGINT ends a run as inconclusive, with its fault reverted', async () => {
   await inRoom(pauseExperiment(), async room => {
-    const { child, ended } = runIn(room, '--json')
-    await untilPaused(room, ended)
-    child.kill('SIGINT')
-    const { code, err } = await ended
+    await using command = runIn(room, '--json')
+    await untilPaused(room, command.ended)
+    command.child.kill('SIGINT')
+    const { code, err } = await command.ended
     assert.equal(code, 2, err)
     assert.ok(!room.isPaused())
   })

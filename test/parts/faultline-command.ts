@@ -6,7 +6,8 @@ const faultline = fileURLToPath(new URL('../../services/cli/faultline.mjs', impo
 
 export interface Ended { code: number | null; out: string; err: string }
 
-export interface FaultlineCommand {
+/** Disposal SIGKILLs one that has not ended: its keeper ends the rest. */
+export interface FaultlineCommand extends AsyncDisposable {
   child: ChildProcess
   /** What it has printed so far. */
   said: { out: string; err: string }
@@ -19,7 +20,14 @@ export function startFaultline(args: readonly string[], { temporary }: { tempora
   const said = { out: '', err: '' }
   child.stdout.on('data', chunk => { said.out += String(chunk) })
   child.stderr.on('data', chunk => { said.err += String(chunk) })
-  return { child, said, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...said })) }
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
+  return {
+    child, said, ended,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+      await ended
+    },
+  }
 }
 
 /** Waits for something that the command is to bring about; a command that ends before tells what it said. */
