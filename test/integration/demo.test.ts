@@ -50,10 +50,16 @@ function setStage(): Stage {
 
 const startDemo = ({ temporary, results }: Stage, ...options: string[]) => startFaultline(['demo', ...options, '--json', '--results', results], { temporary })
 
+/** Of a demo that did not go as expected: why, in a line for each run. */
+function summaryOf(out: string): string {
+  const runs = z.object({ runs: z.array(z.object({ judgement: z.object({ experiment: z.string(), verdict: z.string(), reasons: z.array(z.string()) }) })) }).safeParse(out.startsWith('{') ? JSON.parse(out) : undefined)
+  return runs.data?.runs.map(({ judgement: { experiment, verdict, reasons } }) => `${experiment} is ${verdict}: ${reasons.join('; ')}`).join('\n') ?? out
+}
+
 /** Both verdicts, both reports, the bar of the database's breach, and nothing left. Prints what was measured. */
 async function asPromised(demo: FaultlineCommand, { temporary, results }: Stage, say: (line: string) => void): Promise<string[]> {
   const { code, out, err } = await demo.ended
-  assert.equal(code, 0, err + out)
+  assert.equal(code, 0, err + summaryOf(out))
   const { asExpected, runs } = demoSchema.parse(JSON.parse(out))
   const { breachToAbortMs, breachToRevertedMs } = runs[1].judgement.timings
   say(`database-pause: breach to abort ${breachToAbortMs} ms, breach to reverted ${breachToRevertedMs} ms`)
