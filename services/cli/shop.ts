@@ -1,19 +1,17 @@
 import { once } from 'node:events'
+import { dirname } from 'node:path'
 import { Children } from '#shared/process/children.ts'
 import { interruptSignal } from './interrupt.ts'
-import { forgetSessionsFolder, newSessionFolder } from './local/folder.ts'
+import { newSessionFolder } from './local/folder.ts'
 import { startShop } from './local/shop.ts'
 
 /** `faultline shop`: the jewelry shop on loopback until it is interrupted, and how to run an experiment on it. */
 export async function shopCommand(): Promise<0> {
   const startedMs = performance.now()
   const folder = newSessionFolder()
-  const children = new Children(folder)
+  const children = new Children(folder, { parent: dirname(folder) })
   await using owned = new AsyncDisposableStack()
-  owned.defer(async () => {
-    await children.close()
-    forgetSessionsFolder()
-  })
+  owned.defer(() => children.close())
   const interrupted = interruptSignal()
   const { url, parents, scrape } = await startShop(children, folder, doing => {
     process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  starting ${doing}\n`)

@@ -25,7 +25,8 @@ export interface Child {
 
 /**
  * The children of this process, started through a keeper of their own; all end when this process does, however it ends. `folder` is
- * theirs: logs go there, and it is removed at the end, unless the command `atEnd` fails.
+ * theirs: logs go there, and it is removed at the end, unless the command `atEnd` fails; `parent`, the folder of many such folders, with the
+ * last of them.
  */
 export class Children {
   readonly #folder: string
@@ -36,7 +37,7 @@ export class Children {
   readonly #ended = new Map<string, PromiseWithResolvers<string>>()
   readonly #alive = new Map<string, number>()
 
-  constructor(folder: string, { atEnd }: { atEnd?: [string, ...string[]] } = {}) {
+  constructor(folder: string, { atEnd, parent }: { atEnd?: [string, ...string[]]; parent?: string } = {}) {
     this.#folder = folder
     const keeper = spawn(process.execPath, [fileURLToPath(new URL('keeper.ts', import.meta.url)), folder], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     this.#tell = order => void keeper.stdin.write(`${JSON.stringify(order)}\n`)
@@ -44,6 +45,7 @@ export class Children {
     this.#closed = once(keeper, 'exit').then(() => this.#endLeftovers())
     keeper.stdin.on('error', () => undefined) // a keeper that is gone: its exit tells
     if (atEnd) this.#tell({ atEnd })
+    if (parent !== undefined) this.#tell({ parent })
     createInterface({ input: keeper.stdout }).on('line', line => this.#hear(JSON.parse(line) as KeeperWord))
   }
 

@@ -5,16 +5,16 @@
  *
  *     node keeper.ts FOLDER          logs go to FOLDER/logs; FOLDER/keeper.json says which process this is
  *
- * Lines of JSON, in: {start: Command} {stop: name} {atEnd: argv}; out: {started, pid} {failed, why} {ended, code, signal}.
+ * Lines of JSON, in: {start: Command} {stop: name} {atEnd: argv} {parent: folder, removed when empty}; out: {started, pid} {failed, why} {ended, code, signal}.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Command } from '#shared/process/child-plan.ts'
 import { endTree, startTicksOf } from '#shared/process/process-tree.ts'
 
-export type KeeperOrder = { start: Command } | { stop: string } | { atEnd: string[] }
+export type KeeperOrder = { start: Command } | { stop: string } | { atEnd: string[] } | { parent: string }
 export type KeeperWord = { started: string; pid: number } | { failed: string; why: string } | { ended: string; code: number | null; signal: string | null }
 
 const atEndWithinMs = 30_000
@@ -22,6 +22,7 @@ const atEndWithinMs = 30_000
 const [folder = ''] = process.argv.slice(2)
 const children = new Map<string, ChildProcess>()
 let atEnd: string[] = []
+let parent: string | undefined
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const) process.on(signal, () => undefined) // only the pipe's end ends it
 
 mkdirSync(join(folder, 'logs'), { recursive: true })
@@ -31,6 +32,7 @@ orders.on('line', line => {
   const order = JSON.parse(line) as KeeperOrder
   if ('start' in order) start(order.start)
   else if ('stop' in order) void stop(order.stop)
+  else if ('parent' in order) parent = order.parent
   else atEnd = order.atEnd
 })
 orders.on('close', () => void endAll())
@@ -64,8 +66,17 @@ async function endAll(): Promise<void> {
   // newest first: each child before what it needs
   for (const child of [...children.values()].reverse()) if (child.pid !== undefined) await endTree(child.pid, { graceMs: 500 })
   const isClean = runAtEnd()
-  if (isClean) rmSync(folder, { recursive: true, force: true }) // else it stays: it says what is still to be done
+  if (isClean) remove() // else it stays: it says what is still to be done
   process.exit(0)
+}
+
+function remove(): void {
+  rmSync(folder, { recursive: true, force: true })
+  try {
+    if (parent !== undefined) rmdirSync(parent)
+  } catch {
+    // others live in it
+  }
 }
 
 /** Whether there was nothing to run, or it ended well. */

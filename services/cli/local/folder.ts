@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -12,9 +12,16 @@ const sessionSchema = z.strictObject({ pid: z.int(), apiUrl: z.url(), token: z.s
 export type SessionAddress = z.output<typeof sessionSchema>
 
 export function newSessionFolder(): string {
-  mkdirSync(parent, { recursive: true, mode: 0o700 })
-  chmodSync(parent, 0o700) // what is inside holds tokens
-  return mkdtempSync(join(parent, 'session-'))
+  for (let triesLeft = 5; ; triesLeft--) {
+    try {
+      mkdirSync(parent, { recursive: true, mode: 0o700 })
+      chmodSync(parent, 0o700) // what is inside holds tokens
+      return mkdtempSync(join(parent, 'session-'))
+    } catch (error) {
+      // the keeper of the last session may remove the empty parent in between
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || triesLeft === 0) throw error
+    }
+  }
 }
 
 export function announceSession(folder: string, address: SessionAddress): void {
@@ -65,15 +72,6 @@ export function adoptJournals(folder: string): void {
       }
     }
     rmSync(left, { recursive: true, force: true })
-  }
-}
-
-/** Removes the folder of all sessions when the last one has gone. */
-export function forgetSessionsFolder(): void {
-  try {
-    rmdirSync(parent)
-  } catch {
-    // another session lives in it, or nothing was made
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ChildFailed, Children, type Child } from '#shared/process/children.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
@@ -7,7 +7,7 @@ import type { PrometheusOptions } from '../../slo-evaluator/prometheus.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
 import { startEmbeddedServices } from './embedded-services.ts'
-import { adoptJournals, announceSession, forgetSessionsFolder, newSessionFolder } from './folder.ts'
+import { adoptJournals, announceSession, newSessionFolder } from './folder.ts'
 import { onFreePort } from './on-free-port.ts'
 import { startServiceProcesses } from './service-processes.ts'
 import { journalFolder } from './services.ts'
@@ -44,12 +44,9 @@ const revertAll = fileURLToPath(new URL('../../injector/revert-all.ts', import.m
 /** Starts the parts in the order in which they need each other. Throws ChildFailed and what `subject` throws, with nothing left. */
 export async function startSession({ subject, prometheus, services: where, onProgress = () => undefined }: SessionOptions): Promise<Session> {
   const folder = newSessionFolder()
-  const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)] })
+  const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)], parent: dirname(folder) })
   await using unfinished = new AsyncDisposableStack()
-  unfinished.defer(async () => {
-    await children.close()
-    forgetSessionsFolder()
-  })
+  unfinished.defer(() => children.close())
   const lost = new AbortController()
   const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
   adoptJournals(folder)

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { z } from 'zod'
+import { commandLine } from '#shared/process/process-table.ts'
+import { listenersOf, processesOf, untilNothingIsLeft } from '../parts/belongings.ts'
+import { startFaultline, type FaultlineCommand } from '../parts/faultline-command.ts'
+import { pauseExperiment, runIn, startPauseRoom, untilPaused } from '../parts/pause-room.ts'
+import { until } from '../parts/until.ts'
+
+const leaseMs = 3_000
+
+/** As the timeline told it: `--json` would say it only at the end. */
+const runNamed = ({ said }: FaultlineCommand): string => /submitted (\S+)/.exec(said.err)?.[1] ?? ''
+
+for (const [how, argumentsOf] of [
+  ['abort <run>', (run: string) => ['abort', run]],
+  ['abort --all', () => ['abort', '--all']],
+] as const) {
+  test(`faultline ${how} from a second process reverts the fault, and the run ends as inconclusive with exit code 2`, async () => {
+    await using room = await startPauseRoom(pauseExperiment())
+    await using command = runIn(room)
+    await untilPaused(room, command.ended)
+    const run = runNamed(command)
+    const aborted = await startFaultline(argumentsOf(run), room).ended
+    assert.deepEqual([aborted.code, aborted.out], [0, `aborted ${run}\n`], aborted.err)
+    // the abort is broadcast before it is acknowledged, and the agent obeys it directly
+    await until('the worker goes on', () => !room.isPaused(), leaseMs)
+    const { code, out, err } = await command.ended
+    assert.equal(code, 2, err)
+    assert.match(out, /^inconclusive {2}pause-worker/)
+    assert.match(err, /ABORT \(user\)/)
+    assert.match(err, /reverted 1-pause \(abort\)$/m)
+    assert.deepEqual(readdirSync(room.temporary), [])
+  })
+}
+
+test('faultline abort exits 3 when nothing is under way, when the run is not, and when it is told neither a run nor --all', async () => {
+  await using room = await startPauseRoom(pauseExperiment())
+  for (const words of [['--all'], ['no-such-run'], []]) {
+    const { code, out, err } = await startFaultline(['abort', ...words], room).ended
+    assert.deepEqual([code, out], [3, ''])
+    assert.match(err, /NothingToAbort: (no run .*is under way|name a run, or say --all)/)
+  }
+})
+
+test('faultline abort of a run that is not there exits 3 beside one that is, which goes on', async () => {
+  await using room = await startPauseRoom(pauseExperiment({ duration: '3s', hold: '3s' }))
+  await using command = runIn(room, '--json')
+  await untilPaused(room, command.ended)
+  assert.equal((await startFaultline(['abort', 'no-such-run'], room).ended).code, 3)
+  const { code, out, err } = await command.ended
+  assert.equal(code, 0, err)
+  assert.equal(z.object({ verdict: z.string() }).parse(JSON.parse(out)).verdict, 'passed')
+})
+
+/** What is killed, how the services run, and the end of its command line. */
+const victims = [
+  ['injector', '--processes', 'services/injector/main.ts'],
+  ['scheduler', '--processes', 'services/scheduler/main.ts'],
+  ['slo-evaluator', '--processes', 'services/slo-evaluator/main.ts'],
+  ['locust-bridge', '--processes', 'services/locust-bridge/main.ts'],
+  ['nats-server', '--processes', 'nats.conf'],
+  ['nats-server', '--embedded', 'nats.conf'],
+] as const
+
+for (const [name, how, commandLineEnd] of victims) {
+  test(`SIGKILL of the ${name} in mid-fault (${how}) ends the command with exit code 4 and its name, the fault after lease + 1 s at the latest, and leaves nothing`, async t => {
+    await using room = await startPauseRoom(pauseExperiment())
+    await using command = runIn(room, how, '--json')
+    await untilPaused(room, command.ended)
+    const processes = processesOf(room.temporary)
+    const listeners = listenersOf(processes)
+    const victim = processes.find(({ pid }) => commandLine(pid).endsWith(commandLineEnd))
+    assert.ok(victim, `${name} is a process of its own`)
+    process.kill(victim.pid, 'SIGKILL')
+    const goesOnMs = await until('the worker goes on', () => !room.isPaused(), leaseMs + 1_000)
+    const startedMs = performance.now()
+    const { code, err } = await command.ended
+    t.diagnostic(`the worker went on ${Math.round(goesOnMs)} ms after ${name} was killed, the command ended ${Math.round(performance.now() - startedMs)} ms after that`)
+    assert.equal(code, 4, err)
+    assert.match(err, new RegExp(`came to no verdict: ${name} ended in mid-session \\(SIGKILL\\)`))
+    await untilNothingIsLeft(room.temporary, listeners, 15_000)
+    assert.ok(!room.isPaused())
+  })
+}
