@@ -190,7 +190,7 @@ test('a sparkline grows from nothing to the greatest value, or to the limit wher
 })
 
 test('text is cut and padded by the cells that it takes', () => {
-  assert.deepEqual([cut('postgres', 8), cut('postgres', 5), cut('数据库', 5), cut('ab', 1), cut('ab', 0)], ['postgres', 'post…', '数据…', '…', ''])
+  assert.deepEqual([cut('postgres', 8), cut('postgres', 5), cut('数据库', 5), cut('ab', 1), cut('数据', 1), cut('ab', 0)], ['postgres', 'post…', '数据…', '…', '…', ''])
   assert.deepEqual([pad('数据', 6), pad('postgres', 4)], ['数据  ', 'pos…'])
 })
 
