@@ -10,14 +10,17 @@ export interface DemoRun {
 /** What the demo has shown, as a table for people. Pure. */
 export function demoSummary(runs: readonly DemoRun[]): string {
   const rows = [
-    ['experiment', 'verdict', 'expected', 'breach to abort', 'breach to reverted', 'first bad request to reverted', 'recovered after'],
+    ['experiment', 'verdict', 'abort', 'revert', 'revert*', 'recovered'],
     ...runs.map(({ expected, judgement: { experiment, verdict, timings, recovery } }) => [
-      experiment, verdict, verdict === expected ? 'yes' : `NO: ${expected}`,
+      experiment, `${verdict}${verdict === expected ? ', as expected' : `, NOT ${expected}`}`,
       ms(timings.breachToAbortMs), ms(timings.breachToRevertedMs), ms(timings.firstBadToRevertedMs), ms(recovery.recoveredInMs),
     ]),
   ]
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? []
-  const table = rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  const table = [
+    ...rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()),
+    'abort, revert: after the breach; revert*: after the first bad request; recovered: after the revert',
+  ]
   const reasons = runs.flatMap(({ expected, judgement }) => judgement.verdict === expected ? [] : ['', `${judgement.experiment} is ${judgement.verdict}:`, ...judgement.reasons.map(reason => `  ${reason}`)])
   return `${[...table, ...reasons, '', ...runs.map(({ folder }) => `report: ${folder}/report.html`)].join('\n')}\n`
 }
