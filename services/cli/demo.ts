@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { readExperimentFile } from '#shared/experiment-file.ts'
 import type { Judgement, Verdict } from '#shared/verdict.ts'
 import { demoSummary, type DemoRun } from './demo-summary.ts'
-import { interruptSignal } from './interrupt.ts'
+import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { withHost } from './load-host.ts'
 import { startSession } from './local/session.ts'
 import { startShop } from './local/shop.ts'
@@ -27,14 +27,15 @@ export async function demoCommand({ results, processes = false, json = false }: 
   const startedMs = performance.now()
   const onProgress = (doing: string) => { if (!json) say(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  starting ${doing}`) }
   let url = ''
-  await using session = await startSession({
-    services: processes ? 'processes' : 'embedded', onProgress,
-    subject: async (children, folder) => {
-      const shop = await startShop(children, folder, onProgress)
+  await using session = await unlessInterrupted(interrupted, startSession({
+    services: processes ? 'processes' : 'embedded', onProgress, signal: interrupted,
+    subject: async (children, folder, begin) => {
+      const shop = await startShop(children, folder, begin)
       url = shop.url
       return shop
     },
-  })
+  }))
+  if (!session) return 2
   const runs: DemoRun[] = []
   for (const { file, expected } of acts) {
     if (interrupted.aborted) return 2

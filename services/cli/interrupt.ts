@@ -16,3 +16,13 @@ export function interruptSignal(): AbortSignal {
   for (const signal of signals) process.on(signal, listen)
   return interrupted.signal
 }
+
+/** What was being waited for; undefined when it was given up because of the interrupt. */
+export async function unlessInterrupted<T>(interrupted: AbortSignal, awaited: Promise<T>): Promise<T | undefined> {
+  try {
+    return await awaited
+  } catch (error) {
+    if (interrupted.aborted) return undefined
+    throw error
+  }
+}

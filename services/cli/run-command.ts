@@ -5,7 +5,7 @@ import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
 import { printJudgement } from '#shared/verdict.ts'
 import { configuredPrometheus, type PrometheusOptions } from '../slo-evaluator/prometheus.ts'
-import { interruptSignal } from './interrupt.ts'
+import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
 import { parseParent } from './process-parent.ts'
@@ -41,9 +41,10 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   }
   const prometheus = prometheusThere(options.prometheus)
   const interrupted = interruptSignal()
-  await using session = await startSession({
-    subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', ...(prometheus && { prometheus }),
-  })
+  await using session = await unlessInterrupted(interrupted, startSession({
+    subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', signal: interrupted, ...(prometheus && { prometheus }),
+  }))
+  if (!session) return 2
   if (prometheus && experiments.some(readsLoadFromPrometheus)) {
     process.stderr.write(`note: a gate reads the load's own metrics from ${prometheus.url}, which must scrape ${session.loadMetricsUrl} for that\n`)
   }

@@ -16,14 +16,16 @@ import { journalFolder } from './services.ts'
 export interface Subject { parents: DeclaredParent[]; scrape: ScrapeTarget[] }
 
 export interface SessionOptions {
-  /** Starts, if need be, what is to be tested, as children of the session. */
-  subject: (children: Children, folder: string) => Promise<Subject>
+  /** Starts, if need be, what is to be tested, as children of the session; says what it begins. */
+  subject: (children: Children, folder: string, begin: (doing: string) => void) => Promise<Subject>
   /** A Prometheus that is there already; without it the session starts one. */
   prometheus?: PrometheusOptions
   /** `embedded`: the services in this process; `processes`: four of their own. */
   services: 'embedded' | 'processes'
   /** Told what is being done, for people who wait. */
   onProgress?: (doing: string) => void
+  /** Gives up, between two parts, when it aborts. */
+  signal?: AbortSignal
 }
 
 /** The services over a real nats-server on this machine; everything ends with this process, however it ends. */
@@ -41,8 +43,12 @@ export interface Session extends AsyncDisposable {
 
 const revertAll = fileURLToPath(new URL('../../injector/revert-all.ts', import.meta.url))
 
-/** Starts the parts in the order in which they need each other. Throws ChildFailed and what `subject` throws, with nothing left. */
-export async function startSession({ subject, prometheus, services: where, onProgress = () => undefined }: SessionOptions): Promise<Session> {
+/** Starts the parts in the order in which they need each other. Throws ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
+export async function startSession({ subject, prometheus, services: where, onProgress, signal }: SessionOptions): Promise<Session> {
+  const begin = (doing: string) => {
+    signal?.throwIfAborted()
+    onProgress?.(doing)
+  }
   const folder = newSessionFolder()
   const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)], parent: dirname(folder) })
   await using unfinished = new AsyncDisposableStack()
@@ -50,9 +56,9 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const lost = new AbortController()
   const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
   adoptJournals(folder)
-  const { parents, scrape } = await subject(children, folder)
+  const { parents, scrape } = await subject(children, folder, begin)
 
-  onProgress(where === 'embedded' ? 'nats-server and the services' : 'nats-server and four services')
+  begin(where === 'embedded' ? 'nats-server and the services' : 'nats-server and four services')
   const natsToken = randomBytes(24).toString('base64url')
   const nats = await onFreePort(async port => {
     watch('nats-server', await children.start(natsServerPlan({ folder, port, token: natsToken })))
@@ -62,9 +68,10 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const start = where === 'embedded' ? startEmbeddedServices : startServiceProcesses
   const services = unfinished.use(await start({ folder, nats, parents, token, children, watch }))
 
-  if (!prometheus) onProgress('Prometheus, and its first scrape')
+  if (!prometheus) begin('Prometheus, and its first scrape')
   const asked = prometheus ?? { url: await startPrometheus(children, folder, [...services.scrape, ...scrape]) }
   await services.startEvaluator(asked)
+  signal?.throwIfAborted()
   announceSession(folder, { pid: process.pid, apiUrl: services.apiUrl, token })
 
   const owned = unfinished.move()

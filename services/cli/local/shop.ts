@@ -17,14 +17,14 @@ export interface ShopSubject extends Subject {
  * The jewelry shop as a session's subject: PostgreSQL, Redis where there is one, tables, demo data, gunicorn. What may be touched is
  * exactly those servers and their descendants: `database`, `cache` and `shop`.
  */
-export async function startShop(children: Children, folder: string, onProgress: (doing: string) => void): Promise<ShopSubject> {
+export async function startShop(children: Children, folder: string, begin: (doing: string) => void): Promise<ShopSubject> {
   const parents: Subject['parents'] = []
   const declare = (name: string, { pid }: { pid: number }) => {
     const startTicks = startTicksOf(pid)
     parents.push({ name, pid, ...(startTicks !== undefined && { startTicks }) })
   }
 
-  onProgress('PostgreSQL')
+  begin('PostgreSQL')
   const databaseUrl = await onFreePort(async port => {
     const { plan, url } = await preparePostgres({ folder: join(folder, `postgres-${port}`), port })
     declare('database', await children.start(plan))
@@ -36,7 +36,7 @@ export async function startShop(children: Children, folder: string, onProgress: 
     return plan.url
   })
 
-  onProgress('the jewelry shop and its demo data')
+  begin('the jewelry shop and its demo data')
   const { url, metricsAddress } = await onFreePort(port => onFreePort(async metricsPort => {
     const plan = shopPlan({ folder, port, metricsPort, databaseUrl, ...(redisUrl !== undefined && { redisUrl }) })
     for (const command of plan.before) await children.run(command) // repeatable
