@@ -9,8 +9,6 @@ export interface Ended { code: number | null; out: string; err: string }
 /** Disposal SIGKILLs one that has not ended: its keeper ends the rest. */
 export interface FaultlineCommand extends AsyncDisposable {
   child: ChildProcess
-  /** What it has printed so far. */
-  said: { out: string; err: string }
   ended: Promise<Ended>
 }
 
@@ -22,7 +20,7 @@ export function startFaultline(args: readonly string[], { temporary }: { tempora
   child.stderr.on('data', chunk => { said.err += String(chunk) })
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
   return {
-    child, said, ended,
+    child, ended,
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
       await ended
