@@ -6,12 +6,15 @@ import type { FaultKind, FaultSpec, Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
 
 const target = { cpuCount: 3, devices: ['lo', 'eth0'] }
-const match = { process: { match: 'postgres' } }
+const examples = { process: { process: { match: 'postgres' } }, pods: { pods: { namespace: 'shop', labels: { app: 'web' } } } }
+
+/** One of what the kind may be done to. */
+const targetOf = ({ targets }: FaultKind) => 'process' in targets ? examples.process : examples.pods
 
 function parse(kind: string, parameters: object = {}): FaultSpec {
   const found = faultKinds.get(kind)
   assert.ok(found, kind)
-  return found.item.parse({ kind, target: match, ...(found.duration === 'required' && { duration: '10s' }), ...parameters })
+  return found.item.parse({ kind, target: targetOf(found), ...(found.duration === 'required' && { duration: '10s' }), ...parameters })
 }
 const planOf = (kind: string, parameters: object = {}): Step[] => parse(kind, parameters).plan(target)
 
@@ -27,6 +30,14 @@ function leastOf({ parameters }: FaultKind): object {
 for (const [kind, found] of faultKinds) {
   const least = leastOf(found)
 
+  test(`${kind}: takes what it may be done to, nothing else, and exactly one`, () => {
+    const accepts = (target: object) => found.item.safeParse({ kind, target, ...least, ...(found.duration === 'required' && { duration: '10s' }) }).success
+    for (const name of ['process', 'pods'] as const) assert.equal(accepts(examples[name]), name in found.targets, name)
+    assert.equal(accepts({}), false)
+    assert.equal(accepts({ ...examples.process, ...examples.pods }), false)
+    assert.equal(accepts({ pods: { namespace: 'shop', labels: {} } }), false, 'an empty selector')
+  })
+
   test(`${kind}: a fault that lasts has a duration and somebody who ends it when nobody renews it, an instant one has neither`, () => {
     const fault = parse(kind, least)
     const lasts = found.duration === 'required'
@@ -34,7 +45,7 @@ for (const [kind, found] of faultKinds) {
     assert.ok(steps.length > 0)
     assert.deepEqual(steps.map(({ lease }) => lease !== 'none'), steps.map(() => lasts))
     assert.deepEqual([fault.kind, fault.atMs, fault.durationMs], [kind, 0, lasts ? 10_000 : undefined])
-    assert.equal(found.item.safeParse({ kind, target: match, ...least, ...(!lasts && { duration: '10s' }) }).success, false)
+    assert.equal(found.item.safeParse({ kind, target: targetOf(found), ...least, ...(!lasts && { duration: '10s' }) }).success, false)
   })
 
   test(`${kind}: each rule of nft acts only under the lease, and every device is leased`, () => {
@@ -80,4 +91,15 @@ test('network-loss drops the share that was asked for, to a hundredth of a perce
     assert.deepEqual(sharesOf(hundredths / 100), [hundredths / 10_000, hundredths / 10_000])
   }))
   assert.doesNotMatch(JSON.stringify(planOf('network-loss', { percent: 100 })), /numgen/)
+})
+
+test('a pod is killed with its own grace, unless the experiment names another', () => {
+  assert.deepEqual(planOf('pod-kill'), [{ do: 'delete-pod', gracePeriodSeconds: null, lease: 'none' }])
+  assert.deepEqual(planOf('pod-kill', { gracePeriodSeconds: 0 }), [{ do: 'delete-pod', gracePeriodSeconds: 0, lease: 'none' }])
+})
+
+test('containers are killed and pods paused as a whole, unless a container is named', () => {
+  assert.deepEqual(planOf('container-kill'), [{ do: 'kill', signal: 'SIGKILL', tree: false, lease: 'none' }])
+  assert.deepEqual(planOf('container-kill', { container: 'web', signal: 'SIGTERM' }), [{ do: 'kill', signal: 'SIGTERM', tree: false, container: 'web', lease: 'none' }])
+  assert.deepEqual(planOf('pod-pause', { container: 'web' }), [{ do: 'pause-tree', container: 'web', lease: 'reverter' }])
 })
