@@ -39,6 +39,7 @@ export const commands = defineCommands({
     data: z.strictObject({
       run, fault: z.string(), item: z.unknown().describe('the fault as written in the experiment'),
       chosen: z.array(boundTargetSchema).optional().describe('plan for exactly these, which were resolved'),
+      peers: z.array(z.string()).optional().describe('addresses of the other side, as resolved'),
     }),
     reply: reply({ node: z.string(), targets: z.array(plannedTargetSchema) }),
   },
@@ -46,13 +47,14 @@ export const commands = defineCommands({
     from: 'scheduler', to: 'injector',
     doc: 'Which targets does this fault name in Kubernetes, and who is to act on each? Asked of the API-side agent alone. Changes nothing.',
     data: z.strictObject({ run, fault: z.string(), item: z.unknown() }),
-    reply: reply({ targets: z.array(resolvedTargetSchema) }),
+    reply: reply({ targets: z.array(resolvedTargetSchema), peers: z.array(z.string()).describe('addresses of the other side, for a fault that has one') }),
   },
   inject: {
     from: 'scheduler', to: 'injector',
     doc: 'Do it to exactly these targets. Answered when the fault is journaled and done; the facts fault.injected or fault.refused follow.',
     data: z.strictObject({
       run, fault: z.string(), item: z.unknown(), targets: z.array(boundTargetSchema).min(1),
+      peers: z.array(z.string()).describe('addresses of the other side; empty for most faults'),
       vouchers: z.record(z.string(), z.string()).describe('by target id; empty for processes'),
       epoch: epochSchema, deadlineMs: epochMs(), leaseMs: z.int().positive(),
     }),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { targetSchemaOf, type TargetKind, type TargetSpec } from '#shared/target.ts'
+import { targetSchemaOf, type PeerPods, type TargetKind, type TargetSpec } from '#shared/target.ts'
 import { duration } from '#shared/units.ts'
 
 /**
@@ -24,6 +24,8 @@ export interface FaultTarget {
   cpuCount: number
   /** Network devices in the target's network namespace, loopback included. */
   devices: string[]
+  /** Addresses (IPv4 or IPv6) of the other side, for a fault that has one: of its pods, and of the Services that lead to them. */
+  peers: string[]
 }
 
 /** Who does it: an agent for the processes of its machine, the agent on a pod's node, or the one that may use the Kubernetes API. */
@@ -36,6 +38,8 @@ export interface FaultSpec {
   atMs: number
   /** Undefined: done in an instant. */
   durationMs?: number
+  /** The other side, whose addresses the plan is given. */
+  peers?: PeerPods
   /** Pure. The steps are done in order and undone in reverse. */
   plan(target: FaultTarget): Step[]
 }
@@ -64,7 +68,7 @@ const required = { duration: duration({ minMs: 100 }).describe('The fault ends b
 
 /** Ties a parameter schema to a pure plan, so that `plan` takes checked parameters and nobody casts. */
 export function defineFault<P extends z.ZodObject>(
-  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
+  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; peers?(parameters: z.output<P>): PeerPods; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
 ): FaultKind {
   const { kind, summary, parameters } = fault
   const item = z.strictObject({
@@ -75,7 +79,9 @@ export function defineFault<P extends z.ZodObject>(
     ...parameters.shape,
   }).transform((written): FaultSpec => {
     const { at: atMs, duration: durationMs, target, ...rest } = written as typeof written & { at: number; duration?: number; target: TargetSpec }
-    return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), plan: found => fault.plan(rest as z.output<P>, found) }
+    const own = rest as z.output<P>
+    const peers = fault.peers?.(own)
+    return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), ...(peers && { peers }), plan: found => fault.plan(own, found) }
   })
   return { kind, summary, documentation: fault.documentation, targets: fault.targets, duration: fault.duration, parameters, item }
 }

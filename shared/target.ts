@@ -19,15 +19,22 @@ export type ProcessTarget = z.output<typeof processTarget>
 const labelName = /^(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?$/
 const labelValue = /^(?:[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?)?$/
 
-/** Pods of one namespace, which must have opted in by its label. An empty selector would mean everybody, so it is an error. */
+/** An empty selector would mean everybody, so it is an error. */
+const labels = z.record(z.string().regex(labelName, 'a label name such as app or app.kubernetes.io/name'), z.string().regex(labelValue, 'a label value'))
+  .refine(given => Object.keys(given).length > 0, 'at least one label; an empty selector would mean every pod')
+  .describe('Labels that a pod must bear, all of them')
+
+/** Pods of one namespace, which must have opted in by its label. */
 const podsTarget = z.strictObject({
   namespace: dnsLabel().describe('Must bear the label faultline.dev/chaos=allowed'),
-  labels: z.record(z.string().regex(labelName, 'a label name such as app or app.kubernetes.io/name'), z.string().regex(labelValue, 'a label value'))
-    .refine(labels => Object.keys(labels).length > 0, 'at least one label; an empty selector would mean every pod')
-    .describe('Labels that a pod must bear, all of them'),
+  labels,
   pick,
 })
 export type PodsTarget = z.output<typeof podsTarget>
+
+/** The other side of a fault between pods. Nothing is done to it, so its namespace need not have opted in. */
+export const peerPods = z.strictObject({ namespace: dnsLabel().optional().describe('Namespace of the peers (default: the target\'s own)'), labels })
+export type PeerPods = z.output<typeof peerPods>
 
 /** What a fault may be done to; each kind of fault says which of them it knows. */
 export const targetKinds = { process: processTarget, pods: podsTarget } as const

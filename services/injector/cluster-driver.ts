@@ -4,7 +4,7 @@ import type { ResolvedTarget } from '#shared/commands.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { Doer, FaultSpec, Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
-import { isProcess, type BoundPod, type BoundTarget } from '#shared/target.ts'
+import { isProcess, type BoundPod, type BoundTarget, type PeerPods } from '#shared/target.ts'
 import { messageOf } from '#shared/errors.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
@@ -57,9 +57,13 @@ export function clusterDriver({ api, vouchers, agent, clock }: ClusterDriverOpti
     },
     async resolve(spec, run) {
       const doer = doerOf(spec)
-      return (await find(spec, run)).map((target): ResolvedTarget => ({
-        target, agent: doer === 'cluster' ? agent : target.pod.node, voucher: vouchers.issue(target.pod, clock.nowMs() + voucherMs),
-      }))
+      const found = await find(spec, run)
+      return {
+        targets: found.map((target): ResolvedTarget => ({
+          target, agent: doer === 'cluster' ? agent : target.pod.node, voucher: vouchers.issue(target.pod, clock.nowMs() + voucherMs),
+        })),
+        peers: spec.peers ? await addressesOf(api, spec.peers, spec.target.pods?.namespace ?? '') : [],
+      }
     },
     async prepare({ spec, targets }) {
       const pods = targets.map(demandPod)
@@ -69,12 +73,31 @@ export function clusterDriver({ api, vouchers, agent, clock }: ClusterDriverOpti
   }
 }
 
+/**
+ * Of the pods, and of the Services that lead to them and to nobody else: a client's packets bear a Service's address until they have left its
+ * own pod. A Service that leads to others too is left alone, since cutting it would cut those.
+ */
+async function addressesOf(api: CoreV1Api, { namespace: named, labels }: PeerPods, own: string): Promise<string[]> {
+  const namespace = named ?? own
+  const labelSelector = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(',')
+  const { items: pods } = await ask(`pods ${labelSelector} of ${namespace}`, api.listNamespacedPod({ namespace, labelSelector }))
+  const onHost = pods.find(({ spec }) => spec?.hostNetwork)
+  if (onHost) throw new FaultRefused(`${namespace}/${onHost.metadata?.name} is on its host's network: cutting its address would cut the node`)
+  const { items: services } = await ask(`services of ${namespace}`, api.listNamespacedService({ namespace }))
+  const leadingHere = services.filter(({ spec }) => spec?.selector && Object.entries(labels).every(([name, value]) => spec.selector?.[name] === value))
+  const addresses = [
+    ...pods.flatMap(({ status }) => status?.podIPs?.map(({ ip }) => ip) ?? []),
+    ...leadingHere.flatMap(({ spec }) => spec?.clusterIPs ?? []).filter(address => address !== 'None'),
+  ]
+  return [...new Set(addresses)].sort()
+}
+
 const doerOf = ({ kind }: FaultSpec): Doer | undefined => faultKinds.get(kind)?.targets.pods
 
 type ClusterStep = Step & { do: 'delete-pod' }
 
 function clusterSteps(spec: FaultSpec): ClusterStep[] {
-  return spec.plan({ cpuCount: 0, devices: [] }).map(step => {
+  return spec.plan({ cpuCount: 0, devices: [], peers: [] }).map(step => {
     if (step.do !== 'delete-pod') throw new FaultRefused(`${spec.kind} is done on the pod's node, not through the API`)
     return step
   })

@@ -13,10 +13,10 @@ import type { StepInHand } from './step-in-hand.ts'
 export interface Driver {
   /** Names of the fault kinds that it can do. */
   readonly kinds: readonly string[]
-  /** What would be done; changes nothing. `chosen`: to these, which somebody else has found. Rejects with FaultRefused. */
-  plan(spec: FaultSpec, run: string, chosen: readonly BoundTarget[] | undefined): Promise<PlannedTarget[]>
+  /** What would be done; changes nothing. `found`: what somebody else has resolved. Rejects with FaultRefused. */
+  plan(spec: FaultSpec, run: string, found?: { chosen: readonly BoundTarget[]; peers: readonly string[] }): Promise<PlannedTarget[]>
   /** Finds the targets that agents elsewhere are to act on, and vouches for them. Only the API-side driver can. */
-  resolve?(spec: FaultSpec, run: string): Promise<ResolvedTarget[]>
+  resolve?(spec: FaultSpec, run: string): Promise<{ targets: ResolvedTarget[]; peers: string[] }>
   /** The steps of exactly these targets, in order, ready to be done. Looks again for itself. Rejects with FaultRefused. */
   prepare(request: PrepareRequest): Promise<StepInHand[]>
 }
@@ -24,6 +24,8 @@ export interface Driver {
 export interface PrepareRequest {
   spec: FaultSpec
   targets: readonly BoundTarget[]
+  /** Addresses of the other side. */
+  peers: readonly string[]
   /** Names the fault on this agent; part of the names of what it makes. */
   id: string
   /** By target id: the API-side driver's word that the target's namespace has opted in. */

@@ -34,6 +34,8 @@ export interface WorkOptions extends FaultName {
   spec: FaultSpec
   targets: BoundTarget[]
   driver: Driver
+  /** Addresses of the other side. */
+  peers: readonly string[]
   /** By target id: the word that its namespace has opted in. */
   vouchers: Readonly<Record<string, string>>
   journal: Journal
@@ -42,7 +44,7 @@ export interface WorkOptions extends FaultName {
   onReverterGone(): void
 }
 
-export function newFaultWork({ run, fault, spec, targets, vouchers, driver, journal, clock, onReverterGone }: WorkOptions): FaultWork {
+export function newFaultWork({ run, fault, spec, targets, peers, vouchers, driver, journal, clock, onReverterGone }: WorkOptions): FaultWork {
   const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: clockId, targets, undos: [] }
   let steps: StepInHand[] = []
   let lease: Lease = { leaseEndsMs: 0, endsMs: null }
@@ -52,7 +54,7 @@ export function newFaultWork({ run, fault, spec, targets, vouchers, driver, jour
     run, fault, kind: spec.kind, targets, requestedAtMs: clock.nowMs(),
     async prepare(first) {
       lease = first
-      steps = await driver.prepare({ spec, targets, id: entry.id, vouchers })
+      steps = await driver.prepare({ spec, targets, peers, id: entry.id, vouchers })
       entry.undos = steps.map(({ undo }) => undo)
       journal.writeLease(entry.id, lease)
       journal.write(entry)

@@ -31,20 +31,20 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
   }
   return {
     kinds: kindsDoneBy('node'),
-    async plan(spec, _run, chosen = []) {
+    async plan(spec, _run, { chosen, peers } = { chosen: [], peers: [] }) {
       return chosen.map((target): PlannedTarget => {
         const { pod, found } = look(target)
-        return { target: pod, steps: stepsOn(spec, pod, found).map(({ step, process }, index) => {
+        return { target: pod, steps: stepsOn(spec, pod, found, peers).map(({ step, process }, index) => {
           prepareStep(step, process, `plan${index}`) // throws where the inject would
           return describe(step, process)
         }) }
       })
     },
-    async prepare({ spec, targets, id, vouchers }) {
+    async prepare({ spec, targets, peers, id, vouchers }) {
       const steps = targets.flatMap(target => {
         const { pod, found } = look(target)
         checkVoucher(vouchers[pod.id], pod, voucherKey, clock.nowMs())
-        return stepsOn(spec, pod, found)
+        return stepsOn(spec, pod, found, peers)
       })
       return steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))
     },
@@ -59,8 +59,8 @@ function demandPod(target: BoundTarget, node: string): BoundPod {
 }
 
 /** A step on the network is done once, in the pod's namespace; one on processes to the containers that it names. */
-function stepsOn(spec: FaultSpec, pod: BoundPod, { network, containers }: PodProcesses): { step: ProcessStep; process: BoundProcess }[] {
-  return stepsFor(spec, network).flatMap((step): { step: ProcessStep; process: BoundProcess }[] => {
+function stepsOn(spec: FaultSpec, pod: BoundPod, { network, containers }: PodProcesses, peers: readonly string[]): { step: ProcessStep; process: BoundProcess }[] {
+  return stepsFor(spec, network, peers).flatMap((step): { step: ProcessStep; process: BoundProcess }[] => {
     if (step.do === 'nft') return [{ step, process: network }]
     const wanted = 'container' in step ? step.container : undefined
     const chosen = containers.filter(({ name }) => wanted === undefined || name === wanted)

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { FaultSpec, FaultTarget, Step } from '#shared/fault.ts'
 import type { BoundProcess } from '#shared/target.ts'
@@ -10,10 +11,13 @@ import type { StepInHand } from './step-in-hand.ts'
 export type ProcessStep = Exclude<Step, { do: 'delete-pod' }>
 
 /** The steps that the fault's plan asks for, seen from this process. Throws FaultRefused when it has ended. */
-export function stepsFor(spec: FaultSpec, { pid, id }: BoundProcess): ProcessStep[] {
+export function stepsFor(spec: FaultSpec, { pid, id }: BoundProcess, peers: readonly string[] = []): ProcessStep[] {
+  if (spec.peers && peers.length === 0) throw new FaultRefused(`${spec.kind} has another side, and nobody is there: no pod bears those labels`)
+  const strange = peers.find(address => !isIP(address)) // they become part of a rule
+  if (strange !== undefined) throw new FaultRefused(`${JSON.stringify(strange)} is no address`)
   let found: FaultTarget
   try {
-    found = { cpuCount: countCpus(allowedCpus(pid)), devices: networkDevices(pid) }
+    found = { cpuCount: countCpus(allowedCpus(pid)), devices: networkDevices(pid), peers: [...peers] }
   } catch (cause) {
     throw new FaultRefused(`${id} ended while it was looked at; plan again`, { cause })
   }

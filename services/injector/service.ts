@@ -138,13 +138,13 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     replies.delete(key)
   }
 
-  function inject({ run, fault, item, targets, vouchers, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
+  function inject({ run, fault, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
     const key = keyOf({ run, fault })
     if (work.has(key)) return Promise.resolve({ outcome: 'refused', why: 'it is held already' })
     const spec = parseItem(item)
     const answered = Promise.withResolvers<Reply<'inject'>>()
     replies.set(key, answered.resolve)
-    work.set(key, newFaultWork({ run, fault, spec, targets, vouchers, driver, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
+    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, driver, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
     feed({
       is: 'inject', run, fault, targets: targets.map(target => target.id), epoch, leaseMs, durationMs: spec.durationMs,
       deadlineMs: clock.monotonicMs() + deadlineMs - clock.nowMs(), // the one date that two clocks must agree on
@@ -170,10 +170,10 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   }
 
   const subscriptions = [
-    bus.answer('plan', node, async ({ run, item, chosen }) => ({ outcome: 'done', node, targets: await driver.plan(parseItem(item), run, chosen) })),
+    bus.answer('plan', node, async ({ run, item, chosen, peers = [] }) => ({ outcome: 'done', node, targets: await driver.plan(parseItem(item), run, chosen && { chosen, peers }) })),
     bus.answer('resolve', node, async ({ run, item }) => {
       if (!driver.resolve) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
-      return { outcome: 'done', targets: await driver.resolve(parseItem(item), run) }
+      return { outcome: 'done', ...await driver.resolve(parseItem(item), run) }
     }),
     bus.answer('inject', node, async command => inject(command)),
     bus.answer('revert', node, async name => {

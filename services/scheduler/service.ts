@@ -36,7 +36,7 @@ export interface SchedulerOptions {
 }
 
 /** What one agent is to do it to. */
-interface Order { agent: string; targets: BoundTarget[]; vouchers: Record<string, string> }
+interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string> }
 
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
@@ -158,8 +158,8 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       return
     }
     const deadlineMs = clock.nowMs() + 5_000
-    await Promise.all(orders.map(async ({ agent, targets, vouchers }) => {
-      const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, vouchers, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
+    await Promise.all(orders.map(async ({ agent, targets, peers, vouchers }) => {
+      const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
       if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node: agent }, `refused: ${reply.why}`)
     }))
   }
@@ -171,7 +171,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
     const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item }, { timeoutMs: 5_000 }) })))
     const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
     return {
-      orders: plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ agent: node, targets: plan.targets.map(planned => planned.target), vouchers: {} }] : []),
+      orders: plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ agent: node, targets: plan.targets.map(planned => planned.target), peers: [], vouchers: {} }] : []),
       why: ` has no target: ${refusals.join('; ') || 'nothing matches'}`,
     }
   }
@@ -185,7 +185,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
     if (unable) return { orders: [], why: `: nobody can do it to ${unable.target.description}, since no agent ${unable.agent} that is alive can do ${fault.kind}` }
     return {
       orders: [...Map.groupBy(resolved.targets, ({ agent }) => agent)].map(([agent, found]) => ({
-        agent, targets: found.map(({ target }) => target), vouchers: Object.fromEntries(found.map(({ target, voucher }) => [target.id, voucher])),
+        agent, targets: found.map(({ target }) => target), peers: resolved.peers, vouchers: Object.fromEntries(found.map(({ target, voucher }) => [target.id, voucher])),
       })),
       why: ' has no target: nothing matches',
     }

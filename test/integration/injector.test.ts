@@ -81,7 +81,7 @@ async function planned(bus: Bus, run: string, item: unknown): Promise<BoundProce
 
 async function inject(bus: Bus, run: string, item: unknown, targets?: BoundProcess[]) {
   const chosen = targets ?? await planned(bus, run, item)
-  return bus.request('inject', 'n1', { run, fault: '1-x', item, targets: chosen, vouchers: {}, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 10_000 })
+  return bus.request('inject', 'n1', { run, fault: '1-x', item, targets: chosen, peers: [], vouchers: {}, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 10_000 })
 }
 
 /** The run's facts up to the first of this kind; it is awaited. */
@@ -138,7 +138,7 @@ test('an abort reverts, is acknowledged with nothing held, and the run is never 
   await free.promise
   answers.stop()
   assert.equal(stopped(tree), 0)
-  const again = await here.scheduler.request('inject', 'n1', { run: 'r', fault: '2-x', item, targets, vouchers: {}, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 5_000 })
+  const again = await here.scheduler.request('inject', 'n1', { run: 'r', fault: '2-x', item, targets, peers: [], vouchers: {}, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 5_000 })
   assert.deepEqual(again, { outcome: 'refused', why: 'the run was aborted before it came' })
 })
 

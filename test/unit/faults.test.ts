@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { FaultKind, FaultSpec, Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
 
-const target = { cpuCount: 3, devices: ['lo', 'eth0'] }
+const target = { cpuCount: 3, devices: ['lo', 'eth0'], peers: ['10.0.0.7', 'fd00::7'] }
 const examples = { process: { process: { match: 'postgres' } }, pods: { pods: { namespace: 'shop', labels: { app: 'web' } } } }
 
 /** One of what the kind may be done to. */
@@ -23,7 +23,8 @@ function leastOf({ parameters }: FaultKind): object {
   const { required = [], properties = {} } = z.toJSONSchema(parameters, { io: 'input' })
   return Object.fromEntries(required.map(name => {
     const schema = properties[name]
-    return [name, typeof schema === 'object' ? schema.minimum ?? schema.enum?.[0] : undefined]
+    if (typeof schema !== 'object') return [name, undefined]
+    return [name, schema.type === 'object' ? { labels: { app: 'database' } } : schema.minimum ?? schema.enum?.[0]] // the one object is the other side's pods
   }))
 }
 
@@ -51,11 +52,12 @@ for (const [kind, found] of faultKinds) {
   test(`${kind}: each rule of nft acts only under the lease, and every device is leased`, () => {
     for (const step of planOf(kind, least)) {
       if (step.do !== 'nft') continue
-      assert.deepEqual(step.leased, target.devices)
+      const devices = found.targets.process ? target.devices : target.devices.slice(1) // peers in a cluster are never on the loopback
+      assert.deepEqual(step.leased, devices)
       const rules = step.rules.split('\n').map(line => line.trim()).filter(line => line.endsWith('drop'))
-      assert.ok(rules.length >= target.devices.length)
+      assert.ok(rules.length >= devices.length)
       for (const rule of rules) assert.match(rule, new RegExp(`^[io]ifname @${step.leaseSet} `))
-      for (const device of target.devices) assert.ok(step.rules.includes(`device "${device}"`), device)
+      for (const device of devices) assert.ok(step.rules.includes(`device "${device}"`), device)
     }
   })
 }
@@ -102,4 +104,18 @@ test('containers are killed and pods paused as a whole, unless a container is na
   assert.deepEqual(planOf('container-kill'), [{ do: 'kill', signal: 'SIGKILL', tree: false, lease: 'none' }])
   assert.deepEqual(planOf('container-kill', { container: 'web', signal: 'SIGTERM' }), [{ do: 'kill', signal: 'SIGTERM', tree: false, container: 'web', lease: 'none' }])
   assert.deepEqual(planOf('pod-pause', { container: 'web' }), [{ do: 'pause-tree', container: 'web', lease: 'reverter' }])
+})
+
+test('network-partition cuts what comes from and goes to the peers, of both families, and in one direction when it is told so', () => {
+  const rulesOf = (direction?: string) => {
+    const [step] = planOf('network-partition', { from: { labels: { app: 'database' } }, ...(direction !== undefined && { direction }) })
+    assert.ok(step?.do === 'nft')
+    return step.rules
+  }
+  assert.match(rulesOf(), /set peers4 \{\s+type ipv4_addr\s+elements = \{ 10\.0\.0\.7 \}/)
+  assert.match(rulesOf(), /set peers6 \{\s+type ipv6_addr\s+elements = \{ fd00::7 \}/)
+  const drops = (rules: string) => rules.split('\n').map(line => line.trim()).filter(line => line.endsWith('drop'))
+  assert.deepEqual(drops(rulesOf()), ['iifname @lease ip saddr @peers4 drop', 'iifname @lease ip6 saddr @peers6 drop', 'oifname @lease ip daddr @peers4 drop', 'oifname @lease ip6 daddr @peers6 drop'])
+  assert.deepEqual(drops(rulesOf('in')), drops(rulesOf()).slice(0, 2))
+  assert.deepEqual(drops(rulesOf('out')), drops(rulesOf()).slice(2))
 })
