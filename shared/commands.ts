@@ -21,6 +21,14 @@ export const plannedTargetSchema = z.strictObject({
 })
 export type PlannedTarget = z.output<typeof plannedTargetSchema>
 
+/** A target that was found through the Kubernetes API. */
+export const resolvedTargetSchema = z.strictObject({
+  target: boundTargetSchema,
+  agent: z.string().describe('who is to act on it: the agent of its node, or the API-side one'),
+  voucher: z.string().describe('signed by the API-side agent: this target\'s namespace has opted in, until a date'),
+})
+export type ResolvedTarget = z.output<typeof resolvedTargetSchema>
+
 interface CommandDefinition { from: Service; to: Service; doc: string; data: z.ZodType; reply: z.ZodType }
 const defineCommands = <T extends Record<string, CommandDefinition>>(commands: T): T => commands
 
@@ -28,14 +36,26 @@ export const commands = defineCommands({
   plan: {
     from: 'scheduler', to: 'injector',
     doc: 'Which targets of yours would this fault hit, by what steps? Changes nothing.',
-    data: z.strictObject({ run, fault: z.string(), item: z.unknown().describe('the fault as written in the experiment') }),
+    data: z.strictObject({
+      run, fault: z.string(), item: z.unknown().describe('the fault as written in the experiment'),
+      chosen: z.array(boundTargetSchema).optional().describe('plan for exactly these, which were resolved'),
+      peers: z.array(z.string()).optional().describe('addresses of the other side, as resolved'),
+    }),
     reply: reply({ node: z.string(), targets: z.array(plannedTargetSchema) }),
+  },
+  resolve: {
+    from: 'scheduler', to: 'injector',
+    doc: 'Which targets does this fault name in Kubernetes, and who is to act on each? Asked of the API-side agent alone. Changes nothing.',
+    data: z.strictObject({ run, fault: z.string(), item: z.unknown() }),
+    reply: reply({ targets: z.array(resolvedTargetSchema), peers: z.array(z.string()).describe('addresses of the other side, for a fault that has one') }),
   },
   inject: {
     from: 'scheduler', to: 'injector',
     doc: 'Do it to exactly these targets. Answered when the fault is journaled and done; the facts fault.injected or fault.refused follow.',
     data: z.strictObject({
       run, fault: z.string(), item: z.unknown(), targets: z.array(boundTargetSchema).min(1),
+      peers: z.array(z.string()).describe('addresses of the other side; empty for most faults'),
+      vouchers: z.record(z.string(), z.string()).describe('by target id; empty for processes'),
       epoch: epochSchema, deadlineMs: epochMs(), leaseMs: z.int().positive(),
     }),
     reply: reply({}),
@@ -92,5 +112,7 @@ export const signals = defineSignals({
 export type SignalName = keyof typeof signals
 export type Signal<S extends SignalName> = z.output<(typeof signals)[S]['data']>
 
-export const commandSubject = (name: CommandName, to: string): string => `faultline.command.${name}.${to}`
-export const signalSubject = (name: SignalName, to: string): string => `faultline.signal.${name}.${to}`
+/** A node's name may hold dots, which would be several tokens. */
+const token = (to: string) => to.replaceAll('.', '_')
+export const commandSubject = (name: CommandName, to: string): string => `faultline.command.${name}.${token(to)}`
+export const signalSubject = (name: SignalName, to: string): string => `faultline.signal.${name}.${token(to)}`

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { targetSchema, type TargetSpec } from '#shared/target.ts'
+import { targetSchemaOf, type PeerPods, type TargetKind, type TargetSpec } from '#shared/target.ts'
 import { duration } from '#shared/units.ts'
 
 /**
@@ -8,10 +8,13 @@ import { duration } from '#shared/units.ts'
  *
  * `nft`: `rules` are chains of a table of the family netdev, made for this fault alone in the target's network namespace; each rule
  * hangs on the set `leaseSet` of interface names, whose elements `leased` the kernel removes when their time is over.
+ *
+ * On a pod, `nft` is done once, in its network namespace; steps on processes are done to each of its containers, or to `container` alone.
  */
 export type Step =
-  | { do: 'kill'; signal: 'SIGKILL' | 'SIGTERM'; tree: boolean; lease: 'none' }
-  | { do: 'pause-tree'; lease: 'reverter' }
+  | { do: 'kill'; signal: 'SIGKILL' | 'SIGTERM'; tree: boolean; container?: string; lease: 'none' }
+  | { do: 'pause-tree'; container?: string; lease: 'reverter' }
+  | { do: 'delete-pod'; gracePeriodSeconds: number | null; lease: 'none' }
   | { do: 'burn-cpu'; workers: number; loadPercent: number; lease: 'reverter' }
   | { do: 'nft'; rules: string; leaseSet: string; leased: string[]; lease: 'kernel' }
 
@@ -21,7 +24,12 @@ export interface FaultTarget {
   cpuCount: number
   /** Network devices in the target's network namespace, loopback included. */
   devices: string[]
+  /** Addresses (IPv4 or IPv6) of the other side, for a fault that has one: of its pods, and of the Services that lead to them. */
+  peers: string[]
 }
+
+/** Who does it: an agent for the processes of its machine, the agent on a pod's node, or the one that may use the Kubernetes API. */
+export type Doer = 'local' | 'node' | 'cluster'
 
 /** A fault as an experiment asks for it, bound to its kind's plan. */
 export interface FaultSpec {
@@ -30,6 +38,8 @@ export interface FaultSpec {
   atMs: number
   /** Undefined: done in an instant. */
   durationMs?: number
+  /** The other side, whose addresses the plan is given. */
+  peers?: PeerPods
   /** Pure. The steps are done in order and undone in reverse. */
   plan(target: FaultTarget): Step[]
 }
@@ -41,6 +51,8 @@ export interface FaultKind {
   summary: string
   /** What really happens, what it needs, what it does not do: Markdown for the catalogue. */
   documentation: string
+  /** What it may be done to, and by whom. */
+  targets: Readonly<Partial<Record<TargetKind, Doer>>>
   /** An instant fault has no duration; every other must state one. */
   duration: 'required' | 'none'
   /** The kind's own keys in an experiment, beside `kind`, `target`, `at` and `duration`. */
@@ -50,24 +62,26 @@ export interface FaultKind {
 }
 
 const common = {
-  target: targetSchema,
   at: duration().default(0).describe('Offset from the moment the load has reached its users (or from the run\'s start without load)'),
 }
 const required = { duration: duration({ minMs: 100 }).describe('The fault ends by itself after this time, even if all of faultline is gone') }
 
 /** Ties a parameter schema to a pure plan, so that `plan` takes checked parameters and nobody casts. */
 export function defineFault<P extends z.ZodObject>(
-  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
+  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; peers?(parameters: z.output<P>): PeerPods; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
 ): FaultKind {
   const { kind, summary, parameters } = fault
   const item = z.strictObject({
     kind: z.literal(kind).describe(summary),
+    target: targetSchemaOf(Object.keys(fault.targets) as TargetKind[]),
     ...common,
     ...(fault.duration === 'required' ? required : {}),
     ...parameters.shape,
   }).transform((written): FaultSpec => {
     const { at: atMs, duration: durationMs, target, ...rest } = written as typeof written & { at: number; duration?: number; target: TargetSpec }
-    return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), plan: found => fault.plan(rest as z.output<P>, found) }
+    const own = rest as z.output<P>
+    const peers = fault.peers?.(own)
+    return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), ...(peers && { peers }), plan: found => fault.plan(own, found) }
   })
-  return { kind, summary, documentation: fault.documentation, duration: fault.duration, parameters, item }
+  return { kind, summary, documentation: fault.documentation, targets: fault.targets, duration: fault.duration, parameters, item }
 }

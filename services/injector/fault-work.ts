@@ -6,11 +6,10 @@ import { clockId, type Clock } from '#shared/clock.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { FaultName, Observation, RevertCause } from './core.ts'
+import type { Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { entryId, type Journal, type JournalEntry, type Lease } from './journal.ts'
-import { prepareFault } from './plan.ts'
 import { readProcess, type ProcessId } from '#shared/process/process-table.ts'
-import type { DeclaredParent } from './process-targets.ts'
 import type { Seen, StepInHand } from './step-in-hand.ts'
 import { undoEntry } from './undo.ts'
 
@@ -34,14 +33,18 @@ export interface FaultWork extends FaultName {
 export interface WorkOptions extends FaultName {
   spec: FaultSpec
   targets: BoundTarget[]
-  parents: () => readonly DeclaredParent[]
+  driver: Driver
+  /** Addresses of the other side. */
+  peers: readonly string[]
+  /** By target id: the word that its namespace has opted in. */
+  vouchers: Readonly<Record<string, string>>
   journal: Journal
   clock: Clock
   /** The reverter has ended; it does when the fault is over, and otherwise only when somebody killed it. */
   onReverterGone(): void
 }
 
-export function newFaultWork({ run, fault, spec, targets, parents, journal, clock, onReverterGone }: WorkOptions): FaultWork {
+export function newFaultWork({ run, fault, spec, targets, peers, vouchers, driver, journal, clock, onReverterGone }: WorkOptions): FaultWork {
   const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: clockId, targets, undos: [] }
   let steps: StepInHand[] = []
   let lease: Lease = { leaseEndsMs: 0, endsMs: null }
@@ -51,7 +54,7 @@ export function newFaultWork({ run, fault, spec, targets, parents, journal, cloc
     run, fault, kind: spec.kind, targets, requestedAtMs: clock.nowMs(),
     async prepare(first) {
       lease = first
-      steps = prepareFault(spec, targets, parents(), entry.id)
+      steps = await driver.prepare({ spec, targets, peers, id: entry.id, vouchers })
       entry.undos = steps.map(({ undo }) => undo)
       journal.writeLease(entry.id, lease)
       journal.write(entry)

@@ -1,18 +1,49 @@
+import type { Clock } from '#shared/clock.ts'
+import type { Config } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { runService } from '#shared/main.ts'
 import { readProcess } from '#shared/process/process-table.ts'
+import { clusterDriver } from './cluster-driver.ts'
+import type { Driver } from './driver.ts'
+import { localDriver } from './local-driver.ts'
+import { nodeDriver } from './node-driver.ts'
 import type { DeclaredParent } from './process-targets.ts'
 import { startInjector } from './service.ts'
+import { voucherIssuer } from './voucher.ts'
 
 class ParentsInvalid extends InvalidInput {
   readonly code = 'parents_invalid'
 }
 
-await runService('injector', ({ bus, clock, log, metrics, config }) => {
+class DriverUnknown extends InvalidInput {
+  readonly code = 'driver_unknown'
+}
+
+await runService('injector', async ({ bus, clock, log, metrics, config }) => {
   const node = config.need('injector.node')
-  const stateFolder = config.need('injector.stateFolder')
-  return startInjector({ bus, node, stateFolder, parents: parseParents(config.get('injector.parents') ?? ''), clock, log, metrics })
+  return startInjector({ bus, node, stateFolder: config.need('injector.stateFolder'), driver: await configuredDriver(config, node, clock), clock, log, metrics })
 })
+
+async function configuredDriver(config: Config, node: string, clock: Clock): Promise<Driver> {
+  const kind = config.need('injector.driver')
+  switch (kind) {
+    case 'local': {
+      const parents = parseParents(config.get('injector.parents') ?? '')
+      return localDriver(() => parents)
+    }
+    case 'node': return nodeDriver({
+      node, clock, voucherKey: config.need('vouchers.publicKey'),
+      podLogsFolder: config.need('injector.podLogsFolder'), containerLogsFolder: config.need('injector.containerLogsFolder'),
+    })
+    case 'cluster': {
+      const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node') // large, and of use to this driver alone
+      const kubernetes = new KubeConfig()
+      kubernetes.loadFromDefault()
+      return clusterDriver({ api: kubernetes.makeApiClient(CoreV1Api), vouchers: voucherIssuer(config.need('vouchers.signingSeed')), agent: node, clock })
+    }
+    default: throw new DriverUnknown(`injector.driver is ${JSON.stringify(kind)}; it can be local, node or cluster`)
+  }
+}
 
 /** `shop=1234,database=1300` */
 function parseParents(text: string): DeclaredParent[] {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { ancestorsOf, commandLine, descendantsOf, isAlive, type ProcessEntry } from '#shared/process/process-table.ts'
-import type { BoundTarget, TargetSpec } from '#shared/target.ts'
+import type { BoundProcess, Pick, ProcessTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 
 /** A process that the operator has opted in: it and its descendants may be touched. */
@@ -26,7 +26,7 @@ export interface Scene {
  * Every process that the target names, topmost only, before any is picked. Pure.
  * Throws FaultRefused when there is none or when nothing was declared.
  */
-export function candidates({ process: { match, parent } }: TargetSpec, scene: Scene): BoundTarget[] {
+export function candidates({ match, parent }: ProcessTarget, scene: Scene): BoundProcess[] {
   const declared = parent === undefined ? scene.parents : scene.parents.filter(({ name }) => name === parent)
   if (scene.parents.length === 0) {
     throw new FaultRefused('no process is opted in: declare those that may be touched, with their descendants (--within NAME=PID, or injector.parents)')
@@ -48,10 +48,10 @@ export function candidates({ process: { match, parent } }: TargetSpec, scene: Sc
 }
 
 /** Which of the candidates: the same run picks the same again. Throws FaultRefused when there are fewer than asked for. */
-export function pickTargets(found: readonly BoundTarget[], pick: TargetSpec['process']['pick'], run: string): BoundTarget[] {
+export function pickTargets<T extends { id: string }>(found: readonly T[], pick: Pick, run: string): T[] {
   if (pick === 'all') return [...found]
   const count = pick === 'one' ? 1 : pick
-  if (found.length < count) throw new FaultRefused(`the target asks for ${count} processes, but only ${found.length} match: ${found.map(({ id }) => id).join(', ')}`)
+  if (found.length < count) throw new FaultRefused(`the target asks for ${count}, but only ${found.length} match: ${found.map(({ id }) => id).join(', ')}`)
   const order = (id: string) => createHash('sha256').update(`${run}\n${id}`).digest('hex')
   return found.toSorted((a, b) => order(a.id) < order(b.id) ? -1 : 1).slice(0, count)
 }

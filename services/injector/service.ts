@@ -6,12 +6,10 @@ import type { Command, Reply } from '#shared/commands.ts'
 import { messageOf, MessageInvalid } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
 import { runFields } from '#shared/log.ts'
-import { faultKinds } from '#shared/registry.ts'
+import { parseItem, type Driver } from './driver.ts'
 import { initialState, keyOf, step, type Effect, type FaultName, type Input, type State } from './core.ts'
 import { leftFaultWork, newFaultWork, type FaultWork } from './fault-work.ts'
 import { openJournal, type Lease } from './journal.ts'
-import { parseItem, planFault } from './plan.ts'
-import type { DeclaredParent } from './process-targets.ts'
 
 export interface InjectorOptions {
   bus: Bus
@@ -19,8 +17,8 @@ export interface InjectorOptions {
   node: string
   /** Folder of the undo journal; made if need be. Two agents never share one. */
   stateFolder: string
-  /** Opted-in processes; a function is asked anew each time targets are looked for. */
-  parents: readonly DeclaredParent[] | (() => readonly DeclaredParent[])
+  /** What it can touch, and how. */
+  driver: Driver
   clock: Clock
   log: Logger
   metrics: Registry
@@ -39,8 +37,7 @@ const retryFactMs = 1_000
 const stopWithinMs = 10_000
 
 /** Starts the agent: undoes what an earlier start left, then answers plan, inject and revert, and obeys heartbeats and aborts. */
-export async function startInjector({ bus, node, stateFolder, parents: declared, clock, log, metrics }: InjectorOptions): Promise<Injector> {
-  const parents = () => typeof declared === 'function' ? declared() : declared
+export async function startInjector({ bus, node, stateFolder, driver, clock, log, metrics }: InjectorOptions): Promise<Injector> {
   const writer = bus.writer('injector')
   const journal = openJournal(stateFolder)
   const { memory, entries, corrupt, halfWritten } = journal.load()
@@ -141,13 +138,13 @@ export async function startInjector({ bus, node, stateFolder, parents: declared,
     replies.delete(key)
   }
 
-  function inject({ run, fault, item, targets, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
+  function inject({ run, fault, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
     const key = keyOf({ run, fault })
     if (work.has(key)) return Promise.resolve({ outcome: 'refused', why: 'it is held already' })
     const spec = parseItem(item)
     const answered = Promise.withResolvers<Reply<'inject'>>()
     replies.set(key, answered.resolve)
-    work.set(key, newFaultWork({ run, fault, spec, targets, parents, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
+    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, driver, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
     feed({
       is: 'inject', run, fault, targets: targets.map(target => target.id), epoch, leaseMs, durationMs: spec.durationMs,
       deadlineMs: clock.monotonicMs() + deadlineMs - clock.nowMs(), // the one date that two clocks must agree on
@@ -173,7 +170,11 @@ export async function startInjector({ bus, node, stateFolder, parents: declared,
   }
 
   const subscriptions = [
-    bus.answer('plan', node, async ({ run, item }) => ({ outcome: 'done', node, targets: planFault(parseItem(item), run, parents()) })),
+    bus.answer('plan', node, async ({ run, item, chosen, peers = [] }) => ({ outcome: 'done', node, targets: await driver.plan(parseItem(item), run, chosen && { chosen, peers }) })),
+    bus.answer('resolve', node, async ({ run, item }) => {
+      if (!driver.resolve) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
+      return { outcome: 'done', ...await driver.resolve(parseItem(item), run) }
+    }),
     bus.answer('inject', node, async command => inject(command)),
     bus.answer('revert', node, async name => {
       const held = state.faults.has(keyOf(name))
@@ -184,13 +185,13 @@ export async function startInjector({ bus, node, stateFolder, parents: declared,
     bus.onSignal('abort', '*', ({ run }) => feed({ is: 'abort', run })),
   ]
   const sayPresent = () => bus.signal('agent', node, {
-    node, kinds: [...faultKinds.keys()], sentAtMs: clock.nowMs(),
+    node, kinds: [...driver.kinds], sentAtMs: clock.nowMs(),
     quarantined: [...[...state.faults.values()].flatMap(fault => fault.at === 'quarantined' ? fault.targets : []), ...corrupt.map(({ file }) => `journal:${file}`)],
   })
   const timers = [setInterval(() => feed({ is: 'tick' }), tickMs), setInterval(sayPresent, presenceMs)]
   sayPresent()
   phase = 'ready'
-  log.info({ node, kinds: [...faultKinds.keys()], parents: parents(), left: entries.length }, 'injector ready')
+  log.info({ node, kinds: driver.kinds, left: entries.length }, 'injector ready')
 
   let stopping: Promise<void> | undefined
   async function drain(): Promise<void> {

@@ -2,8 +2,8 @@ import { clockId } from '#shared/clock.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { Observation } from './core.ts'
 import type { JournalEntry, Undo } from './journal.ts'
-import { deleteTable } from './network-driver.ts'
-import { continueProcesses, endProcesses } from './process-driver.ts'
+import { deleteTable } from './network-deeds.ts'
+import { continueProcesses, endProcesses } from './process-deeds.ts'
 import type { Seen } from './step-in-hand.ts'
 
 /** Undoes all of a fault, last step first, and reads back whether it is gone. Repeatable, from any process; never rejects. */

@@ -9,6 +9,7 @@ import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type ExperimentFault } from '#shared/experiment.ts'
 import { runFields } from '#shared/log.ts'
+import type { BoundTarget } from '#shared/target.ts'
 import { begin, broadcasting, decide, fold, renewing, type Effect, type RunState } from './core.ts'
 
 /** Another run has the load generator; there is one. */
@@ -34,11 +35,16 @@ export interface SchedulerOptions {
   metrics: Registry
 }
 
+/** What one agent is to do it to. */
+interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string> }
+
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
   'run.submitted', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
   'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
 ]
+/** Name of the agent that may use the Kubernetes API; there is one. */
+const apiSideAgent = 'cluster'
 const tickMs = 100
 const agentStaleMs = 3_500
 
@@ -143,28 +149,49 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
     }
   }
 
-  /** Asks every agent for its targets, then has each do it to exactly those. */
+  /** Finds out who is to do it to what, then has each agent do it to exactly those. */
   async function inject(run: string, fault: ExperimentFault, leaseMs: number): Promise<void> {
     const item = writtenFault(run, fault.id)
-    const refuse = (detail: string) => writer.write(run, 'run.aborting', { cause: 'refused', detail, atMs: clock.nowMs(), clock: clockId })
-    const able = await ableAgents(fault.kind)
-    if (able.length === 0) {
-      await refuse(`${fault.id}: no agent that is alive can do ${fault.kind}; alive: ${[...agents.keys()].join(', ') || 'none'}`)
-      return
-    }
-    const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item }, { timeoutMs: 5_000 }) })))
-    const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
-    const withTargets = plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ node, targets: plan.targets.map(planned => planned.target) }] : [])
-    if (withTargets.length === 0) {
-      await refuse(`${fault.id} has no target: ${refusals.join('; ') || 'nothing matches'}`)
+    const { orders, why } = await (fault.target.pods ? ordersByResolving(run, fault, item) : ordersByPlanning(run, fault, item))
+    if (orders.length === 0) {
+      await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
       return
     }
     const deadlineMs = clock.nowMs() + 5_000
-    await Promise.all(withTargets.map(async ({ node, targets }) => {
-      const reply = await bus.request('inject', node, { run, fault: fault.id, item, targets, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
-      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node }, `refused: ${reply.why}`)
+    await Promise.all(orders.map(async ({ agent, targets, peers, vouchers }) => {
+      const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
+      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node: agent }, `refused: ${reply.why}`)
     }))
   }
+
+  /** Processes: every agent that can do it is asked for its own. */
+  async function ordersByPlanning(run: string, fault: ExperimentFault, item: unknown): Promise<{ orders: Order[]; why: string }> {
+    const able = await ableAgents(fault.kind)
+    if (able.length === 0) return { orders: [], why: noAgent(fault.kind) }
+    const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item }, { timeoutMs: 5_000 }) })))
+    const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
+    return {
+      orders: plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ agent: node, targets: plan.targets.map(planned => planned.target), peers: [], vouchers: {} }] : []),
+      why: ` has no target: ${refusals.join('; ') || 'nothing matches'}`,
+    }
+  }
+
+  /** Pods: the API-side agent finds them, vouches for them, and says who is to act on each. */
+  async function ordersByResolving(run: string, fault: ExperimentFault, item: unknown): Promise<{ orders: Order[]; why: string }> {
+    const resolved = await bus.request('resolve', apiSideAgent, { run, fault: fault.id, item }, { timeoutMs: 10_000 })
+    if (resolved.outcome === 'refused') return { orders: [], why: ` has no target: ${resolved.why}` }
+    const able = new Set((await ableAgents(fault.kind)).map(({ node }) => node))
+    const unable = resolved.targets.find(({ agent }) => !able.has(agent))
+    if (unable) return { orders: [], why: `: nobody can do it to ${unable.target.description}, since no agent ${unable.agent} that is alive can do ${fault.kind}` }
+    return {
+      orders: [...Map.groupBy(resolved.targets, ({ agent }) => agent)].map(([agent, found]) => ({
+        agent, targets: found.map(({ target }) => target), peers: resolved.peers, vouchers: Object.fromEntries(found.map(({ target, voucher }) => [target.id, voucher])),
+      })),
+      why: ' has no target: nothing matches',
+    }
+  }
+
+  const noAgent = (kind: string) => `: no agent that is alive can do ${kind}; alive: ${[...agents.keys()].join(', ') || 'none'}`
 
   /** Agents that were heard lately and can do it; they may have started just now, so the first is waited for a little. */
   async function ableAgents(kind: string): Promise<{ node: string }[]> {

@@ -15,6 +15,7 @@ Starts \`workers\` processes beside the target, bound to the processors that the
 - Needs: nothing special; with \`taskset\` (util-linux) the workers keep to the target's processors, without it they run on all.
 - Does not: leave the target's cgroup less quota (the workers are not in it), or slow down a machine with idle processors to spare.
 `.trim(),
+  targets: { process: 'local' },
   duration: 'required',
   parameters: z.strictObject({
     workers: z.int().min(1).max(256).optional().describe('Busy processes (default: as many as the target has processors)'),

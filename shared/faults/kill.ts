@@ -14,6 +14,7 @@ PID is never hit. Done in an instant: it has no duration and nothing to undo; wh
 - Needs: the right to signal the process (same user, or root).
 - Does not: start the process again, or touch processes that are not the target. With \`tree: true\` all its descendants die with it.
 `.trim(),
+  targets: { process: 'local' },
   duration: 'none',
   parameters: z.strictObject({
     signal: z.enum(['SIGKILL', 'SIGTERM']).default('SIGKILL').describe('SIGKILL: dead at once. SIGTERM: asked to end, as at a deployment'),

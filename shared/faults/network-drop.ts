@@ -19,6 +19,7 @@ of IPv4, IPv6 and anything else. Nobody is told: connections hang until their ti
   host's or in the agent's namespace is refused, always.
 - Does not: spare anybody. All processes in the namespace are cut off, also from each other; devices added later are not covered.
 `.trim(),
+  targets: { process: 'local', pods: 'node' },
   duration: 'required',
   parameters: z.strictObject({}),
   plan: (_, { devices }) => [{

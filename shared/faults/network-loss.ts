@@ -19,6 +19,7 @@ the probability \`percent\`, of IPv4, IPv6 and anything else. TCP sends again, s
   namespace is refused, always.
 - Does not: lose what the target sends; use \`network-drop\` to cut both directions. Devices added later are not covered.
 `.trim(),
+  targets: { process: 'local', pods: 'node' },
   duration: 'required',
   parameters: z.strictObject({
     percent: z.number().min(0.01).max(100).describe('Probability that a packet is lost'),

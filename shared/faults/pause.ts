@@ -19,6 +19,7 @@ kernel goes on accepting connections: the hardest way for a dependency to fail, 
 - Needs: the right to signal the processes (same user, or root).
 - Does not: stop time. Timers that ran out during the pause fire together after it, as they would after a long garbage collection.
 `.trim(),
+  targets: { process: 'local' },
   duration: 'required',
   parameters: z.strictObject({}),
   plan: () => [{ do: 'pause-tree', lease: 'reverter' }],

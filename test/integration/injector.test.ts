@@ -13,11 +13,12 @@ import type { Bus } from '#shared/bus.ts'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import type { StoredFact } from '#shared/events.ts'
-import type { BoundTarget } from '#shared/target.ts'
+import { isProcess, type BoundProcess } from '#shared/target.ts'
 import { toolPath } from '#shared/tools.mjs'
 import { entryId, openJournal } from '../../services/injector/journal.ts'
 import { commandLine, isStopped, readProcesses } from '#shared/process/process-table.ts'
 import type { DeclaredParent } from '../../services/injector/process-targets.ts'
+import { localDriver } from '../../services/injector/local-driver.ts'
 import { revertAll } from '../../services/injector/revert-all.ts'
 import { startInjector } from '../../services/injector/service.ts'
 import { startNats } from '../parts/nats.ts'
@@ -48,7 +49,7 @@ async function stage() {
     async embedded(parents: DeclaredParent[]) {
       const bus = await connectBus({ servers, token, service: 'injector', log, commandKey })
       const metrics = new Registry()
-      const injector = await startInjector({ bus, node: 'n1', stateFolder, parents, clock: systemClock, log, metrics })
+      const injector = await startInjector({ bus, node: 'n1', stateFolder, driver: localDriver(() => parents), clock: systemClock, log, metrics })
       return { metrics, injector, async [Symbol.asyncDispose]() { await injector.stop(); await bus.close() } }
     },
     /** The agent as a process of its own, in a group of its own. */
@@ -72,15 +73,15 @@ const ownProcesses = (stateFolder: string) => readProcesses().filter(({ pid }) =
 
 const itemFor = (kind: string, marker: string, more: object = {}) => ({ kind, target: { process: { match: marker } }, at: '0s', ...(kind !== 'kill' && { duration: '20s' }), ...more })
 
-async function planned(bus: Bus, run: string, item: unknown): Promise<BoundTarget[]> {
+async function planned(bus: Bus, run: string, item: unknown): Promise<BoundProcess[]> {
   const reply = await bus.request('plan', 'n1', { run, fault: '1-x', item }, { timeoutMs: 5_000 })
   if (reply.outcome === 'refused') throw new Error(reply.why)
-  return reply.targets.map(({ target }) => target)
+  return reply.targets.map(({ target }) => target).filter(isProcess)
 }
 
-async function inject(bus: Bus, run: string, item: unknown, targets?: BoundTarget[]) {
+async function inject(bus: Bus, run: string, item: unknown, targets?: BoundProcess[]) {
   const chosen = targets ?? await planned(bus, run, item)
-  return bus.request('inject', 'n1', { run, fault: '1-x', item, targets: chosen, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 10_000 })
+  return bus.request('inject', 'n1', { run, fault: '1-x', item, targets: chosen, peers: [], vouchers: {}, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 10_000 })
 }
 
 /** The run's facts up to the first of this kind; it is awaited. */
@@ -137,7 +138,7 @@ test('an abort reverts, is acknowledged with nothing held, and the run is never 
   await free.promise
   answers.stop()
   assert.equal(stopped(tree), 0)
-  const again = await here.scheduler.request('inject', 'n1', { run: 'r', fault: '2-x', item, targets, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 5_000 })
+  const again = await here.scheduler.request('inject', 'n1', { run: 'r', fault: '2-x', item, targets, peers: [], vouchers: {}, epoch, deadlineMs: Date.now() + 5_000, leaseMs }, { timeoutMs: 5_000 })
   assert.deepEqual(again, { outcome: 'refused', why: 'the run was aborted before it came' })
 })
 

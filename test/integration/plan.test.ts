@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseExperiments } from '#shared/experiment-file.ts'
 import type { FilePlan } from '../../services/cli/plan/experiment-plan.ts'
-import { planFault, previewFault } from '../../services/injector/plan.ts'
+import { planFault, previewFault } from '../../services/injector/local-driver.ts'
 import { commandLine, descendantsOf, readProcess, readProcesses } from '#shared/process/process-table.ts'
 import { temporaryFolder } from '../parts/child.ts'
 import { startWorker } from '../parts/worker.ts'
@@ -148,7 +148,7 @@ test('what the agent would refuse is told with the agent\'s reason, and exits 2'
   await refused(pause, [], /^no process is opted in/)
   await refused(pause.replace('test-worker', 'nobody'), declared, /^no process .*below worker \(\d+\) matches "10\) faultline-nobody"/)
   await refused(pause.replace('}}', ', parent: shop}}'), declared, /^no parent named shop is declared; declared: worker/)
-  await refused(pause.replace('}}', ', pick: 3}}'), declared, /^the target asks for 3 processes, but only 1 match/)
+  await refused(pause.replace('}}', ', pick: 3}}'), declared, /^the target asks for 3, but only 1 match/)
   await refused(pause.replace('pause', 'network-drop'), declared, process.getuid?.() === 0 ? /shares the network of the host/ : /network faults need root/)
 })
 

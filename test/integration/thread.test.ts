@@ -8,7 +8,9 @@ import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { createMetrics } from '#shared/service.ts'
+import { isProcess, type BoundTarget } from '#shared/target.ts'
 import { judge, printJudgement } from '#shared/verdict.ts'
+import { localDriver } from '../../services/injector/local-driver.ts'
 import { startInjector } from '../../services/injector/service.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { startScheduler } from '../../services/scheduler/service.ts'
@@ -24,7 +26,7 @@ async function startServices(nats: Nats, stateFolder: string, prometheusUrl: str
   const keys = newCommandKeys()
   const connect = (service: string, secret: object = {}) => connectBus({ servers: nats.servers, token: nats.token, service, log, commandKey: keys.commandKey, ...secret })
   const buses = { injector: await connect('injector'), evaluator: await connect('slo-evaluator'), scheduler: await connect('scheduler', { signingSeed: keys.signingSeed }) }
-  const injector = await startInjector({ bus: buses.injector, node: 'n1', stateFolder, parents: () => [{ name: 'worker', pid: parent }], clock: systemClock, log, metrics: createMetrics('injector') })
+  const injector = await startInjector({ bus: buses.injector, node: 'n1', stateFolder, driver: localDriver(() => [{ name: 'worker', pid: parent }]), clock: systemClock, log, metrics: createMetrics('injector') })
   const evaluator = await startSloEvaluator({ bus: buses.evaluator, clock: systemClock, log, prometheus: { url: prometheusUrl } })
   const epoch = await takeEpoch(nats)
   const startAScheduler = () => startScheduler({ bus: buses.scheduler, clock: systemClock, log, epoch, metrics: createMetrics('scheduler') })
@@ -69,6 +71,7 @@ const experiment = (minimum: number) => ({
 })
 
 const of = <K extends StoredFact['kind']>(facts: StoredFact[], kind: K) => facts.filter((stored): stored is Extract<StoredFact, { kind: K }> => stored.kind === kind)
+const pidOf = (target: BoundTarget | undefined) => target && isProcess(target) ? target.pid : assert.fail('a process is the target')
 const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0]
 
 async function inRoom(use: (room: Awaited<ReturnType<typeof startServices>>) => Promise<void>): Promise<void> {
@@ -87,12 +90,12 @@ async function inRoom(use: (room: Awaited<ReturnType<typeof startServices>>) => 
 test('a pause that stops the work breaks the gate: the run aborts, the work goes on, the verdict is failed and can be replayed', () => inRoom(async services => {
   const run = await services.submit(experiment(50))
   const facts = await services.facts(run, stored => {
-    if (stored.kind === 'fault.injected') assert.equal(stateOf(stored.fact.data.targets[0]?.pid ?? 0), 'T')
+    if (stored.kind === 'fault.injected') assert.equal(stateOf(pidOf(stored.fact.data.targets[0])), 'T')
   })
   const [reverted] = of(facts, 'fault.reverted')
   assert.equal(of(facts, 'run.aborting')[0]?.fact.data.cause, 'gate')
   assert.deepEqual([reverted?.fact.data.cause, reverted?.fact.data.verified], ['abort', true])
-  assert.notEqual(stateOf(reverted?.fact.data.targets[0]?.pid ?? 0), 'T')
+  assert.notEqual(stateOf(pidOf(reverted?.fact.data.targets[0])), 'T')
   const judgement = judge(facts)
   assert.deepEqual([judgement.verdict, judgement.exitCode], ['failed', 1], judgement.reasons.join('; '))
   assert.equal(of(facts, 'run.judged')[0]?.fact.data.verdict, 'failed')

@@ -5,13 +5,16 @@ import { z } from 'zod'
 import type { FaultKind, FaultSpec, Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
 
-const target = { cpuCount: 3, devices: ['lo', 'eth0'] }
-const match = { process: { match: 'postgres' } }
+const target = { cpuCount: 3, devices: ['lo', 'eth0'], peers: ['10.0.0.7', 'fd00::7'] }
+const examples = { process: { process: { match: 'postgres' } }, pods: { pods: { namespace: 'shop', labels: { app: 'web' } } } }
+
+/** One of what the kind may be done to. */
+const targetOf = ({ targets }: FaultKind) => 'process' in targets ? examples.process : examples.pods
 
 function parse(kind: string, parameters: object = {}): FaultSpec {
   const found = faultKinds.get(kind)
   assert.ok(found, kind)
-  return found.item.parse({ kind, target: match, ...(found.duration === 'required' && { duration: '10s' }), ...parameters })
+  return found.item.parse({ kind, target: targetOf(found), ...(found.duration === 'required' && { duration: '10s' }), ...parameters })
 }
 const planOf = (kind: string, parameters: object = {}): Step[] => parse(kind, parameters).plan(target)
 
@@ -20,12 +23,21 @@ function leastOf({ parameters }: FaultKind): object {
   const { required = [], properties = {} } = z.toJSONSchema(parameters, { io: 'input' })
   return Object.fromEntries(required.map(name => {
     const schema = properties[name]
-    return [name, typeof schema === 'object' ? schema.minimum ?? schema.enum?.[0] : undefined]
+    if (typeof schema !== 'object') return [name, undefined]
+    return [name, schema.type === 'object' ? { labels: { app: 'database' } } : schema.minimum ?? schema.enum?.[0]] // the one object is the other side's pods
   }))
 }
 
 for (const [kind, found] of faultKinds) {
   const least = leastOf(found)
+
+  test(`${kind}: takes what it may be done to, nothing else, and exactly one`, () => {
+    const accepts = (target: object) => found.item.safeParse({ kind, target, ...least, ...(found.duration === 'required' && { duration: '10s' }) }).success
+    for (const name of ['process', 'pods'] as const) assert.equal(accepts(examples[name]), name in found.targets, name)
+    assert.equal(accepts({}), false)
+    assert.equal(accepts({ ...examples.process, ...examples.pods }), false)
+    assert.equal(accepts({ pods: { namespace: 'shop', labels: {} } }), false, 'an empty selector')
+  })
 
   test(`${kind}: a fault that lasts has a duration and somebody who ends it when nobody renews it, an instant one has neither`, () => {
     const fault = parse(kind, least)
@@ -34,17 +46,18 @@ for (const [kind, found] of faultKinds) {
     assert.ok(steps.length > 0)
     assert.deepEqual(steps.map(({ lease }) => lease !== 'none'), steps.map(() => lasts))
     assert.deepEqual([fault.kind, fault.atMs, fault.durationMs], [kind, 0, lasts ? 10_000 : undefined])
-    assert.equal(found.item.safeParse({ kind, target: match, ...least, ...(!lasts && { duration: '10s' }) }).success, false)
+    assert.equal(found.item.safeParse({ kind, target: targetOf(found), ...least, ...(!lasts && { duration: '10s' }) }).success, false)
   })
 
   test(`${kind}: each rule of nft acts only under the lease, and every device is leased`, () => {
     for (const step of planOf(kind, least)) {
       if (step.do !== 'nft') continue
-      assert.deepEqual(step.leased, target.devices)
+      const devices = found.targets.process ? target.devices : target.devices.slice(1) // peers in a cluster are never on the loopback
+      assert.deepEqual(step.leased, devices)
       const rules = step.rules.split('\n').map(line => line.trim()).filter(line => line.endsWith('drop'))
-      assert.ok(rules.length >= target.devices.length)
+      assert.ok(rules.length >= devices.length)
       for (const rule of rules) assert.match(rule, new RegExp(`^[io]ifname @${step.leaseSet} `))
-      for (const device of target.devices) assert.ok(step.rules.includes(`device "${device}"`), device)
+      for (const device of devices) assert.ok(step.rules.includes(`device "${device}"`), device)
     }
   })
 }
@@ -80,4 +93,29 @@ test('network-loss drops the share that was asked for, to a hundredth of a perce
     assert.deepEqual(sharesOf(hundredths / 100), [hundredths / 10_000, hundredths / 10_000])
   }))
   assert.doesNotMatch(JSON.stringify(planOf('network-loss', { percent: 100 })), /numgen/)
+})
+
+test('a pod is killed with its own grace, unless the experiment names another', () => {
+  assert.deepEqual(planOf('pod-kill'), [{ do: 'delete-pod', gracePeriodSeconds: null, lease: 'none' }])
+  assert.deepEqual(planOf('pod-kill', { gracePeriodSeconds: 0 }), [{ do: 'delete-pod', gracePeriodSeconds: 0, lease: 'none' }])
+})
+
+test('containers are killed and pods paused as a whole, unless a container is named', () => {
+  assert.deepEqual(planOf('container-kill'), [{ do: 'kill', signal: 'SIGKILL', tree: false, lease: 'none' }])
+  assert.deepEqual(planOf('container-kill', { container: 'web', signal: 'SIGTERM' }), [{ do: 'kill', signal: 'SIGTERM', tree: false, container: 'web', lease: 'none' }])
+  assert.deepEqual(planOf('pod-pause', { container: 'web' }), [{ do: 'pause-tree', container: 'web', lease: 'reverter' }])
+})
+
+test('network-partition cuts what comes from and goes to the peers, of both families, and in one direction when it is told so', () => {
+  const rulesOf = (direction?: string) => {
+    const [step] = planOf('network-partition', { from: { labels: { app: 'database' } }, ...(direction !== undefined && { direction }) })
+    assert.ok(step?.do === 'nft')
+    return step.rules
+  }
+  assert.match(rulesOf(), /set peers4 \{\s+type ipv4_addr\s+elements = \{ 10\.0\.0\.7 \}/)
+  assert.match(rulesOf(), /set peers6 \{\s+type ipv6_addr\s+elements = \{ fd00::7 \}/)
+  const drops = (rules: string) => rules.split('\n').map(line => line.trim()).filter(line => line.endsWith('drop'))
+  assert.deepEqual(drops(rulesOf()), ['iifname @lease ip saddr @peers4 drop', 'iifname @lease ip6 saddr @peers6 drop', 'oifname @lease ip daddr @peers4 drop', 'oifname @lease ip6 daddr @peers6 drop'])
+  assert.deepEqual(drops(rulesOf('in')), drops(rulesOf()).slice(0, 2))
+  assert.deepEqual(drops(rulesOf('out')), drops(rulesOf()).slice(2))
 })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { targetSchema } from '#shared/target.ts'
+import { targetKinds } from '#shared/target.ts'
 import { descendantsOf, findProcess, parseStat, readProcess, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
 import { candidates, pickTargets, untouchable, type Scene } from '../../services/injector/process-targets.ts'
-import { countCpus } from '../../services/injector/process-driver.ts'
+import { countCpus } from '../../services/injector/process-deeds.ts'
 
 const stat = (pid: number, name: string, { state = 'S', parent = 1, flags = 4_194_304, start = 777 } = {}) =>
   `${pid} (${name}) ${state} ${parent} 5 5 0 -1 ${flags} 0 0 0 0 7 8 0 0 20 0 1 0 ${start} 0 0 18446744073709551615\n`
@@ -43,7 +43,7 @@ const entry = (pid: number, parent: number, more: Partial<ProcessEntry> = {}): P
 const commands: Record<number, string> = { 10: 'shop', 11: 'gunicorn master', 12: 'gunicorn worker', 13: 'gunicorn worker', 14: 'redis-server *:6379', 20: 'gunicorn of somebody else', 15: 'gunicorn dead', 16: 'gunicorn: spared' }
 const table = [entry(1, 0), entry(10, 1), entry(11, 10), entry(12, 11), entry(13, 11), entry(14, 10), entry(20, 1), entry(15, 10, { state: 'Z' }), entry(16, 10)]
 const scene: Scene = { table, commandOf: pid => commands[pid] ?? '', parents: [{ name: 'shop', pid: 10 }], untouchable: new Set([1, 16]) }
-const target = (more: object) => targetSchema.parse({ process: { match: 'gunicorn', ...more } })
+const target = (more: object) => targetKinds.process.parse({ match: 'gunicorn', ...more })
 const ids = (more: object, where: Partial<Scene> = {}) => candidates(target(more), { ...scene, ...where }).map(({ pid }) => pid)
 
 test('of a match and its descendants only the topmost counts, and only at or below the declared processes', () => {
@@ -72,7 +72,7 @@ test('the same run picks the same processes again, and others pick others', () =
   assert.deepEqual(picks, Array.from({ length: 20 }, (_, run) => pickTargets(found.toReversed(), 'one', `run${run}`)[0]?.pid))
   assert.equal(new Set(picks).size, 2)
   assert.equal(pickTargets(found, 'all', 'r').length, 2)
-  assert.throws(() => pickTargets(found, 3, 'r'), /asks for 3 processes, but only 2 match/)
+  assert.throws(() => pickTargets(found, 3, 'r'), /asks for 3, but only 2 match/)
 })
 
 test('a table with a circle in it does not hang', () => {

@@ -8,6 +8,7 @@ import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
 import type { Children } from '#shared/process/children.ts'
 import { createMetrics, serveHealth } from '#shared/service.ts'
+import { localDriver } from '../../injector/local-driver.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
 import { startLocustBridge } from '../../locust-bridge/service.ts'
@@ -42,7 +43,7 @@ export async function startEmbeddedServices({ folder, nats, parents, token, chil
   const stateFolder = join(folder, journalFolder)
   mkdirSync(stateFolder, { recursive: true })
   const agent = await begin('injector')
-  const injector = await startInjector({ ...agent, node: 'local', stateFolder, parents })
+  const injector = await startInjector({ ...agent, node: 'local', stateFolder, driver: localDriver(() => parents) })
   unfinished.defer(() => injector.stop())
   await serve('injector', agent.metrics, () => injector.ready())
 

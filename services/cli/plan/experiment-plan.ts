@@ -5,7 +5,7 @@ import { recoveryGates } from '#shared/gate-core.ts'
 import { stepMs } from '#shared/gate-watch.ts'
 import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
-import { previewFault, type PreviewedTarget } from '../../injector/plan.ts'
+import { previewFault, type PreviewedTarget } from '../../injector/local-driver.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { heldTargets } from './held-targets.ts'
 
@@ -101,8 +101,8 @@ export function planExperiment(experiment: Experiment, parents: readonly Declare
 }
 
 function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): FaultPlan {
-  const { id, kind, atMs, durationMs = null, target: { process: { match, parent = null, pick } } } = fault
-  const common = { id, kind, atMs, durationMs, match, parent, pick }
+  const { id, kind, atMs, durationMs = null, target } = fault
+  const common = { id, kind, atMs, durationMs, ...namedBy(target) }
   let preview: ReturnType<typeof previewFault>
   try {
     preview = previewFault(fault, parents)
@@ -117,6 +117,12 @@ function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): 
     ...common, takes, candidates: candidates.map(planCandidate),
     refusals: refused.map(({ target, refused: why }) => ({ target: target.id, why, certain })),
   }
+}
+
+function namedBy({ process, pods }: ExperimentFault['target']): Pick<FaultPlan, 'match' | 'parent' | 'pick'> {
+  if (process) return { match: process.match, parent: process.parent ?? null, pick: process.pick }
+  const labels = Object.entries(pods.labels).map(([name, value]) => `${name}=${value}`).join(',')
+  return { match: `pods of ${pods.namespace} with ${labels}`, parent: null, pick: pods.pick }
 }
 
 const isRefused = (candidate: PreviewedTarget): candidate is PreviewedTarget & { refused: string } => 'refused' in candidate

@@ -3,12 +3,12 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '#shared/errors.ts'
 import type { Step } from '#shared/fault.ts'
-import type { BoundTarget } from '#shared/target.ts'
+import type { BoundProcess } from '#shared/target.ts'
 import { findOnSystem, toolPath } from '#shared/tools.mjs'
 import { FaultRefused } from './fault-refused.ts'
 import type { Undo } from './journal.ts'
 import { findProcess } from '#shared/process/process-table.ts'
-import { requireProcess } from './process-driver.ts'
+import { requireProcess } from './process-deeds.ts'
 import type { Seen, StepInHand } from './step-in-hand.ts'
 
 const commandTimeoutMs = 3_000
@@ -21,7 +21,7 @@ export function networkDevices(pid: number): string[] {
 }
 
 /** Throws FaultRefused unless this agent may and can change the target's network, and the network is the target's own. */
-export function prepareNft(step: Nft, target: BoundTarget, id: string): StepInHand {
+export function prepareNft(step: Nft, target: BoundProcess, id: string): StepInHand {
   requireProcess(target)
   if (process.getuid?.() !== 0) throw new FaultRefused('network faults need root: run the agent as root, or leave them out')
   const namespace = namespaceOf(target.pid)

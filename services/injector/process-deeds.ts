@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Step } from '#shared/fault.ts'
-import type { BoundTarget } from '#shared/target.ts'
+import type { BoundProcess } from '#shared/target.ts'
 import { findOnSystem } from '#shared/tools.mjs'
 import { FaultRefused } from './fault-refused.ts'
 import type { Undo } from './journal.ts'
@@ -16,7 +16,7 @@ const patienceMs = { kill: 3_000, stop: 2_000, burn: 3_000, undo: 2_000 } as con
 const burnerPath = fileURLToPath(new URL('burner.ts', import.meta.url))
 
 /** The target as it is now. Throws FaultRefused when it has ended, or when its PID now belongs to another process. */
-export function requireProcess({ id, pid, startTicks }: BoundTarget): ProcessEntry {
+export function requireProcess({ id, pid, startTicks }: BoundProcess): ProcessEntry {
   const entry = findProcess({ pid, startTicks })
   if (!entry) throw new FaultRefused(`${id} has ended: its PID is free or belongs to another process; plan again`)
   if (untouchable(readProcesses()).has(pid)) throw new FaultRefused(`${id} is never touched: it is init, a kernel thread, this agent, one above it, or one that ends faults`)
@@ -32,7 +32,7 @@ function requirePermission({ pid }: ProcessId): void {
   }
 }
 
-export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: BoundTarget): StepInHand {
+export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: BoundProcess): StepInHand {
   requirePermission(requireProcess(target))
   return {
     undo: { undo: 'nothing' },
@@ -46,7 +46,7 @@ export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: Bou
   }
 }
 
-export function preparePause(target: BoundTarget): StepInHand {
+export function preparePause(target: BoundProcess): StepInHand {
   const root = requireProcess(target)
   requirePermission(root)
   if (isStopped(root)) throw new FaultRefused(`${target.id} is stopped already; continue it first: kill -CONT ${root.pid}`)
@@ -58,7 +58,7 @@ export function preparePause(target: BoundTarget): StepInHand {
 }
 
 /** Stops parents before children, journaling each before it is stopped, and looks again until nothing new is there. */
-async function stopTree(target: BoundTarget, leave: readonly ProcessId[], record: ActContext['record']): Promise<Seen> {
+async function stopTree(target: BoundProcess, leave: readonly ProcessId[], record: ActContext['record']): Promise<Seen> {
   const stopped: ProcessEntry[] = []
   const tree = await until(patienceMs.stop, () => {
     const now = treeOf(requireProcess(target)).filter(entry => !isAmong(entry, leave))
@@ -87,7 +87,7 @@ export async function continueProcesses({ processes, leave }: Undo & { undo: 'co
   return { verified: seen.stopped.length === 0, readBack }
 }
 
-export function prepareBurn({ workers, loadPercent }: Step & { do: 'burn-cpu' }, target: BoundTarget): StepInHand {
+export function prepareBurn({ workers, loadPercent }: Step & { do: 'burn-cpu' }, target: BoundProcess): StepInHand {
   requireProcess(target)
   return {
     undo: { undo: 'end', processes: [] },

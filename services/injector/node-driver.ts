@@ -1,0 +1,72 @@
+import type { PlannedTarget } from '#shared/commands.ts'
+import type { Clock } from '#shared/clock.ts'
+import type { FaultSpec } from '#shared/fault.ts'
+import { isProcess, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
+import { kindsDoneBy, type Driver } from './driver.ts'
+import { FaultRefused } from './fault-refused.ts'
+import { confirmName, podProcesses, podSceneNow, type PodProcesses } from './pod-processes.ts'
+import { describe, prepareStep, stepsFor, type ProcessStep } from './process-steps.ts'
+import { checkVoucher } from './voucher.ts'
+
+export interface NodeDriverOptions {
+  /** Name of the Kubernetes node that this agent is on. */
+  node: string
+  /** nkeys public key of the API-side agent. */
+  voucherKey: string
+  /** The kubelet's folders, as this process sees them. */
+  podLogsFolder: string
+  containerLogsFolder: string
+  clock: Clock
+}
+
+/** Namespaces that are never touched, whatever their labels say. */
+export const refusedNamespaces: readonly string[] = ['kube-system', 'kube-public', 'kube-node-lease', 'faultline-system']
+
+/** The pods of this node, for the agent of a DaemonSet: it has no access to the API, and acts only on pods that are vouched for. */
+export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolder, clock }: NodeDriverOptions): Driver {
+  const look = (target: BoundTarget): { pod: BoundPod; found: PodProcesses } => {
+    const pod = demandPod(target, node)
+    confirmName(pod, podLogsFolder)
+    return { pod, found: podProcesses(pod, podSceneNow(containerLogsFolder)) }
+  }
+  return {
+    kinds: kindsDoneBy('node'),
+    async plan(spec, _run, { chosen, peers } = { chosen: [], peers: [] }) {
+      return chosen.map((target): PlannedTarget => {
+        const { pod, found } = look(target)
+        return { target: pod, steps: stepsOn(spec, pod, found, peers).map(({ step, process }, index) => {
+          prepareStep(step, process, `plan${index}`) // throws where the inject would
+          return describe(step, process)
+        }) }
+      })
+    },
+    async prepare({ spec, targets, peers, id, vouchers }) {
+      const steps = targets.flatMap(target => {
+        const { pod, found } = look(target)
+        checkVoucher(vouchers[pod.id], pod, voucherKey, clock.nowMs())
+        return stepsOn(spec, pod, found, peers)
+      })
+      return steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))
+    },
+  }
+}
+
+function demandPod(target: BoundTarget, node: string): BoundPod {
+  if (isProcess(target)) throw new FaultRefused(`${target.id} is a process; this agent touches pods of ${node} only`)
+  if (target.pod.node !== node) throw new FaultRefused(`${target.id} is on ${target.pod.node}; this agent is on ${node}`)
+  if (refusedNamespaces.includes(target.pod.namespace)) throw new FaultRefused(`${target.id} is in ${target.pod.namespace}, which is never touched`)
+  return target
+}
+
+/** A step on the network is done once, in the pod's namespace; one on processes to the containers that it names. */
+function stepsOn(spec: FaultSpec, pod: BoundPod, { network, containers }: PodProcesses, peers: readonly string[]): { step: ProcessStep; process: BoundProcess }[] {
+  return stepsFor(spec, network, peers).flatMap((step): { step: ProcessStep; process: BoundProcess }[] => {
+    if (step.do === 'nft') return [{ step, process: network }]
+    const wanted = 'container' in step ? step.container : undefined
+    const chosen = containers.filter(({ name }) => wanted === undefined || name === wanted)
+    if (chosen.length === 0) {
+      throw new FaultRefused(`${pod.id}: ${wanted === undefined ? 'no container of it runs now' : `it has no running container ${wanted}; running: ${containers.map(({ name }) => name).join(', ') || 'none'}`}`)
+    }
+    return chosen.map(({ first }) => ({ step, process: first }))
+  })
+}
