@@ -50,6 +50,12 @@ export function targetSchemaOf(kinds: readonly TargetKind[]): z.ZodType<TargetSp
     .transform(target => target as TargetSpec) // strict, and one key
 }
 
+/** What is named, in words: `processes matching postgres`. */
+export function printTargetSpec({ process, pods }: TargetSpec): string {
+  if (process) return `processes matching ${process.match}`
+  return `pods of ${pods.namespace} with ${Object.entries(pods.labels).map(([name, value]) => `${name}=${value}`).join(',')}`
+}
+
 /** A process found, bound to what cannot be recycled: the PID together with its start time (proc_pid_stat(5), field 22) and the boot. */
 const boundProcessSchema = z.strictObject({
   /** Unique and stable for the thing's whole life: `process:<pid>:<start ticks>`. */

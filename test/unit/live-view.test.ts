@@ -135,11 +135,11 @@ test('faults tell what they wait for, what was refused and why, what lapsed, and
     return screen(log.facts.reduce(fold, emptyLive('r1')), { nowMs: t0 + 2_500 }).split('\n').find(line => line.startsWith(' faults'))?.slice(9)
   }
   const injected = { ...fault, targets: [target], verified: true, readBack: [], clock, requestedAtMs: t0, injectedAtMs: t0 }
-  assert.equal(said(() => undefined), '1-pause  · waiting, 5 s after steady begins  what matches postgres')
-  assert.equal(said(log => log.add('run.phase', { phase: 'steady', atMs: t0 })), '1-pause  · waiting, 3 s left         what matches postgres')
-  assert.equal(said(log => log.add('run.phase', { phase: 'steady', atMs: t0 - 3_000 })), '1-pause  ○ being injected            what matches postgres')
-  assert.equal(said(log => log.add('run.sealed', { atMs: t0 })), '1-pause  · not injected              what matches postgres')
-  assert.equal(said(log => log.add('fault.refused', { ...fault, why: 'no process\nmatches' })), '1-pause  ✗ refused: no process matches  what matches postgres')
+  assert.equal(said(() => undefined), '1-pause  · waiting, 5 s after steady begins  processes matching postgres')
+  assert.equal(said(log => log.add('run.phase', { phase: 'steady', atMs: t0 })), '1-pause  · waiting, 3 s left         processes matching postgres')
+  assert.equal(said(log => log.add('run.phase', { phase: 'steady', atMs: t0 - 3_000 })), '1-pause  ○ being injected            processes matching postgres')
+  assert.equal(said(log => log.add('run.sealed', { atMs: t0 })), '1-pause  · not injected              processes matching postgres')
+  assert.equal(said(log => log.add('fault.refused', { ...fault, why: 'no process\nmatches' })), '1-pause  ✗ refused: no process matches  processes matching postgres')
   assert.equal(said(log => log.add('fault.injected', injected)), '1-pause  ● active 2 s of 10 s        postgres')
   assert.equal(said(log => log.add('fault.injected', { ...injected, verified: false })), '1-pause  ! active 2 s of 10 s, NOT CONFIRMED  postgres')
   assert.equal(said(log => log.add('fault.injected', injected).add('fault.injected', { ...injected, node: 'n2', targets: [{ ...target, id: 'process:3:4' }] })), '1-pause  ● active 2 s of 10 s on 2 nodes  postgres and 1 more')

@@ -1,3 +1,4 @@
+import { printTargetSpec } from '#shared/target.ts'
 import type { ExperimentFault } from '#shared/experiment.ts'
 import { printTargets } from '../timeline.ts'
 import { brief, cut, oneLine, pad, seconds, widest, type Paint, type Style } from './cells.ts'
@@ -17,7 +18,7 @@ export function faultRows(state: LiveState, nowMs: number): FaultRow[] {
   return (state.gates.experiment?.faults ?? []).map(spec => {
     const nodes = [...state.faults.get(spec.id) ?? []]
     const targets = nodes.flatMap(([, fault]) => fault.targets)
-    const target = targets.length > 0 ? printTargets(targets) : oneLine(`what matches ${spec.target.process.match}`)
+    const target = targets.length > 0 ? printTargets(targets) : oneLine(printTargetSpec(spec.target))
     const standings = nodes.map(([node, fault]) => ({ node, ...standingOf(fault, spec, nowMs) })).toSorted((a, b) => a.rank - b.rank)
     const [worst] = standings
     if (!worst) return { id: spec.id, target, ...unheard(state, spec, nowMs) }

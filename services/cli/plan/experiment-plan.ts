@@ -3,6 +3,7 @@ import type { Experiment, ExperimentFault, GateSpec } from '#shared/experiment.t
 import type { Problem } from '#shared/experiment-problem.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { stepMs } from '#shared/gate-watch.ts'
+import { printTargetSpec } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
 import { previewFault, type PreviewedTarget } from '../../injector/local-driver.ts'
@@ -119,10 +120,9 @@ function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): 
   }
 }
 
-function namedBy({ process, pods }: ExperimentFault['target']): Pick<FaultPlan, 'match' | 'parent' | 'pick'> {
-  if (process) return { match: process.match, parent: process.parent ?? null, pick: process.pick }
-  const labels = Object.entries(pods.labels).map(([name, value]) => `${name}=${value}`).join(',')
-  return { match: `pods of ${pods.namespace} with ${labels}`, parent: null, pick: pods.pick }
+function namedBy(target: ExperimentFault['target']): Pick<FaultPlan, 'match' | 'parent' | 'pick'> {
+  const { process, pods } = target
+  return process ? { match: process.match, parent: process.parent ?? null, pick: process.pick } : { match: printTargetSpec(target), parent: null, pick: pods.pick }
 }
 
 const isRefused = (candidate: PreviewedTarget): candidate is PreviewedTarget & { refused: string } => 'refused' in candidate
