@@ -29,7 +29,8 @@ export function goEnvironment(): NodeJS.ProcessEnv {
 }
 
 const wheelFolder = join(paths.cache, 'go-wheel')
-const wheelGo = (): string => join(wheelFolder, 'bin/go')
+/** The wheel's own script is Python and wants to be installed; the toolchain itself does not. */
+const wheelGo = (): string => join(wheelFolder, 'go/bin/go')
 
 async function isNewEnough(go: string): Promise<boolean> {
   const version = parseVersion(await run([go, 'version'], { env: { GOTOOLCHAIN: 'local' } }).catch(() => ''))
