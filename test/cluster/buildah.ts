@@ -32,7 +32,7 @@ export async function buildImage(tag: string, folder: string, { file = join(fold
 /** Writes an image's archive where every node finds it, when it is whole. */
 export async function archiveImage(tag: string, archive = archiveOf(tag)): Promise<void> {
   mkdirSync(paths.images, { recursive: true })
-  const partial = `${archive}.partial`
+  const partial = `${archive}.${process.pid}.partial`
   rmSync(partial, { force: true }) // buildah adds to none that is there
   await buildah('push', '--quiet', tag, `docker-archive:${partial}:${tag}`)
   renameSync(partial, archive)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { baseImage, provideBaseImage } from './base-image.ts'
 import { archiveImage, buildImage } from './buildah.ts'
 import { importImages } from './images.ts'
+import { checkUser } from './machine.ts'
 import { socketOf } from './node.ts'
 import { nodeNamespace, nodeNumbers } from './paths.ts'
 import { ArgumentInvalid } from './problems.ts'
@@ -11,6 +12,7 @@ import { settingsOfRunningCluster } from './settings.ts'
 
 /** Builds DIR/Dockerfile and gives it to every node that is on; the others get it with their power. Returns the tag pods name. */
 export async function imageCommand(tag: string, folder: string, options: { file?: string; buildArg?: string[] }, say: (line: string) => void): Promise<string> {
+  checkUser()
   const { nodes } = settingsOfRunningCluster()
   const file = options.file ?? join(folder, 'Dockerfile')
   if (!existsSync(file)) throw new ArgumentInvalid(`there is no ${file}.`)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { kubernetesVersion } from './binaries.ts'
 import { runningControlPlane } from './control-plane.ts'
 import { kubectlOfSetUp } from './kubectl.ts'
+import { checkUser } from './machine.ts'
 import { isOn } from './node.ts'
 import { adminKubeconfig, clusterFolder, network, nodeAddress, nodeName, nodeNumbers, nodeZone, paths } from './paths.ts'
 import { readSettings } from './settings.ts'
@@ -23,6 +24,7 @@ export async function status(): Promise<Status> {
   const settings = readSettings()
   const basic = { folder: clusterFolder, kubernetes: kubernetesVersion }
   if (!settings) return { up: false, ...basic, nodes: [] }
+  checkUser() // others do not see whose namespaces processes are in
   const controlPlane = runningControlPlane()
   const ready = await readyNodes()
   return {
