@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { commandLine } from '#shared/process/process-table.ts'
 import { run } from './commands.ts'
 import { paths } from './paths.ts'
 
@@ -40,7 +41,6 @@ async function traces(): Promise<string[]> {
   const namespaces = (await run(['ip', 'netns', 'list'])).split('\n').map(line => line.split(' ')[0] ?? '')
   const cgroups = await run(['find', '/sys/fs/cgroup', '-type', 'd'])
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map(line => line.split(' ').slice(4).join(' '))
-  const processes = readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(pid => environmentOf(pid).includes(`FAULTLINE_CLUSTER_FOLDER=${folder}`) && Number(pid) !== process.pid)
   // folders that Kubernetes and containerd make by default; the cluster of somebody else may be making them right now
   const made = namespaces.some(name => name.startsWith('bed-')) ? [] : ['/etc/cni', '/opt/cni', '/opt/containerd', '/usr/libexec/kubernetes', '/var/lib/cni', '/var/lib/kubelet', '/var/log/pods', '/var/log/containers', '/run/mount', '/run/flannel', '/run/containerd', '/run/xtables.lock', '/usr/sbin/policy-rc.d']
   return [
@@ -48,10 +48,13 @@ async function traces(): Promise<string[]> {
     ...(await run(['ip', '-oneline', 'link'])).split('\n').map(line => `link ${line.split(':')[1]?.trim()}`),
     ...mounts.map(line => `mount ${line}`),
     ...cgroups.split('\n').map(line => `cgroup ${line}`),
-    ...processes.map(pid => `process ${pid}`),
+    ...ownProcesses().map(pid => `process ${pid}`),
     ...made.filter(existsSync).map(path => `folder ${path}`),
   ].filter(line => !others.test(line)).sort()
 }
+
+/** By their environment, which every daemon of the cluster has and hands on. */
+const ownProcesses = (): string[] => readdirSync('/proc').filter(name => /^\d+$/.test(name) && environmentOf(name).includes(`FAULTLINE_CLUSTER_FOLDER=${folder}`))
 
 function environmentOf(pid: string): string[] {
   try {
@@ -122,6 +125,19 @@ test('down from inside of the cluster\'s network is refused', async () => {
   const { code, err } = await cluster('run', process.execPath, join(import.meta.dirname, 'cluster.ts'), 'down')
   assert.equal(code, 3)
   assert.match(err, /outside of `cluster:run`/)
+})
+
+test('when a daemon of the control plane has died, status says which, and up starts anew', async () => {
+  const scheduler = ownProcesses().find(pid => commandLine(Number(pid)).includes('/hyperkube kube-scheduler '))
+  assert.ok(scheduler, 'there is a scheduler')
+  process.kill(Number(scheduler), 'SIGKILL')
+  const { code, out } = await cluster('status')
+  assert.equal(code, 4)
+  assert.match(out, /^broken: kube-scheduler does not run/)
+  const again = await cluster('up')
+  assert.equal(again.code, 0, again.err)
+  assert.match(again.err, /no longer runs kube-scheduler/)
+  assert.equal((await cluster('status')).code, 0)
 })
 
 test('down leaves nothing on the machine, a second down neither, and up works again', async () => {
