@@ -1,0 +1,34 @@
+/**
+ * `npm run test:cluster`: brings the cluster up if it is not, runs the tests on it one file at a time, and takes it down again
+ * if it was down before. Arguments narrow the tests to the files whose path contains one of them; `--keep` leaves the cluster up.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const bundled = `${root}node_modules/.bin/node`
+const node = existsSync(bundled) ? bundled : process.execPath
+const infrastructure = 4
+
+/** @param {readonly string[]} args @param {import('node:child_process').StdioOptions} stdio */
+const run = (args, stdio = 'inherit') => spawnSync(node, args, { cwd: root, stdio }).status ?? infrastructure
+/** @param {string[]} args */
+const cluster = (...args) => run(['test/cluster/cluster.ts', ...args])
+
+const wanted = process.argv.slice(2).filter(argument => argument !== '--keep')
+const files = readdirSync(`${root}test/cluster`).filter(file => file.endsWith('.test.ts')).map(file => `test/cluster/${file}`)
+  .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
+if (files.length === 0) {
+  console.error(`no test file has ${wanted.join(' or ')} in its path`)
+  process.exit(1)
+}
+
+const wasUp = run(['test/cluster/cluster.ts', 'status'], 'ignore') === 0
+const upStatus = cluster('up')
+if (upStatus !== 0) process.exit(upStatus)
+
+const status = run(['--test', '--test-concurrency=1', '--test-timeout=900000', '--test-reporter=spec', ...files])
+
+const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')
+process.exit(status !== 0 ? 1 : downStatus)
