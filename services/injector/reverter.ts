@@ -4,7 +4,7 @@
  *
  *     node reverter.ts JOURNAL_FOLDER FAULT_ID        says `armed` on stdout, once
  */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '#shared/clock.ts'
 import { openJournal, type JournalEntry, type Lease } from './journal.ts'
@@ -20,6 +20,7 @@ let isTold = false
 for (const signal of ['SIGHUP', 'SIGPIPE', 'SIGINT'] as const) process.on(signal, () => undefined)
 process.on('SIGTERM', () => { isTold = true }) // ends the fault now rather than leaving it
 
+if (!existsSync(folder)) throw new Error(`no journal at ${folder}: it was removed before this started`) // opening would make it anew
 const journal = openJournal(folder)
 let entry = readEntry()
 if (!entry) throw new Error(`no entry ${id} in ${folder}`)

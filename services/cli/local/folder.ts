@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -51,9 +51,16 @@ export function leftFolders(): string[] {
       const { pid, startTicks } = keeperSchema.parse(JSON.parse(readFileSync(join(folder, 'keeper.json'), 'utf8')))
       return startTicksOf(pid) !== startTicks && !alive.has(folder)
     } catch {
-      return false // just being made, or ending just now
+      return isOld(folder) // just being made, or ending just now; else whoever made it was killed before its keeper was there
     }
   })
+}
+
+const settledMs = 60_000
+
+function isOld(folder: string): boolean {
+  const stat = statSync(folder, { throwIfNoEntry: false })
+  return stat !== undefined && Date.now() - stat.mtimeMs > settledMs
 }
 
 /**
