@@ -35,14 +35,13 @@ async function cluster(...args: string[]): Promise<{ code: number | null; out: s
   return { code: child.exitCode, out, err }
 }
 
-/** What a machine shows of a cluster, without what others make on it meanwhile: their clusters, and images in the storage that buildah has by default. */
+/** What a machine shows of a cluster, without what others make on it meanwhile: the cluster that is up for other tests, and images in buildah's default storage. */
 async function traces(): Promise<string[]> {
-  const others = /bed-|flc-|\/run\/netns\/(?!flt)|\/var\/lib\/containers\/storage/
+  const others = /flc-|\/run\/netns\/(?!flt)|\/var\/lib\/containers\/storage/
   const namespaces = (await run(['ip', 'netns', 'list'])).split('\n').map(line => line.split(' ')[0] ?? '')
   const cgroups = await run(['find', '/sys/fs/cgroup', '-type', 'd'])
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map(line => line.split(' ').slice(4).join(' '))
-  // folders that Kubernetes and containerd make by default; the cluster of somebody else may be making them right now
-  const made = namespaces.some(name => name.startsWith('bed-')) ? [] : ['/etc/cni', '/opt/cni', '/opt/containerd', '/usr/libexec/kubernetes', '/var/lib/cni', '/var/lib/kubelet', '/var/log/pods', '/var/log/containers', '/run/mount', '/run/flannel', '/run/containerd', '/run/xtables.lock', '/usr/sbin/policy-rc.d']
+  const made = ['/etc/cni', '/opt/cni', '/opt/containerd', '/usr/libexec/kubernetes', '/var/lib/cni', '/var/lib/kubelet', '/var/log/pods', '/var/log/containers', '/run/mount', '/run/flannel', '/run/containerd', '/run/xtables.lock', '/usr/sbin/policy-rc.d']
   return [
     ...namespaces.map(name => `namespace ${name}`),
     ...(await run(['ip', '-oneline', 'link'])).split('\n').map(line => `link ${line.split(':')[1]?.trim()}`),
