@@ -14,10 +14,11 @@ export interface Shop extends AsyncDisposable {
 }
 
 /** The real shop, migrated and seeded, on its own ports. */
-export async function startShop(options: Pick<ShopOptions, 'databaseUrl' | 'redisUrl' | 'workers' | 'threads'>): Promise<Shop> {
+export async function startShop({ env = {}, ...options }: Pick<ShopOptions, 'databaseUrl' | 'redisUrl' | 'workers' | 'threads'> & { env?: Record<string, string> }): Promise<Shop> {
   await using owned = new AsyncDisposableStack()
   const folder = owned.use(temporaryFolder('shop'))
   const plan = shopPlan({ folder: folder.path, port: await freePort(), metricsPort: await freePort(), ...options })
+  Object.assign(plan.server.env, env)
   for (const command of plan.before) await runToEnd(command)
   const child = owned.use(await startChild(plan.server, folder.path))
   const seed = plan.before.find(command => command.name === 'shop-seed')

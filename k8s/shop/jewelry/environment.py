@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 # A bucket at each threshold a gate is likely to use: a quantile read from a histogram is exact only at bucket bounds.
@@ -62,3 +63,36 @@ def database(url: str) -> dict[str, object]:
         # (psycopg takes nothing under 2 s).
         "OPTIONS": {"connect_timeout": 2, "application_name": "jewelry-shop", **dict(parse_qsl(parts.query))},
     }
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """One Redis, where its URL says."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class RedisMaster:
+    """Whichever Redis the Sentinels call the master of this name."""
+
+    name: str
+    sentinels: tuple[tuple[str, int], ...]
+    password: str | None  # of Redis; the Sentinels tell strangers who the master is
+
+
+def redis(environment: Mapping[str, str] = os.environ) -> RedisServer | RedisMaster | None:
+    url, sentinels = environment.get("REDIS_URL"), environment.get("REDIS_SENTINELS")
+    if url and sentinels:
+        raise SettingInvalid("REDIS_URL and REDIS_SENTINELS are both set; set one, since only one can say where Redis is.")
+    if sentinels:
+        addresses = tuple(_address(part.strip()) for part in sentinels.split(","))
+        return RedisMaster(text("REDIS_MASTER", "shop", environment), addresses, environment.get("REDIS_PASSWORD") or None)
+    return RedisServer(url) if url else None
+
+
+def _address(part: str) -> tuple[str, int]:
+    host, _, port = part.rpartition(":")
+    if not host or not port.isdecimal():
+        raise SettingInvalid(f"REDIS_SENTINELS has {part!r}; it must be host:port, with commas between.")
+    return host, int(port)

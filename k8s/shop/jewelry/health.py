@@ -55,7 +55,7 @@ def ask_redis() -> None:
     client().ping()
 
 
-PROBES = {"database": Probe(ask_database)} | ({"redis": Probe(ask_redis)} if settings.REDIS_URL else {})
+PROBES = {"database": Probe(ask_database)} | ({"redis": Probe(ask_redis)} if settings.REDIS else {})
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:

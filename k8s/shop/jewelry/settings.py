@@ -51,9 +51,9 @@ TEMPLATES = [
 DATABASES = {"default": environment.database(environment.text("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = environment.text("REDIS_URL", "")
-if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "store.redis_store.OptionalCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "shop"}}
+REDIS = environment.redis()
+if REDIS:
+    CACHES = {"default": {"BACKEND": "store.redis_store.OptionalCache", "KEY_PREFIX": "shop"}}
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # a lost Redis loses no login
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

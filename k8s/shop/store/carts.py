@@ -80,7 +80,7 @@ class RedisCarts:
         self._redis.delete(self._key(cart))
 
 
-carts: Carts = RedisCarts() if settings.REDIS_URL else DatabaseCarts()
+carts: Carts = RedisCarts() if settings.REDIS else DatabaseCarts()
 
 
 def cart_of(request: HttpRequest) -> uuid.UUID | None:
