@@ -35,6 +35,7 @@ export const settings = {
   'vouchers.publicKey': { default: undefined, doc: 'nkeys public key of the API-side agent, whose word a node\'s agent needs' },
   'vouchers.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs vouchers: the API-side agent\'s only' },
   'locust.url': { default: undefined, doc: 'Web API of a Locust that is there already; without it the bridge starts one' },
+  'locust.token': { default: undefined, secret: true, doc: 'What that Locust takes from programs, as a bearer token' },
   'log.level': { default: 'info', doc: 'pino level: trace, debug, info, warn, error' },
 } as const satisfies Record<string, Setting>
 

@@ -27,6 +27,7 @@ from urllib.parse import urlencode
 from locust import FastHttpUser, between, task
 
 import faultline_listeners  # noqa: F401  (posts what this process does to faultline's bridge)
+import web_login  # noqa: F401  (asks who uses the web interface, with --web-login)
 
 THINK_SCALE = float(os.environ.get("SHOP_THINK_SCALE", "1.0"))
 REQUEST_TIMEOUT_S = float(os.environ.get("SHOP_REQUEST_TIMEOUT_S", "10"))

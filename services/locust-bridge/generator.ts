@@ -20,6 +20,8 @@ export class LocustBusy extends FaultlineError {
 export interface GeneratorsOptions {
   spawnLocust?: SpawnLocust
   locustUrl?: string
+  /** What the Locust at `locustUrl` asks for, if anything. */
+  locustToken?: string | undefined
   /** Stores Locust's own statistics. */
   keep: (run: string, stats: LocustStats) => Promise<void>
   token: string
@@ -46,7 +48,7 @@ interface Generator { run: string; load: LoadSpec; api: LocustApi; process?: Loc
 const finalStatsPatienceMs = 3_500
 const finalStatsPauseMs = 200
 
-export function startGenerators({ spawnLocust, locustUrl, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
+export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
   let present: Generator | undefined
   let last: Promise<void> = Promise.resolve()
   const polls = new Set<string>()
@@ -65,7 +67,7 @@ export function startGenerators({ spawnLocust, locustUrl, keep, token, bridgeUrl
       present = { run, load, api: locustApi(process.apiUrl), process }
       void process.ended.then(how => tell({ is: 'broken', run, why: `Locust ended: ${how}` }))
     } else if (locustUrl !== undefined) {
-      present = { run, load, api: locustApi(locustUrl) }
+      present = { run, load, api: locustApi(locustUrl, { token: locustToken }) }
       const { state } = await present.api.stats()
       if (isTesting(state)) {
         present = undefined // not ours to stop

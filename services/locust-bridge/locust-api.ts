@@ -30,14 +30,15 @@ export interface LocustApi {
   stats(): Promise<LocustStats>
 }
 
-/** `url`: base URL of Locust's web interface. */
-export function locustApi(url: string, { timeoutMs = 3_000 } = {}): LocustApi {
+/** `url`: base URL of Locust's web interface; `token` for one behind k8s/locust/web_login.py. */
+export function locustApi(url: string, { timeoutMs = 3_000, token }: { timeoutMs?: number; token?: string | undefined } = {}): LocustApi {
   const base = url.replace(/\/$/, '')
 
   async function ask<T extends z.ZodType>(path: string, schema: T, form?: Record<string, string>): Promise<z.output<T>> {
     try {
       const response = await fetch(base + path, {
         signal: AbortSignal.timeout(timeoutMs), redirect: 'error', // a redirect is its login page
+        ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
         ...(form && { method: 'POST', body: new URLSearchParams(form) }),
       })
       if (!response.ok) throw new Error(`HTTP ${response.status}`)

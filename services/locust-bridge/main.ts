@@ -9,7 +9,7 @@ import { startLocustBridge } from './service.ts'
 await runService('locust-bridge', async ({ config, ...context }) => {
   const locustUrl = config.get('locust.url')
   const common = { ...context, token: config.need('api.token'), listen: listenAddress(config) }
-  if (locustUrl !== undefined) return await startLocustBridge({ ...common, locustUrl })
+  if (locustUrl !== undefined) return await startLocustBridge({ ...common, locustUrl, locustToken: config.get('locust.token') })
 
   const folder = await mkdtemp(join(tmpdir(), 'faultline-locust-'))
   const children = new Children(folder) // its keeper ends Locust and removes the folder, however this process ends

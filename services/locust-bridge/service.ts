@@ -28,6 +28,8 @@ export interface LocustBridgeOptions {
   spawnLocust?: SpawnLocust
   /** Web API of a Locust that is there already, whose processes post to `listen`; used when there is no `spawnLocust`. */
   locustUrl?: string
+  /** What that Locust asks for, if anything. */
+  locustToken?: string | undefined
   metrics?: Registry
 }
 

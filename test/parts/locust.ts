@@ -67,6 +67,9 @@ export class Locust implements AsyncDisposable {
     return this.#child.pid
   }
 
+  /** Base URL of its web interface. */
+  get url(): string { return this.#web }
+
   async swarm(users: number, spawnRate: number): Promise<void> {
     await this.#ask('/swarm', { method: 'POST', body: new URLSearchParams({ user_count: String(users), spawn_rate: String(spawnRate) }) })
   }
