@@ -1,0 +1,50 @@
+/** `npm run images`: builds the images, and gives them to a registry or to nodes. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import { runProgram } from '../run-program.ts'
+import { builderNames, chooseBuilder, type Builder, type BuilderName } from './builder.ts'
+import { chooseImages, tagOf, type Image } from './image.ts'
+import { intoContainerd, loaderNames, loaders, type Loader, type LoaderName } from './loaders.ts'
+
+interface Options { only?: string[]; builder?: BuilderName; base?: string; version: string; push?: string; load?: LoaderName; socket?: string[] }
+
+const program = new Command('images')
+  .description('Build the images: faultline\'s services, the jewelry shop, its PostgreSQL and Redis, Locust.\nWithout --push, --load or --socket they stay with the builder. Exit codes: 0 done, 3 invalid input, 4 a program failed.')
+  .option('--only <image...>', 'services, shop, postgres, redis, locust')
+  .addOption(new Option('--builder <program>', 'else the first of these that works').choices(builderNames))
+  .option('--base <image>', 'what to build upon in place of each Dockerfile\'s own base, such as localhost/debian:12 where no registry is reachable')
+  .option('--version <tag>', 'what comes after the colon', 'dev')
+  .addOption(new Option('--push <registry>', 'name them REGISTRY/faultline/..., and push them').conflicts(['load', 'socket']))
+  .addOption(new Option('--load <where>', 'give them to each node of a local cluster').choices(loaderNames).conflicts('socket'))
+  .option('--socket <path...>', 'give them to each containerd that listens here')
+  .exitOverride()
+  .showHelpAfterError('(--help shows what there is)')
+  .action(async ({ only = [], builder: wanted, base, version, push: registry, load, socket }: Options) => {
+    const chosen = chooseImages(only)
+    const builder = await chooseBuilder(wanted)
+    const loader = load !== undefined ? loaders[load] : socket && intoContainerd(socket)
+    for (const image of chosen) {
+      const tag = tagOf(image, { version, ...(registry !== undefined && { registry }) })
+      await provide(builder, image, { tag, base, isPushed: registry !== undefined, loader })
+      console.log(tag)
+    }
+  })
+
+async function provide(builder: Builder, image: Image, { tag, base, isPushed, loader }: { tag: string; base: string | undefined; isPushed: boolean; loader: Loader | undefined }): Promise<void> {
+  console.error(`images: building ${tag} with ${builder.name}`)
+  await builder.build(image, tag, base)
+  if (isPushed) await builder.push(tag)
+  if (!loader) return
+  const folder = mkdtempSync(join(tmpdir(), 'faultline-image-'))
+  try {
+    const archive = join(folder, `${image.name}.tar`)
+    await builder.save(tag, archive)
+    await loader(archive)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+await runProgram(program)
