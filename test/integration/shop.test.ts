@@ -296,6 +296,7 @@ test('while the database is stopped requests stall, metrics answer even with all
   try {
     const stalled = Array.from({ length: everyThread }, () => visitor().get('/catalogue'))
     await until('all threads are busy', async () => sumOf(await metrics(), 'shop_requests_in_progress') === everyThread)
+    assert.equal((await fetch(new URL('/healthz', shop.metricsUrl))).status, 200, 'busy is not sick')
     resume()
     assert.deepEqual((await Promise.all(stalled)).filter(page => page.status !== 200), [])
   } finally {

@@ -1,4 +1,7 @@
-"""/metrics from a thread of gunicorn's master: it answers even when each thread of each worker is stuck."""
+"""
+/metrics and /healthz from a thread of gunicorn's master: it answers even when each thread of each worker is stuck or busy.
+An orchestrator that asks a busy worker takes overload for sickness, and gives those that are left still more to do.
+"""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -12,12 +15,17 @@ class Exposition(BaseHTTPRequestHandler):
     timeout = 5  # seconds for a client to send its request
 
     def do_GET(self) -> None:
-        if self.path.partition("?")[0] != "/metrics":
-            self.send_error(404)
-            return
-        body = exposition.text()
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self.answer(exposition.text(), exposition.CONTENT_TYPE)
+            case "/healthz":
+                self.answer(b"ok\n", "text/plain")
+            case _:
+                self.send_error(404)
+
+    def answer(self, body: bytes, content_type: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", exposition.CONTENT_TYPE)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
