@@ -17,9 +17,13 @@ const run = (args, stdio = 'inherit') => spawnSync(node, args, { cwd: root, stdi
 const cluster = (...args) => run(['test/cluster/cluster.ts', ...args])
 
 const wanted = process.argv.slice(2).filter(argument => argument !== '--keep')
-const files = readdirSync(`${root}test/cluster`).filter(file => file.endsWith('.test.ts')).map(file => `test/cluster/${file}`)
+/** @param {string} folder */
+const testsIn = folder => readdirSync(root + folder).filter(file => file.endsWith('.test.ts')).map(file => `${folder}/${file}`)
   .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
-if (files.length === 0) {
+const files = testsIn('test/cluster')
+/** They know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network. */
+const workload = testsIn('test/cluster/workload')
+if (files.length + workload.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exit(1)
 }
@@ -28,7 +32,12 @@ const wasUp = run(['test/cluster/cluster.ts', 'status'], 'ignore') === 0
 const upStatus = cluster('up')
 if (upStatus !== 0) process.exit(upStatus)
 
-const status = run(['--test', '--test-concurrency=1', '--test-timeout=900000', '--test-reporter=spec', ...files])
+const runner = ['--test', '--test-concurrency=1', '--test-timeout=900000', '--test-reporter=spec']
+let status = files.length === 0 ? 0 : run([...runner, ...files])
+if (status === 0 && workload.length > 0) {
+  status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', 'shop', 'postgres', 'redis', 'locust'])
+    || cluster('run', node, ...runner, ...workload)
+}
 
 const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')
 process.exit(status !== 0 ? 1 : downStatus)

@@ -1,18 +1,10 @@
 /** Ways to give an image to nodes that have no registry to take it from. Each takes a docker-archive. */
 import { findOnSystem } from '#shared/tools.mjs'
 import { runVisibly } from './commands.ts'
-import { pathOf } from './image.ts'
 
 export type Loader = (archive: string) => Promise<void>
 
-export const loaderNames = ['kind', 'cluster'] as const
-export type LoaderName = typeof loaderNames[number]
-
-export const loaders: Record<LoaderName, Loader> = {
-  kind: archive => runVisibly(['kind', 'load', 'image-archive', archive]),
-  /** The cluster of `npm run cluster:up`. */
-  cluster: archive => runVisibly([process.execPath, pathOf('test/cluster/cluster.ts'), 'image-load', archive]),
-}
+export const intoKind: Loader = archive => runVisibly(['kind', 'load', 'image-archive', archive])
 
 /** Imports into each containerd, as its kubelet's images. */
 export function intoContainerd(sockets: readonly string[]): Loader {

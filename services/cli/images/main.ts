@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { runProgram } from '../run-program.ts'
 import { builderNames, chooseBuilder, type Builder, type BuilderName } from './builder.ts'
-import { chooseImages, tagOf, type Image } from './image.ts'
-import { intoContainerd, loaderNames, loaders, type Loader, type LoaderName } from './loaders.ts'
+import { runVisibly } from './commands.ts'
+import { chooseImages, pathOf, tagOf, type Image } from './image.ts'
+import { intoContainerd, intoKind, type Loader } from './loaders.ts'
 
-interface Options { only?: string[]; builder?: BuilderName; base?: string; version: string; push?: string; load?: LoaderName; socket?: string[] }
+interface Options { only?: string[]; builder?: BuilderName; base?: string; version: string; push?: string; load?: 'kind' | 'cluster'; socket?: string[] }
 
 const program = new Command('images')
   .description('Build the images: faultline\'s services, the jewelry shop, its PostgreSQL and Redis, Locust.\nWithout --push, --load or --socket they stay with the builder. Exit codes: 0 done, 3 invalid input, 4 a program failed.')
@@ -17,14 +18,18 @@ const program = new Command('images')
   .option('--base <image>', 'what to build upon in place of each Dockerfile\'s own base, such as localhost/debian:12 where no registry is reachable')
   .option('--version <tag>', 'what comes after the colon', 'dev')
   .addOption(new Option('--push <registry>', 'name them REGISTRY/faultline/..., and push them').conflicts(['load', 'socket']))
-  .addOption(new Option('--load <where>', 'give them to each node of a local cluster').choices(loaderNames).conflicts('socket'))
+  .addOption(new Option('--load <where>', 'give them to each node of a local cluster: kind\'s, or that of npm run cluster:up').choices(['kind', 'cluster']).conflicts('socket'))
   .option('--socket <path...>', 'give them to each containerd that listens here')
   .exitOverride()
   .showHelpAfterError('(--help shows what there is)')
   .action(async ({ only = [], builder: wanted, base, version, push: registry, load, socket }: Options) => {
     const chosen = chooseImages(only)
+    if (load === 'cluster') {
+      for (const image of chosen) await provideInTestCluster(image, version, base)
+      return
+    }
     const builder = await chooseBuilder(wanted)
-    const loader = load !== undefined ? loaders[load] : socket && intoContainerd(socket)
+    const loader = load === 'kind' ? intoKind : socket && intoContainerd(socket)
     for (const image of chosen) {
       const tag = tagOf(image, { version, ...(registry !== undefined && { registry }) })
       await provide(builder, image, { tag, base, isPushed: registry !== undefined, loader })
@@ -45,6 +50,14 @@ async function provide(builder: Builder, image: Image, { tag, base, isPushed, lo
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** The cluster of `npm run cluster:up` builds in a storage of its own, on a base image that it has made. */
+async function provideInTestCluster(image: Image, version: string, base: string | undefined): Promise<void> {
+  const tag = tagOf(image, { version })
+  await runVisibly([process.execPath, pathOf('test/cluster/cluster.ts'), 'image', tag, pathOf(image.context), '--file', pathOf(image.dockerfile),
+    ...(base === undefined ? [] : ['--build-arg', `BASE=${base}`])])
+  console.log(tag)
 }
 
 await runProgram(program)

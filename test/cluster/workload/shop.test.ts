@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { deploy } from '../../services/cli/deploy/deploy.ts'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { parts } from '../../services/cli/deploy/parts.ts'
-import { OrderLedger } from '../parts/order-ledger.ts'
-import { forwardPort } from '../parts/port-forward.ts'
-import { Visitor } from '../parts/shop.ts'
+import { deploy } from '../../../services/cli/deploy/deploy.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { parts } from '../../../services/cli/deploy/parts.ts'
+import { OrderLedger } from '../../parts/order-ledger.ts'
+import { forwardPort } from '../../parts/port-forward.ts'
+import { Visitor } from '../../parts/shop.ts'
 
 const backWithinMs = 30_000
 const owned = new AsyncDisposableStack()

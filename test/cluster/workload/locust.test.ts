@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { deploy } from '../../services/cli/deploy/deploy.ts'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { parts } from '../../services/cli/deploy/parts.ts'
-import { locustApi } from '../../services/locust-bridge/locust-api.ts'
-import { forwardPort } from '../parts/port-forward.ts'
+import { deploy } from '../../../services/cli/deploy/deploy.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { parts } from '../../../services/cli/deploy/parts.ts'
+import { locustApi } from '../../../services/locust-bridge/locust-api.ts'
+import { forwardPort } from '../../parts/port-forward.ts'
 
 const owned = new AsyncDisposableStack()
 let url: string
