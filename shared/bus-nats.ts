@@ -75,6 +75,7 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
     return new NatsBus(connection, manager, options)
   } catch (cause) {
     await connection.close()
+    if (cause instanceof NatsUnreachable) throw cause
     throw new NatsUnreachable(`NATS at ${servers} answers, but JetStream does not: ${messageOf(cause)}; start it with -js and file storage`, { cause })
   }
 }
@@ -90,7 +91,7 @@ async function ensureStream(manager: JetStreamManager, replicas: number): Promis
     name: stream, subjects: ['faultline.fact.>'], storage: StorageType.File, retention: RetentionPolicy.Limits,
     max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: replicas,
   }).catch((error: unknown) => {
-    if (error instanceof NatsError && error.isPermissionError()) throw new Error('the stream of facts is not there yet; the scheduler makes it')
+    if (error instanceof NatsError && error.isPermissionError()) throw new NatsUnreachable('NATS answers, but the stream of facts is not there yet; the scheduler makes it, so start that first, or wait (nats.waitSeconds)', { cause: error })
     throw error
   })
 }
