@@ -56,7 +56,7 @@ export function newFaultWork({ run, fault, spec, targets, vouchers, driver, jour
       entry.undos = steps.map(({ undo }) => undo)
       journal.writeLease(entry.id, lease)
       journal.write(entry)
-      if (spec.durationMs !== undefined) reverter = await armReverter(journal.folder, entry.id, onReverterGone)
+      if (spec.durationMs !== undefined) reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onReverterGone })
     },
     async act() {
       const seen: Seen[] = []
@@ -100,8 +100,8 @@ function undoing(entry: JournalEntry, journal: Journal): Pick<FaultWork, 'undo' 
   }
 }
 
-/** In a session of its own, with nothing of this process but the way to say one word. Resolves when it has said it. */
-async function armReverter(folder: string, id: string, onGone: () => void): Promise<ProcessId> {
+/** In a session of its own, with nothing of this process but the way to say one word. Resolves when it has said it, and is sheltered. */
+async function armReverter(folder: string, id: string, { shelter, onGone }: { shelter: Driver['shelter']; onGone: () => void }): Promise<ProcessId> {
   const child = spawn(process.execPath, [reverterPath, folder, id], { detached: true, stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' })
   child.once('exit', onGone)
   const firstLine = once(createInterface({ input: child.stdout }), 'line', { signal: AbortSignal.timeout(armedWithinMs) })
@@ -110,9 +110,11 @@ async function armReverter(folder: string, id: string, onGone: () => void): Prom
     const [word] = await Promise.race([firstLine, ended]) as [unknown]
     const found = child.pid === undefined ? undefined : readProcess(child.pid)
     if (word !== 'armed' || !found) throw new Error(`it said ${String(word)}`)
+    await shelter?.(found)
     return { pid: found.pid, startTicks: found.startTicks }
   } catch (cause) {
     child.kill('SIGKILL')
+    if (cause instanceof FaultRefused) throw cause
     throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done; see whether this user can start processes`, { cause })
   } finally {
     firstLine.catch(() => undefined)
