@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { clockId, type Clock } from '#shared/clock.ts'
+import { messageOf } from '#shared/errors.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { FaultName, Observation, RevertCause } from './core.ts'
@@ -115,7 +116,7 @@ async function armReverter(folder: string, id: string, { shelter, onGone }: { sh
   } catch (cause) {
     child.kill('SIGKILL')
     if (cause instanceof FaultRefused) throw cause
-    throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done; see whether this user can start processes`, { cause })
+    throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done: ${messageOf(cause)}; see whether this user can start processes, and whether the machine is too busy to`, { cause })
   } finally {
     firstLine.catch(() => undefined)
     ended.catch(() => undefined)
