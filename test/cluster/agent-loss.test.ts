@@ -36,7 +36,7 @@ for (const { when, isSilenced, cause } of [
   const paused = Promise.withResolvers<void>()
   const run = await scheduler.submit({
     apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'agent-loss' }, lease: `${leaseMs}ms`,
-    faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration: '60s' }],
+    faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration: '20s' }],
     gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 } }],
     recovery: { within: '5s', stable: '1s' },
   })
