@@ -1,6 +1,6 @@
 /**
- * faultline in the cluster of the current context, as `npm run k8s:install` brings it in. The images must be there: FAULTLINE_TEST_VERSION is
- * their tag, FAULTLINE_TEST_REGISTRY where they are.
+ * faultline in the cluster of the current context, as `npm run k8s:install` brings it in; FAULTLINE_TEST_VARIANT says which (base). The images must
+ * be there: FAULTLINE_TEST_VERSION is their tag (dev), FAULTLINE_TEST_REGISTRY where they are (localhost).
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,14 +8,15 @@ import { createInterface } from 'node:readline'
 import type { StoredFact } from '#shared/events.ts'
 import { ApiClient } from '../../services/cli/api-client.ts'
 import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { install } from '../../services/cli/install/install.ts'
+import { install, variants, type Variant } from '../../services/cli/install/install.ts'
 import { namespace, secretName } from '../../services/cli/install/secret.ts'
 
 export const images = { registry: process.env['FAULTLINE_TEST_REGISTRY'] ?? 'localhost', version: process.env['FAULTLINE_TEST_VERSION'] ?? 'dev' }
+export const variant = variantOf(process.env['FAULTLINE_TEST_VARIANT'] ?? 'base')
 export const inSystem = (...args: string[]): Promise<string> => kubectl(['--namespace', namespace, ...args])
 
 /** Repeatable, and quick when it is there. */
-export const installed = (): Promise<void> => install({ variant: 'base', ...images, patienceS: 120 }, () => undefined)
+export const installed = (): Promise<void> => install({ variant, ...images, patienceS: 120 }, () => undefined)
 
 export interface ForwardedScheduler extends AsyncDisposable {
   submit(experiment: unknown): Promise<string>
@@ -48,4 +49,9 @@ export async function forwardScheduler(): Promise<ForwardedScheduler> {
       await ended.catch(() => undefined)
     },
   }
+}
+
+function variantOf(name: string): Variant {
+  if (name in variants) return name as Variant
+  throw new Error(`FAULTLINE_TEST_VARIANT is ${name}; it can be ${Object.keys(variants).join(', ')}`)
 }
