@@ -21,6 +21,11 @@ export interface InstallOptions {
 
 const imageNames = ['services', 'nats', 'prometheus'] as const
 const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'daemonset/injector']
+/** Objects that belong to no namespace; the policy last, so that the role never outlives it. */
+const outside = [
+  'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent',
+  'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
+]
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
 
@@ -41,8 +46,8 @@ export async function uninstall({ patienceS }: { patienceS: number }, say: (doin
   const forgiving = ['--ignore-not-found', `--timeout=${patienceS}s`]
   say('the agents end what they hold')
   await kubectl(['delete', 'daemonset/injector', 'deployment/cluster-agent', ...inNamespace, '--cascade=foreground', ...forgiving])
-  say(`removing the namespace ${namespace} and the role`)
-  await kubectl(['delete', 'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent', ...forgiving])
+  say(`removing the namespace ${namespace} and what is outside of it`)
+  await kubectl(['delete', ...outside, ...forgiving])
   await kubectl(['delete', 'namespace', namespace, ...forgiving])
 }
 
