@@ -7,20 +7,24 @@ import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } f
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
 import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, NatsUnreachable } from '#shared/errors.ts'
 import { facts, factSubject, parseFact } from '#shared/events.ts'
+import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
-const stream = 'FAULTLINE'
+/** Name of the stream that holds all facts. */
+export const stream = 'FAULTLINE'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
+const refusedLogin: string = ErrorCode.AuthorizationViolation
+/** JetStream's own number for it (jetstream/errors.json). */
+const streamNotFound = 10059
 
 const openWithinMs = 15_000
+const lookAgainMs = 250
 /** `pending`: how many facts are history. */
 interface Opened { messages: ConsumerMessages; pending: number }
 
 interface KeyPair { sign(data: Uint8Array): Uint8Array; verify(data: Uint8Array, signature: Uint8Array): boolean }
 
-export interface NatsOptions {
-  servers: string
-  token?: string
+export interface NatsOptions extends NatsLogin {
   /** Which service this is; part of every fact's source. */
   service: string
   log: Logger
@@ -28,6 +32,10 @@ export interface NatsOptions {
   signingSeed?: string
   /** nkeys public key that commands and signed signals must be signed with. Without it none is obeyed. */
   commandKey?: string
+  /** On how many servers the stream is kept, if this service is the one that makes it. */
+  replicas?: number
+  /** How long NATS, JetStream and the stream are waited for. */
+  waitMs?: number
 }
 
 /**
@@ -37,36 +45,55 @@ export interface NatsOptions {
  * acks only; the client gives up after some 20 s unless told never to; a half-open connection is noticed only by small ping times.
  */
 export async function connectBus(options: NatsOptions): Promise<Bus> {
-  const { servers, token, service } = options
+  const givenUpAt = performance.now() + (options.waitMs ?? 0)
+  for (;;) {
+    try {
+      return await connectOnce(options)
+    } catch (error) {
+      if (performance.now() >= givenUpAt) throw error
+      options.log.warn({ why: messageOf(error) }, 'NATS is not ready yet')
+      await delay(lookAgainMs)
+    }
+  }
+}
+
+async function connectOnce(options: NatsOptions): Promise<Bus> {
+  const { servers, service, replicas = 1 } = options
   let connection: NatsConnection
   try {
     connection = await connect({
-      servers, name: `faultline-${service}`, ...(token !== undefined && { token }),
+      ...loginOptions(options), name: `faultline-${service}`,
       maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
     })
   } catch (cause) {
-    throw new NatsUnreachable(`no NATS server answers at ${servers}; start one, or set nats.url (faultline config shows where it comes from)`, { cause })
+    const why = isRefusedLogin(cause) ? `the NATS server at ${servers} refuses this login; look at nats.user, nats.password and nats.token` : `no NATS server answers at ${servers}; start one, or set nats.url`
+    throw new NatsUnreachable(`${why} (faultline config shows where it comes from)`, { cause })
   }
   try {
     const manager = await connection.jetstreamManager()
-    await ensureStream(manager)
+    await ensureStream(manager, replicas)
     return new NatsBus(connection, manager, options)
   } catch (cause) {
     await connection.close()
+    if (cause instanceof NatsUnreachable) throw cause
     throw new NatsUnreachable(`NATS at ${servers} answers, but JetStream does not: ${messageOf(cause)}; start it with -js and file storage`, { cause })
   }
 }
 
-async function ensureStream(manager: JetStreamManager): Promise<void> {
-  const config = {
+const isRefusedLogin = (error: unknown) => error instanceof NatsError && error.code === refusedLogin
+
+/** Whoever may makes it. With a user for each service that is the scheduler alone; for the others it is there, or not ready yet. */
+async function ensureStream(manager: JetStreamManager, replicas: number): Promise<void> {
+  const missing = await manager.streams.info(stream).then(() => undefined, (error: unknown) => error)
+  if (missing === undefined) return // if it has other settings than these, they are the operator's
+  if (!(missing instanceof NatsError) || missing.api_error?.err_code !== streamNotFound) throw missing
+  await manager.streams.add({
     name: stream, subjects: ['faultline.fact.>'], storage: StorageType.File, retention: RetentionPolicy.Limits,
-    max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: 1,
-  }
-  try {
-    await manager.streams.add(config)
-  } catch (error) {
-    await manager.streams.info(stream).catch(() => { throw error }) // it is there with other settings: the operator's, kept
-  }
+    max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: replicas,
+  }).catch((error: unknown) => {
+    if (error instanceof NatsError && error.isPermissionError()) throw new NatsUnreachable('NATS answers, but the stream of facts is not there yet; the scheduler makes it, so start that first, or wait (nats.waitSeconds)', { cause: error })
+    throw error
+  })
 }
 
 class NatsBus implements Bus {

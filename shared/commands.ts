@@ -83,28 +83,36 @@ export type CommandName = keyof typeof commands
 export type Command<C extends CommandName> = z.output<(typeof commands)[C]['data']>
 export type Reply<C extends CommandName> = z.output<(typeof commands)[C]['reply']>
 
-interface SignalDefinition { from: Service; to: Service; doc: string; signed: boolean; data: z.ZodType }
+interface SignalDefinition {
+  from: Service
+  to: Service
+  /** What the last word of its subject names. */
+  about: 'run' | 'node'
+  doc: string
+  signed: boolean
+  data: z.ZodType
+}
 const defineSignals = <T extends Record<string, SignalDefinition>>(signals: T): T => signals
 
-/** Each is repeated by its sender. `to` in the subject is the run for heartbeat and abort, the node for agent and aborted. */
+/** Each is repeated by its sender. */
 export const signals = defineSignals({
   heartbeat: {
-    from: 'scheduler', to: 'injector', signed: true,
+    from: 'scheduler', to: 'injector', about: 'run', signed: true,
     doc: 'The run is alive: renew its leases. Every third of a lease.',
     data: z.strictObject({ run, epoch: epochSchema, leaseMs: z.int().positive(), sentAtMs: epochMs() }),
   },
   abort: {
-    from: 'scheduler', to: 'injector', signed: true,
+    from: 'scheduler', to: 'injector', about: 'run', signed: true,
     doc: 'Revert everything of this run, now. Every 100 ms until all agents that hold something have acknowledged.',
     data: z.strictObject({ run, sentAtMs: epochMs() }),
   },
   aborted: {
-    from: 'injector', to: 'scheduler', signed: false,
+    from: 'injector', to: 'scheduler', about: 'node', signed: false,
     doc: 'The answer to abort: how many of the run\'s faults this agent still holds.',
     data: z.strictObject({ run, node: z.string(), holding: z.int().nonnegative() }),
   },
   agent: {
-    from: 'injector', to: 'scheduler', signed: false,
+    from: 'injector', to: 'scheduler', about: 'node', signed: false,
     doc: 'An agent is here. Every second.',
     data: z.strictObject({ node: z.string(), kinds: z.array(z.string()), quarantined: z.array(z.string()), sentAtMs: epochMs() }),
   },

@@ -71,7 +71,7 @@ export const facts = defineFacts({
   },
   'run.sealed': {
     producer: 'scheduler',
-    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'cli'],
     doc: 'Nothing after this fact counts for the verdict.',
     data: z.strictObject({ atMs: epochMs() }),
   },
@@ -115,7 +115,7 @@ export const facts = defineFacts({
   },
   'load.state': {
     producer: 'locust-bridge',
-    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'cli'],
     doc: 'What the load generator is doing. `failed`: it fell over or never reached its users; the run is inconclusive.',
     data: z.strictObject({
       state: z.enum(['starting', 'ramping', 'reached', 'stopping', 'stopped', 'failed']),

@@ -3,10 +3,11 @@ import type { Registry } from 'prom-client'
 import type { Bus } from '#shared/bus.ts'
 import { connectBus } from '#shared/bus-nats.ts'
 import { systemClock, type Clock } from '#shared/clock.ts'
-import { readConfig, type Config } from '#shared/config.ts'
+import { readConfig, SettingInvalid, type Config } from '#shared/config.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
+import { configuredNats } from '#shared/nats-login.ts'
 import { createMetrics, serveHealth } from '#shared/service.ts'
 
 export interface ServiceContext { bus: Bus; clock: Clock; log: Logger; metrics: Registry; config: Config }
@@ -25,13 +26,14 @@ export async function runService(name: Service, start: (context: ServiceContext)
     const config = readConfig()
     const log = createLog(name, { level: config.need('log.level') })
     const metrics = createMetrics(name)
-    const [token, signingSeed, commandKey] = [config.get('nats.token'), config.get('commands.signingSeed'), config.get('commands.publicKey')]
+    const [listen, metricsToken] = [listenAddress(config), config.get('metrics.token')]
+    const [signingSeed, commandKey] = [config.get('commands.signingSeed'), config.get('commands.publicKey')]
     const bus = await connectBus({
-      servers: config.need('nats.url'), service: name, log,
-      ...(token !== undefined && { token }), ...(signingSeed !== undefined && { signingSeed }), ...(commandKey !== undefined && { commandKey }),
+      ...configuredNats(config), service: name, log, replicas: Number(config.need('nats.replicas')), waitMs: Number(config.need('nats.waitSeconds')) * 1_000,
+      ...(signingSeed !== undefined && { signingSeed }), ...(commandKey !== undefined && { commandKey }),
     })
     const service = await start({ bus, clock: systemClock, log, metrics, config })
-    const server = health ? await serveHealth({ ...listenAddress(config), metrics, ready: () => bus.connected && (service.ready?.() ?? true) }) : undefined
+    const server = health ? await serveHealth({ ...listen, metrics, metricsToken, ready: () => bus.connected && (service.ready?.() ?? true) }) : undefined
     if (server) log.info({ url: server.url }, 'listening')
     let stopping = false
     const stop = (signal: NodeJS.Signals) => {
@@ -54,4 +56,13 @@ export async function runService(name: Service, start: (context: ServiceContext)
   }
 }
 
-export const listenAddress = (config: Config): { host: string; port: number } => ({ host: config.need('http.host'), port: Number(config.need('http.port')) })
+/** Whoever can reach a service from outside its machine shows a token, for its metrics too. Throws SettingInvalid. */
+export function listenAddress(config: Config): { host: string; port: number } {
+  const host = config.need('http.host')
+  if (!isLoopback(host) && config.get('metrics.token') === undefined) {
+    throw new SettingInvalid(`http.host is ${host}, which is not loopback, so /metrics needs a token; set metrics.token (FAULTLINE_METRICS_TOKEN)`)
+  }
+  return { host, port: Number(config.need('http.port')) }
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { bears } from '#shared/bearer.ts'
 
 /** A registry of its own for each service: in the embedded process four of them live side by side. */
 export function createMetrics(service: string): Registry {
@@ -15,12 +16,22 @@ export interface HealthServer {
   stop(): Promise<void>
 }
 
+export interface HealthOptions {
+  host: string
+  port: number
+  ready: () => boolean
+  metrics: Registry
+  /** Bearer token that /metrics asks for; without it, nothing is asked. */
+  metricsToken?: string | undefined
+}
+
 /** /healthz (the process answers), /readyz (it can do its work) and /metrics of a service that has no HTTP interface of its own. */
-export async function serveHealth({ host, port, ready, metrics }: { host: string; port: number; ready: () => boolean; metrics: Registry }): Promise<HealthServer> {
+export async function serveHealth({ host, port, ready, metrics, metricsToken }: HealthOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     const answer = (status: number, type: string, body: string) => response.writeHead(status, { 'content-type': type }).end(body)
     if (request.url === '/healthz') answer(200, 'text/plain', 'ok\n')
     else if (request.url === '/readyz') answer(ready() ? 200 : 503, 'text/plain', ready() ? 'ready\n' : 'not ready\n')
+    else if (request.url === '/metrics' && metricsToken !== undefined && !bears(request.headers.authorization, metricsToken)) answer(401, 'text/plain', 'a bearer token is needed\n')
     else if (request.url === '/metrics') void metrics.metrics().then(body => answer(200, metrics.contentType, body))
     else answer(404, 'text/plain', 'not found\n')
   })

@@ -75,6 +75,9 @@ interface Evidence {
   missed: boolean
   facts: readonly StoredFact[]
 }
+/** The time that the act itself takes belongs to the duration, and is not counted as held. */
+const leastShareHeld = 0.5
+
 interface Decided { verdict: Verdict; reasons: string[] }
 
 function decide(evidence: Evidence, unconfirmed: readonly string[]): Decided {
@@ -122,11 +125,22 @@ function missingForPass({ experiment, gates, judged, faults, load, recovery, fac
     if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)
     else if (targets.length === 0) missing.push(`${id} had no target`)
   }
+  missing.push(...endedEarly(experiment, faults))
   if (experiment.gates.every(({ phase }) => phase === 'steady')) missing.push('no gate judged the time of the fault or the recovery')
   if (!facts.some(stored => stored.kind === 'run.phase' && stored.fact.data.phase === 'revert')) missing.push('the run did not go through to its end')
   for (const { name, phase, verdict, evidence } of judged) if (verdict !== 'passed') missing.push(`${name} (${phase}): ${evidence}`)
   if (!recovery.met) missing.push('the recovery was not seen', ...recovery.evidence)
   return missing
+}
+
+/** A fault that was there for a part of its time only, such as one whose agent was stopped or started again, has not asked its question. */
+function endedEarly(experiment: Experiment, faults: readonly JudgedFault[]): string[] {
+  return faults.flatMap(({ id, node, injectedAtMs, revertedAtMs, cause }) => {
+    const durationMs = experiment.faults.find(spec => spec.id === id)?.durationMs
+    if (durationMs === undefined || injectedAtMs === null || revertedAtMs === null) return []
+    const heldMs = revertedAtMs - injectedAtMs // two dates of one agent
+    return heldMs >= durationMs * leastShareHeld ? [] : [`${id} on ${node} ended after ${heldMs} ms of its ${durationMs} ms (cause: ${cause})`]
+  })
 }
 
 function unreadable(run: string): Judgement {

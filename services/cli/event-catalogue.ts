@@ -11,7 +11,7 @@ export function eventCatalogue(): string {
     subject: commandSubject(name, commands[name].to === 'injector' ? '<node>' : commands[name].to), from: commands[name].from, to: commands[name].to, doc: commands[name].doc,
   }, { data: commands[name].data, reply: commands[name].reply }))
   const signalRows = (Object.keys(signals) as SignalName[]).map(name => section(name, {
-    subject: signalSubject(name, name === 'heartbeat' || name === 'abort' ? '<run>' : '<node>'), from: signals[name].from, to: signals[name].to,
+    subject: signalSubject(name, `<${signals[name].about}>`), from: signals[name].from, to: signals[name].to,
     doc: `${signals[name].doc}${signals[name].signed ? ' Signed.' : ''}`,
   }, { data: signals[name].data }))
   return [

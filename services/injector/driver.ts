@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
 import type { Doer, FaultSpec } from '#shared/fault.ts'
+import type { ProcessId } from '#shared/process/process-table.ts'
 import { faultKinds } from '#shared/registry.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
@@ -19,6 +20,8 @@ export interface Driver {
   resolve?(spec: FaultSpec, run: string): Promise<{ targets: ResolvedTarget[]; peers: string[] }>
   /** The steps of exactly these targets, in order, ready to be done. Looks again for itself. Rejects with FaultRefused. */
   prepare(request: PrepareRequest): Promise<StepInHand[]>
+  /** Takes a reverter out of what would end it together with this agent. Rejects with FaultRefused. Left out: it is out already. */
+  shelter?(reverter: ProcessId): Promise<void>
 }
 
 export interface PrepareRequest {

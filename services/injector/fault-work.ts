@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { clockId, type Clock } from '#shared/clock.ts'
+import { messageOf } from '#shared/errors.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { FaultName, Observation, RevertCause } from './core.ts'
@@ -58,7 +59,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, drive
       entry.undos = steps.map(({ undo }) => undo)
       journal.writeLease(entry.id, lease)
       journal.write(entry)
-      if (spec.durationMs !== undefined) reverter = await armReverter(journal.folder, entry.id, onReverterGone)
+      if (spec.durationMs !== undefined) reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onReverterGone })
     },
     async act() {
       const seen: Seen[] = []
@@ -102,8 +103,8 @@ function undoing(entry: JournalEntry, journal: Journal): Pick<FaultWork, 'undo' 
   }
 }
 
-/** In a session of its own, with nothing of this process but the way to say one word. Resolves when it has said it. */
-async function armReverter(folder: string, id: string, onGone: () => void): Promise<ProcessId> {
+/** In a session of its own, with nothing of this process but the way to say one word. Resolves when it has said it, and is sheltered. */
+async function armReverter(folder: string, id: string, { shelter, onGone }: { shelter: Driver['shelter']; onGone: () => void }): Promise<ProcessId> {
   const child = spawn(process.execPath, [reverterPath, folder, id], { detached: true, stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' })
   child.once('exit', onGone)
   const firstLine = once(createInterface({ input: child.stdout }), 'line', { signal: AbortSignal.timeout(armedWithinMs) })
@@ -112,10 +113,12 @@ async function armReverter(folder: string, id: string, onGone: () => void): Prom
     const [word] = await Promise.race([firstLine, ended]) as [unknown]
     const found = child.pid === undefined ? undefined : readProcess(child.pid)
     if (word !== 'armed' || !found) throw new Error(`it said ${String(word)}`)
+    await shelter?.(found)
     return { pid: found.pid, startTicks: found.startTicks }
   } catch (cause) {
     child.kill('SIGKILL')
-    throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done; see whether this user can start processes`, { cause })
+    if (cause instanceof FaultRefused) throw cause
+    throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done: ${messageOf(cause)}; see whether this user can start processes, and whether the machine is too busy to`, { cause })
   } finally {
     firstLine.catch(() => undefined)
     ended.catch(() => undefined)

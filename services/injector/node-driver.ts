@@ -4,6 +4,7 @@ import type { FaultSpec } from '#shared/fault.ts'
 import { isProcess, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
+import { moveToHostCgroups } from './host-cgroup.ts'
 import { confirmName, podProcesses, podSceneNow, type PodProcesses } from './pod-processes.ts'
 import { describe, prepareStep, stepsFor, type ProcessStep } from './process-steps.ts'
 import { checkVoucher } from './voucher.ts'
@@ -48,6 +49,7 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
       })
       return steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))
     },
+    shelter: ({ pid }) => moveToHostCgroups(pid),
   }
 }
 

@@ -8,7 +8,7 @@ import { startLocustBridge } from './service.ts'
 
 await runService('locust-bridge', async ({ config, ...context }) => {
   const locustUrl = config.get('locust.url')
-  const common = { ...context, token: config.need('api.token'), listen: listenAddress(config) }
+  const common = { ...context, token: config.need('api.token'), metricsToken: config.get('metrics.token'), listen: listenAddress(config) }
   if (locustUrl !== undefined) return await startLocustBridge({ ...common, locustUrl, locustToken: config.get('locust.token') })
 
   const folder = await mkdtemp(join(tmpdir(), 'faultline-locust-'))

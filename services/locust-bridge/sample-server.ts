@@ -1,12 +1,14 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import fastify from 'fastify'
 import type { Registry } from 'prom-client'
+import { bears } from '#shared/bearer.ts'
 import { loadSampleSchema, type LoadSample } from './load-sample.ts'
 
 export interface SampleServerOptions {
   listen: { host: string; port: number }
   /** What `Authorization: Bearer` of a sample must be. */
   token: string
+  /** What that of /metrics must be; without it, nothing is asked. */
+  metricsToken?: string | undefined
   /** Called before the answer, in the order of arrival; it must not wait for anything. */
   take: (sample: LoadSample) => void
   ready: () => boolean
@@ -22,26 +24,23 @@ export interface SampleServer {
 const bodyLimit = 1_048_576
 
 /** Where Locust's listeners post: POST /samples (204, 400, 401, 413), and GET /metrics, /healthz, /readyz. */
-export async function startSampleServer({ listen, token, take, ready, metrics }: SampleServerOptions): Promise<SampleServer> {
+export async function startSampleServer({ listen, token, metricsToken, take, ready, metrics }: SampleServerOptions): Promise<SampleServer> {
   const server = fastify({ bodyLimit, forceCloseConnections: true })
 
   server.post('/samples', async (request, reply) => {
-    if (!isSame(request.headers.authorization ?? '', `Bearer ${token}`)) return await reply.code(401).send({ error: 'the bearer token is missing or wrong; check FAULTLINE_BRIDGE_TOKEN' })
+    if (!bears(request.headers.authorization, token)) return await reply.code(401).send({ error: 'the bearer token is missing or wrong; check FAULTLINE_BRIDGE_TOKEN' })
     const sample = loadSampleSchema.safeParse(request.body)
     if (!sample.success) return await reply.code(400).send({ error: sample.error.message })
     take(sample.data)
     return await reply.code(204).send()
   })
-  server.get('/metrics', async (_, reply) => await reply.type(metrics.contentType).send(await metrics.metrics()))
+  server.get('/metrics', async (request, reply) => {
+    if (metricsToken !== undefined && !bears(request.headers.authorization, metricsToken)) return await reply.code(401).send({ error: 'a bearer token is needed' })
+    return await reply.type(metrics.contentType).send(await metrics.metrics())
+  })
   server.get('/healthz', async (_, reply) => await reply.type('text/plain').send('ok\n'))
   server.get('/readyz', async (_, reply) => await reply.code(ready() ? 200 : 503).type('text/plain').send(ready() ? 'ready\n' : 'not ready\n'))
 
   const url = await server.listen(listen)
   return { url, close: () => server.close() }
-}
-
-/** In a time that does not tell how much of it was right. */
-function isSame(given: string, wanted: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(wanted))
 }

@@ -24,6 +24,8 @@ export interface LocustBridgeOptions {
   listen: { host: string; port: number }
   /** Bearer token of the samples. */
   token: string
+  /** Bearer token of /metrics. */
+  metricsToken?: string | undefined
   /** Starts a Locust of its own for each run, ready to swarm. `locustfile` is an absolute path. */
   spawnLocust?: SpawnLocust
   /** Web API of a Locust that is there already, whose processes post to `listen`; used when there is no `spawnLocust`. */
@@ -126,7 +128,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
   // --- what comes in: samples, Locust's news, time
 
   const server = await startSampleServer({
-    listen: options.listen, token: options.token, metrics,
+    listen: options.listen, token: options.token, metricsToken: options.metricsToken, metrics,
     take: sample => void advance({ is: 'sample', sample }),
     ready: () => isReady && bus.connected,
   })

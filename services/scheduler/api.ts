@@ -1,7 +1,7 @@
-import { timingSafeEqual } from 'node:crypto'
-import { fastify, type FastifyInstance, type FastifyReply } from 'fastify'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
 import { z, type ZodError } from 'zod'
+import { bears } from '#shared/bearer.ts'
 import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
@@ -17,6 +17,15 @@ export interface RunSummary {
   aborting: string | null
 }
 
+export interface SchedulerApiOptions {
+  scheduler: Scheduler
+  bus: Bus
+  token: string
+  /** Opens /metrics too, and nothing else: whoever scrapes need not be able to start runs. */
+  metricsToken?: string | undefined
+  metrics: Registry
+}
+
 /**
  * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
  *
@@ -25,17 +34,19 @@ export interface RunSummary {
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
  */
-export function schedulerApi({ scheduler, bus, token, metrics }: { scheduler: Scheduler; bus: Bus; token: string; metrics: Registry }): FastifyInstance {
+export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: SchedulerApiOptions): FastifyInstance {
   const api = fastify({ bodyLimit: 1_048_576, forceCloseConnections: true })
 
   api.get('/healthz', () => ({ status: 'ok' }))
   api.get('/readyz', (_request, reply) => scheduler.ready() ? { status: 'ready' } : reply.code(503).send({ status: 'not ready' }))
 
+  const guard = (...tokens: (string | undefined)[]) => async (request: FastifyRequest, reply: FastifyReply) => {
+    if (!bears(request.headers.authorization, ...tokens)) await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a bearer token is needed' })
+  }
+  api.get('/metrics', { onRequest: guard(token, metricsToken) }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+
   void api.register(async guarded => {
-    guarded.addHook('onRequest', async (request, reply) => {
-      if (!bears(request.headers.authorization, token)) await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a bearer token is needed' })
-    })
-    guarded.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+    guarded.addHook('onRequest', guard(token))
     guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', (request, reply) => {
       const state = find(request.params.run)
@@ -87,13 +98,6 @@ function isUnicode(value: unknown): boolean {
 
 const problems = (error: ZodError) => error.issues.map(issue => ({ path: issue.path.join('.'), expected: issue.message }))
 const unknown = (reply: FastifyReply, run: string) => reply.code(404).send({ error: `no run ${run}` })
-
-/** Compares in constant time, so that a token cannot be guessed letter by letter. */
-function bears(header: string | undefined, token: string): boolean {
-  const given = Buffer.from(header ?? '')
-  const wanted = Buffer.from(`Bearer ${token}`)
-  return given.length === wanted.length && timingSafeEqual(given, wanted)
-}
 
 async function streamFacts(bus: Bus, run: string, reply: FastifyReply): Promise<void> {
   const { raw } = reply

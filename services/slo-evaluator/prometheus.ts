@@ -14,6 +14,8 @@ export interface PrometheusOptions {
   bearerToken?: string
   /** Read before each request, so that a rotated token is taken up. Wins over `bearerToken`. */
   tokenFile?: string
+  /** Basic authentication, in place of a token. */
+  login?: { user: string; password: string }
   /** PEM file of the authority that signed the server's certificate. Read at start: throws when it cannot be. */
   caFile?: string
   /** Tenant, sent as `X-Scope-OrgID`. */
@@ -26,6 +28,8 @@ export function configuredPrometheus(config: Config): PrometheusOptions | undefi
   const url = config.get('prometheus.url')
   if (url === undefined) return undefined
   const [bearerToken, tokenFile, caFile, orgId] = [config.get('prometheus.bearerToken'), config.get('prometheus.tokenFile'), config.get('prometheus.caFile'), config.get('prometheus.orgId')]
+  const user = config.get('prometheus.user')
+  if (user !== undefined) return { url, login: { user, password: config.need('prometheus.password') }, ...(caFile !== undefined && { caFile }), ...(orgId !== undefined && { orgId }) }
   return { url, ...(bearerToken !== undefined && { bearerToken }), ...(tokenFile !== undefined && { tokenFile }), ...(caFile !== undefined && { caFile }), ...(orgId !== undefined && { orgId }) }
 }
 
@@ -47,7 +51,7 @@ const instant = z.object({ value: z.object({ value: anyNumber }) })
 const scalar = z.tuple([z.number(), z.string()])
 const series = z.object({ values: z.array(z.object({ time: z.date(), value: anyNumber })) })
 
-export function connectPrometheus({ url, bearerToken, tokenFile, caFile, orgId, timeoutMs = 2_000 }: PrometheusOptions): Prometheus {
+export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, orgId, timeoutMs = 2_000 }: PrometheusOptions): Prometheus {
   const agent = caFile === undefined ? undefined : new Agent({ ca: readFileSync(caFile), keepAlive: true })
   const closing = new AbortController()
   const driver = new PrometheusDriver({
@@ -58,6 +62,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, caFile, orgId, 
       onFulfilled: async config => {
         const token = tokenFile === undefined ? bearerToken : (await readFile(tokenFile, 'utf8')).trim()
         if (token !== undefined) config.headers.set('authorization', `Bearer ${token}`)
+        if (login) config.headers.set('authorization', `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`)
         if (orgId !== undefined) config.headers.set('x-scope-orgid', orgId)
         config.signal = closing.signal
         config.maxRedirects = 0 // a redirect would carry the token elsewhere

@@ -26,7 +26,7 @@ before(async () => {
   const metrics = createMetrics('scheduler')
   const scheduler = await startScheduler({ bus, clock: systemClock, log, epoch: await takeEpoch(nats), metrics })
   owned.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metrics })
+  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', metrics })
   owned.defer(() => api.close())
   url = await api.listen({ host: '127.0.0.1', port: 0 })
   client = new ApiClient({ apiUrl: url, token })
@@ -58,6 +58,11 @@ test('every route but health asks for the token, in full', async () => {
     for (const bearer of ['', 'api-toke', 'api-token2', 'API-TOKEN']) assert.equal((await ask(method, path, { bearer })).status, 401, `${method} ${path} with ${JSON.stringify(bearer)}`)
   }
   assert.match(String((await ask('GET', '/metrics')).json), /^faultline_runs_active\{service="scheduler"\} \d/m)
+})
+
+test('the token of the metrics opens them and nothing else', async () => {
+  assert.equal((await ask('GET', '/metrics', { bearer: 'metrics-token' })).status, 200)
+  for (const [method, path] of [['GET', '/api/v1/runs'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/abort']] as const) assert.equal((await ask(method, path, { bearer: 'metrics-token' })).status, 401)
 })
 
 test('a run is submitted, listed, watched from its first fact, and aborted; an abort again finds nothing to do', async () => {

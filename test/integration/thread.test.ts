@@ -3,62 +3,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pino } from 'pino'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { systemClock } from '#shared/clock.ts'
 import type { StoredFact } from '#shared/events.ts'
-import { createMetrics } from '#shared/service.ts'
 import { isProcess, type BoundTarget } from '#shared/target.ts'
 import { judge, printJudgement } from '#shared/verdict.ts'
-import { localDriver } from '../../services/injector/local-driver.ts'
-import { startInjector } from '../../services/injector/service.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
-import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
-import { startNats, type Nats } from '../parts/nats.ts'
+import { startNats } from '../parts/nats.ts'
 import { startPrometheus } from '../parts/prometheus.ts'
+import { startServices, type TestServices } from '../parts/services.ts'
 import { startWorker } from '../parts/worker.ts'
-
-const log = pino({ level: process.env['FAULTLINE_TEST_LOG'] ?? 'silent' })
-
-/** The three services that a run without load needs, each on a connection of its own. */
-async function startServices(nats: Nats, stateFolder: string, prometheusUrl: string, parent: number) {
-  const keys = newCommandKeys()
-  const connect = (service: string, secret: object = {}) => connectBus({ servers: nats.servers, token: nats.token, service, log, commandKey: keys.commandKey, ...secret })
-  const buses = { injector: await connect('injector'), evaluator: await connect('slo-evaluator'), scheduler: await connect('scheduler', { signingSeed: keys.signingSeed }) }
-  const injector = await startInjector({ bus: buses.injector, node: 'n1', stateFolder, driver: localDriver(() => [{ name: 'worker', pid: parent }]), clock: systemClock, log, metrics: createMetrics('injector') })
-  const evaluator = await startSloEvaluator({ bus: buses.evaluator, clock: systemClock, log, prometheus: { url: prometheusUrl } })
-  const epoch = await takeEpoch(nats)
-  const startAScheduler = () => startScheduler({ bus: buses.scheduler, clock: systemClock, log, epoch, metrics: createMetrics('scheduler') })
-  let scheduler = await startAScheduler()
-  return {
-    submit: (document: unknown) => scheduler.submit(document),
-    abort: (run: string) => scheduler.abort(run, 'the test'),
-    async restartScheduler() {
-      await scheduler.stop()
-      scheduler = await startAScheduler()
-    },
-    /** All facts of a run, from its first to its verdict; `onFact` is called as they come. */
-    async facts(run: string, onFact: (stored: StoredFact) => void = () => undefined): Promise<StoredFact[]> {
-      const facts: StoredFact[] = []
-      await using following = buses.scheduler.follow({ run })
-      for await (const next of following) {
-        if (next.is === 'invalid') assert.fail(next.why)
-        if (next.is !== 'fact') continue
-        facts.push(next.stored)
-        onFact(next.stored)
-        if (next.stored.kind === 'run.judged') break
-      }
-      return facts
-    },
-    async [Symbol.asyncDispose]() {
-      await scheduler.stop()
-      await evaluator.stop()
-      await injector.stop()
-      await Promise.all(Object.values(buses).map(bus => bus.close()))
-    },
-  }
-}
 
 const experiment = (minimum: number) => ({
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'pause-worker' },
@@ -74,13 +25,13 @@ const of = <K extends StoredFact['kind']>(facts: StoredFact[], kind: K) => facts
 const pidOf = (target: BoundTarget | undefined) => target && isProcess(target) ? target.pid : assert.fail('a process is the target')
 const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0]
 
-async function inRoom(use: (room: Awaited<ReturnType<typeof startServices>>) => Promise<void>): Promise<void> {
+async function inRoom(use: (room: TestServices) => Promise<void>): Promise<void> {
   const stateFolder = mkdtempSync(join(tmpdir(), 'thread-'))
   try {
     await using worker = await startWorker()
     await using nats = await startNats()
     await using prometheus = await startPrometheus([{ job: 'worker', address: worker.address }])
-    await using services = await startServices(nats, stateFolder, prometheus.url, worker.pid)
+    await using services = await startServices({ login: () => nats, stateFolder, prometheusUrl: prometheus.url, parent: worker.pid })
     await use(services)
   } finally {
     rmSync(stateFolder, { recursive: true, force: true })

@@ -5,7 +5,11 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { NatsLogin } from '#shared/nats-login.ts'
 import { freePort } from '#shared/process/free-port.ts'
+import { toolPath } from '#shared/tools.mjs'
+import { natsUsers, passwordVariable } from '../../services/cli/nats-authorization.ts'
 import { natsServerPlan } from '../../services/cli/parts/nats-server.ts'
 
 export interface Nats extends AsyncDisposable {
@@ -18,13 +22,34 @@ export interface Nats extends AsyncDisposable {
 
 /** A real nats-server with JetStream on its own folder and port; nothing of it is left when it is disposed of. */
 export async function startNats(): Promise<Nats> {
+  const token = 'test-token'
+  const server = await startServer((folder, port) => natsServerPlan({ folder, port, token }).argv)
+  return { ...server, token }
+}
+
+/** The one of Kubernetes, k8s/base/nats/nats.conf: a user for each service. `login` is how one of them connects. */
+export async function startNatsWithUsers(): Promise<Omit<Nats, 'token'> & { login(user: string): NatsLogin }> {
+  const passwordOf = (user: string) => `password-of-${user}`
+  const monitorPort = await freePort()
+  const server = await startServer(
+    (_folder, port) => [toolPath('nats-server'), '-c', config, '-a', '127.0.0.1', '-p', String(port), '-m', String(monitorPort)],
+    folder => ({ POD_NAME: 'nats-0', NATS_STORE_DIR: folder, ...Object.fromEntries(Object.keys(natsUsers).map(user => [passwordVariable(user), passwordOf(user)])) }),
+  )
+  return { ...server, login: user => ({ servers: server.servers, user, password: passwordOf(user) }) }
+}
+
+const config = fileURLToPath(new URL('../../k8s/base/nats/nats.conf', import.meta.url))
+
+async function startServer(command: (folder: string, port: number) => string[], environment: (folder: string) => Record<string, string> = () => ({})): Promise<Omit<Nats, 'token'>> {
   const folder = mkdtempSync(join(tmpdir(), 'nats-'))
   const port = await freePort()
-  const token = 'test-token'
-  const { argv: [program, ...args] } = natsServerPlan({ folder, port, token })
+  const [program = '', ...args] = command(folder, port)
   const start = async () => {
-    const child = spawn(program, args, { stdio: 'ignore' })
-    while (!await accepts(port)) await delay(10)
+    const child = spawn(program, args, { stdio: 'ignore', env: { ...process.env, ...environment(folder) } })
+    while (!await accepts(port)) {
+      if (child.exitCode !== null) throw new Error(`${program} ${args.join(' ')} ended with ${child.exitCode}`)
+      await delay(10)
+    }
     return child
   }
   let server = await start()
@@ -35,7 +60,7 @@ export async function startNats(): Promise<Nats> {
     await ended
   }
   return {
-    servers: `127.0.0.1:${port}`, token, kill,
+    servers: `127.0.0.1:${port}`, kill,
     async restart() { server = await start() },
     async [Symbol.asyncDispose]() {
       await kill()

@@ -46,6 +46,12 @@ test('a body that is not a sample is refused for good: not JSON, a wrong version
   assert.deepEqual(server.taken, [])
 })
 
+test('metrics are shown to whoever bears their token, once there is one', async () => {
+  await using server = await startSampleServer({ listen: { host: '127.0.0.1', port: 0 }, token: 'secret', metricsToken: 'm', take: () => undefined, ready: () => true, metrics: new Registry() }).then(({ url, close }) => ({ url, [Symbol.asyncDispose]: close }))
+  const status = async (authorization: string) => (await fetch(`${server.url}/metrics`, { headers: { authorization } })).status
+  assert.deepEqual([await status('Bearer m'), await status('Bearer secret'), await status('')], [200, 401, 401])
+})
+
 test('/readyz says whether the bridge can work, /healthz that it lives', async () => {
   for (const isReady of [true, false]) {
     await using server = await startServer(isReady)

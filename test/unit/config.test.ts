@@ -3,7 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Registry } from 'prom-client'
 import { environmentName, readConfig, readSettings, SettingInvalid } from '#shared/config.ts'
+import { listenAddress } from '#shared/main.ts'
+import { configuredNats } from '#shared/nats-login.ts'
+import { serveHealth } from '#shared/service.ts'
 
 function inFolder(use: (folder: string) => void): void {
   const folder = mkdtempSync(join(tmpdir(), 'config-'))
@@ -41,4 +45,23 @@ test('an unknown setting, an unreadable file and a needed one that is not set ar
 test('an environment variable is the setting\'s name in capitals, words parted', () => {
   assert.equal(environmentName('prometheus.caFile'), 'FAULTLINE_PROMETHEUS_CA_FILE')
   assert.equal(environmentName('nats.url'), 'FAULTLINE_NATS_URL')
+})
+
+test('a service listens beyond loopback only with a token for its metrics', () => {
+  assert.deepEqual(listenAddress(readConfig({ FAULTLINE_HTTP_PORT: '1' })), { host: '127.0.0.1', port: 1 })
+  assert.throws(() => listenAddress(readConfig({ FAULTLINE_HTTP_HOST: '0.0.0.0' })), /FAULTLINE_METRICS_TOKEN/)
+  assert.equal(listenAddress(readConfig({ FAULTLINE_HTTP_HOST: '0.0.0.0', FAULTLINE_METRICS_TOKEN: 't' })).host, '0.0.0.0')
+})
+
+test('a service without an interface of its own shows its health to all, and its metrics to whoever bears the token', async () => {
+  const server = await serveHealth({ host: '127.0.0.1', port: 0, ready: () => true, metrics: new Registry(), metricsToken: 'm' })
+  const status = async (path: string, authorization = '') => (await fetch(`${server.url}${path}`, { headers: { authorization } })).status
+  assert.deepEqual([await status('/healthz'), await status('/readyz'), await status('/metrics'), await status('/metrics', 'Bearer x'), await status('/metrics', 'Bearer m')], [200, 200, 401, 401, 200])
+  await server.stop()
+})
+
+test('a user of NATS needs a password, and is not combined with a token', () => {
+  assert.deepEqual(configuredNats(readConfig({ FAULTLINE_NATS_URL: 'n:1', FAULTLINE_NATS_USER: 'u', FAULTLINE_NATS_PASSWORD: 'p' })), { servers: 'n:1', user: 'u', password: 'p' })
+  assert.throws(() => configuredNats(readConfig({ FAULTLINE_NATS_USER: 'u' })), /FAULTLINE_NATS_PASSWORD/)
+  assert.throws(() => configuredNats(readConfig({ FAULTLINE_NATS_USER: 'u', FAULTLINE_NATS_TOKEN: 't' })), SettingInvalid)
 })

@@ -47,6 +47,7 @@ const falsePasses: [name: string, story: Story, reason: RegExp][] = [
   ['an injection whose effect was not seen', { injected: { verified: false } }, /its effect was not seen/],
   ['a revert that was not confirmed', { reverted: { verified: false } }, /not confirmed/],
   ['no revert at all', { reverted: null }, /not confirmed/],
+  ['a fault whose agent was stopped in the middle of it', { reverted: { cause: 'command', revertedAtMs: injectedMs + 2_000 } }, /after 2000 ms of its 10000 ms \(cause: command\)/],
   ['a lapsed lease', { also: log => log.add('fault.lapsed', { fault: '1-pause', kind: 'pause', node: 'n1', atMs: t0 }) }, /lease/],
   ['a refused fault', { also: log => log.add('fault.refused', { fault: '1-pause', kind: 'pause', node: 'n1', why: 'no target matches' }) }, /no target matches/],
   ['a load generator that fell over', { also: log => log.add('load.state', { state: 'failed', users: 0, targetUsers: 10, atMs: t0, detail: 'exit 1' }) }, /exit 1/],

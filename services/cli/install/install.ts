@@ -1,0 +1,67 @@
+/** Brings faultline into the cluster of the current context, and out of it. Both may be run again. */
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { kubectl } from '../deploy/kubectl.ts'
+import { namespace, provideSecret } from './secret.ts'
+
+/** What can be installed: a folder each, in k8s/. */
+export const variants = { base: 'base', ha: 'overlays/ha', staging: 'overlays/staging' } as const
+export type Variant = keyof typeof variants
+
+export interface InstallOptions {
+  variant: Variant
+  /** Where the images are, and their tag. */
+  registry: string
+  version: string
+  /** For each workload that is waited for. */
+  patienceS: number
+}
+
+const imageNames = ['services', 'nats', 'prometheus'] as const
+const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'daemonset/injector']
+/** Objects that belong to no namespace; the policy last, so that the role never outlives it. */
+const outside = [
+  'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent',
+  'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
+]
+const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
+const inNamespace = ['--namespace', namespace]
+
+export async function install(options: InstallOptions, say: (doing: string) => void): Promise<void> {
+  await kubectl(['apply', '--filename', join(folderOf('base'), 'namespace.yaml')])
+  const made = await provideSecret()
+  say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
+  say(`applying k8s/${variants[options.variant]}`)
+  await withImages(options, folder => kubectl(['apply', '--kustomize', folder]))
+  for (const workload of workloads) {
+    say(`waiting for ${workload}`)
+    await kubectl(['rollout', 'status', workload, ...inNamespace, `--timeout=${options.patienceS}s`])
+  }
+}
+
+/** The agents first, while everything else is there: a node's agent ends what it holds before it ends itself. */
+export async function uninstall({ patienceS }: { patienceS: number }, say: (doing: string) => void): Promise<void> {
+  const forgiving = ['--ignore-not-found', `--timeout=${patienceS}s`]
+  say('the agents end what they hold')
+  await kubectl(['delete', 'daemonset/injector', 'deployment/cluster-agent', ...inNamespace, '--cascade=foreground', ...forgiving])
+  say(`removing the namespace ${namespace} and what is outside of it`)
+  await kubectl(['delete', ...outside, ...forgiving])
+  await kubectl(['delete', 'namespace', namespace, ...forgiving])
+}
+
+/** Calls with the folder of a kustomization that names the images as they are to be had. */
+async function withImages({ variant, registry, version }: InstallOptions, use: (folder: string) => Promise<unknown>): Promise<void> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'faultline-install-')))
+  try {
+    writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify({
+      apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization',
+      resources: [relative(folder, realpathSync(folderOf(variant)))], // kustomize takes no absolute path
+      images: imageNames.map(name => ({ name: `localhost/faultline/${name}`, newName: `${registry}/faultline/${name}`, newTag: version })),
+    }))
+    await use(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}

@@ -1,0 +1,44 @@
+/** The one Secret of faultline in a cluster: made at its installation, and in no repository. */
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { newCommandKeys } from '#shared/bus-nats.ts'
+import { kubectl } from '../deploy/kubectl.ts'
+import { natsUsers } from '../nats-authorization.ts'
+
+export const namespace = 'faultline-system'
+export const secretName = 'faultline'
+
+/** 192 bits, in characters that neither a URL nor a settings file takes for anything else; never a number. */
+const random = (): string => `p${randomBytes(24).toString('base64url').replaceAll(/[-_]/g, '0')}`
+
+function keyPair(name: string): Record<string, string> {
+  const { signingSeed, commandKey } = newCommandKeys()
+  return { [`${name}-signing-seed`]: signingSeed, [`${name}-public-key`]: commandKey }
+}
+
+/** Values that belong together are made together, or kept together. */
+const made: readonly { keys: readonly string[]; make: () => Record<string, string> }[] = [
+  ...[...Object.keys(natsUsers).map(user => `nats-${user}`), 'nats-route', 'api-token', 'samples-token', 'metrics-token', 'prometheus-password']
+    .map(key => ({ keys: [key], make: () => ({ [key]: random() }) })),
+  ...['commands', 'vouchers'].map(name => ({ keys: [`${name}-signing-seed`, `${name}-public-key`], make: () => keyPair(name) })),
+]
+
+/** What is missing, in base64. What is there stays, because running services use it. Pure but for the dice. */
+export function missingValues(present: Readonly<Record<string, string>>): Record<string, string> {
+  const values = Object.assign({}, ...made.filter(({ keys }) => keys.some(key => !(key in present))).map(({ make }) => make())) as Record<string, string>
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]))
+}
+
+const secretSchema = z.looseObject({ data: z.record(z.string(), z.string()).default({}) })
+
+/** Makes the Secret, or adds what an older one lacks. Gives the names of what was made. */
+export async function provideSecret(): Promise<string[]> {
+  const printed = await kubectl(['get', 'secret', secretName, '--namespace', namespace, '--ignore-not-found', '--output', 'json'])
+  const present = printed.trim() === '' ? undefined : secretSchema.parse(JSON.parse(printed))
+  const missing = missingValues(present?.data ?? {})
+  if (Object.keys(missing).length === 0) return []
+  const secret = present ?? { apiVersion: 'v1', kind: 'Secret', metadata: { name: secretName, namespace, labels: { 'app.kubernetes.io/part-of': 'faultline' } } }
+  // through standard input: arguments can be read by every process of this machine
+  await kubectl([present ? 'replace' : 'create', '--filename', '-'], JSON.stringify({ ...secret, data: { ...present?.data, ...missing } }))
+  return Object.keys(missing)
+}

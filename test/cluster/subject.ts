@@ -1,0 +1,58 @@
+/** A small labelled Deployment in a namespace of its own, to try faults on. Gone afterwards. */
+import { kubectl } from '../../services/cli/deploy/kubectl.ts'
+import { images } from './faultline.ts'
+
+export interface SubjectPod { name: string; uid: string; node: string }
+
+export interface Subject extends AsyncDisposable {
+  namespace: string
+  /** Waits until all its pods are there and ready, and none is going. */
+  ready(): Promise<SubjectPod[]>
+  pods(): Promise<SubjectPod[]>
+  /** What one of them answers over HTTP, asked through the API server; a paused one answers when it goes on. */
+  ask(pod: SubjectPod): Promise<string>
+}
+
+const script = 'require("node:http").createServer((_, answer) => answer.end("here")).listen(8080)'
+
+export async function startSubject({ namespace, optedIn, replicas = 2 }: { namespace: string; optedIn: boolean; replicas?: number }): Promise<Subject> {
+  await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s'])
+  await kubectl(['apply', '--filename', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: optedIn ? { 'faultline.dev/chaos': 'allowed' } : {} } },
+    {
+      apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'subject', namespace },
+      spec: {
+        replicas, selector: { matchLabels: { app: 'subject' } },
+        template: {
+          metadata: { labels: { app: 'subject' } },
+          spec: {
+            automountServiceAccountToken: false, terminationGracePeriodSeconds: 1, securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
+            containers: [{
+              name: 'subject', image: `${images.registry}/faultline/services:${images.version}`, imagePullPolicy: 'IfNotPresent', command: ['node', '-e', script],
+              securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }, readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },
+            }],
+          },
+        },
+      },
+    },
+  ] }))
+  const pods = async (): Promise<SubjectPod[]> => {
+    const printed = await kubectl(['--namespace', namespace, 'get', 'pods', '--selector', 'app=subject', '--output', 'go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}} {{.metadata.uid}} {{.spec.nodeName}}\n{{end}}{{end}}'])
+    return printed.trim().split('\n').filter(Boolean).map(line => {
+      const [name = '', uid = '', node = ''] = line.split(' ')
+      return { name, uid, node }
+    })
+  }
+  return {
+    namespace, pods,
+    ask: ({ name }) => kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${name}:8080/proxy/`]),
+    async ready() {
+      await kubectl(['--namespace', namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
+      await kubectl(['--namespace', namespace, 'wait', 'pods', '--selector', 'app=subject', '--for=condition=Ready', '--timeout=90s'])
+      return pods()
+    },
+    async [Symbol.asyncDispose]() {
+      await kubectl(['delete', 'namespace', namespace, '--wait=false'])
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { pino } from 'pino'
+import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
+import { systemClock } from '#shared/clock.ts'
+import type { Service, StoredFact } from '#shared/events.ts'
+import type { NatsLogin } from '#shared/nats-login.ts'
+import { createMetrics } from '#shared/service.ts'
+import { localDriver } from '../../services/injector/local-driver.ts'
+import { startInjector } from '../../services/injector/service.ts'
+import { takeEpoch } from '../../services/scheduler/epoch.ts'
+import { startScheduler } from '../../services/scheduler/service.ts'
+import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
+
+const log = pino({ level: process.env['FAULTLINE_TEST_LOG'] ?? 'silent' })
+
+export interface TestServicesOptions {
+  /** How a service connects to NATS. */
+  login: (service: Service) => NatsLogin
+  stateFolder: string
+  prometheusUrl: string
+  /** Its descendants, and itself, may be touched. */
+  parent: number
+}
+
+export type TestServices = Awaited<ReturnType<typeof startServices>>
+
+/** The three services that a run without load needs, each on a connection of its own. */
+export async function startServices({ login, stateFolder, prometheusUrl, parent }: TestServicesOptions) {
+  const keys = newCommandKeys()
+  const connect = (service: Service, secret: { signingSeed?: string } = {}) => connectBus({ ...login(service), service, log, commandKey: keys.commandKey, waitMs: 10_000, ...secret })
+  const [scheduling, injecting, evaluating] = await Promise.all([connect('scheduler', { signingSeed: keys.signingSeed }), connect('injector'), connect('slo-evaluator')])
+  const buses = { scheduler: scheduling, injector: injecting, evaluator: evaluating }
+  const injector = await startInjector({ bus: buses.injector, node: 'n1', stateFolder, driver: localDriver(() => [{ name: 'worker', pid: parent }]), clock: systemClock, log, metrics: createMetrics('injector') })
+  const evaluator = await startSloEvaluator({ bus: buses.evaluator, clock: systemClock, log, prometheus: { url: prometheusUrl } })
+  const epoch = await takeEpoch(login('scheduler'))
+  const startAScheduler = () => startScheduler({ bus: buses.scheduler, clock: systemClock, log, epoch, metrics: createMetrics('scheduler') })
+  let scheduler = await startAScheduler()
+  return {
+    submit: (document: unknown) => scheduler.submit(document),
+    abort: (run: string) => scheduler.abort(run, 'the test'),
+    async restartScheduler() {
+      await scheduler.stop()
+      scheduler = await startAScheduler()
+    },
+    /** All facts of a run, from its first to its verdict; `onFact` is called as they come. */
+    async facts(run: string, onFact: (stored: StoredFact) => void = () => undefined): Promise<StoredFact[]> {
+      const facts: StoredFact[] = []
+      await using following = buses.scheduler.follow({ run })
+      for await (const next of following) {
+        if (next.is === 'invalid') assert.fail(next.why)
+        if (next.is !== 'fact') continue
+        facts.push(next.stored)
+        onFact(next.stored)
+        if (next.stored.kind === 'run.judged') break
+      }
+      return facts
+    },
+    async [Symbol.asyncDispose]() {
+      await scheduler.stop()
+      await evaluator.stop()
+      await injector.stop()
+      await Promise.all(Object.values(buses).map(bus => bus.close()))
+    },
+  }
+}
