@@ -21,9 +21,17 @@ const wanted = process.argv.slice(2).filter(argument => argument !== '--keep')
 const testsIn = folder => readdirSync(root + folder).filter(file => file.endsWith('.test.ts')).map(file => `${folder}/${file}`)
   .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
 const files = testsIn('test/cluster')
-/** They know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network. */
-const workload = testsIn('test/cluster/workload')
-if (files.length + workload.length === 0) {
+/**
+ * Tests that know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network.
+ * @type {readonly { folder: string, images: string[], variant?: string }[]}
+ */
+const onAnyCluster = [
+  { folder: 'test/cluster/faultline', images: ['services', 'nats', 'prometheus'] },
+  { folder: 'test/cluster/faultline-ha', images: ['services', 'nats', 'prometheus'], variant: 'ha' },
+  { folder: 'test/cluster/workload', images: ['shop', 'postgres', 'redis', 'locust'] },
+]
+const suites = onAnyCluster.map(suite => ({ ...suite, files: testsIn(suite.folder) })).filter(suite => suite.files.length > 0)
+if (files.length + suites.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exit(1)
 }
@@ -34,9 +42,11 @@ if (upStatus !== 0) process.exit(upStatus)
 
 const runner = ['--test', '--test-concurrency=1', '--test-timeout=900000', '--test-reporter=spec']
 let status = files.length === 0 ? 0 : run([...runner, ...files])
-if (status === 0 && workload.length > 0) {
-  status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', 'shop', 'postgres', 'redis', 'locust'])
-    || cluster('run', node, ...runner, ...workload)
+for (const suite of suites) {
+  if (status !== 0) break
+  process.env['FAULTLINE_TEST_VARIANT'] = suite.variant ?? 'base'
+  status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...suite.images])
+    || cluster('run', node, ...runner, ...suite.files)
 }
 
 const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')

@@ -14,6 +14,8 @@ const folder = (name: string): Image => ({ name, context: join('k8s', name), doc
 
 export const images: readonly Image[] = [
   { name: 'services', context: '.', dockerfile: 'k8s/images/services.Dockerfile' },
+  { name: 'nats', context: 'k8s/images', dockerfile: 'k8s/images/nats.Dockerfile' },
+  { name: 'prometheus', context: 'k8s/images', dockerfile: 'k8s/images/prometheus.Dockerfile' },
   folder('shop'),
   folder('postgres'),
   folder('redis'),

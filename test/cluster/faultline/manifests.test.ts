@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { variants } from '../../services/cli/install/install.ts'
-import { namespace } from '../../services/cli/install/secret.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { variants } from '../../../services/cli/install/install.ts'
+import { namespace } from '../../../services/cli/install/secret.ts'
 
-const folder = (path: string) => fileURLToPath(new URL(`../../k8s/${path}`, import.meta.url))
+const folder = (path: string) => fileURLToPath(new URL(`../../../k8s/${path}`, import.meta.url))
 
 /** What lives in a namespace is checked in it; in one of its own, so that whatever is installed does not matter. */
 const checkedIn = 'faultline-test-manifests'

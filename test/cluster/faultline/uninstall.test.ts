@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { uninstall } from '../../services/cli/install/install.ts'
-import { forwardScheduler, installed } from './faultline.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { uninstall } from '../../../services/cli/install/install.ts'
+import { forwardScheduler, installed } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const owned = new AsyncDisposableStack()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { StoredFact } from '#shared/events.ts'
 import { judge } from '#shared/verdict.ts'
-import { forwardScheduler, installed, type ForwardedScheduler } from './faultline.ts'
+import { forwardScheduler, installed, type ForwardedScheduler } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const owned = new AsyncDisposableStack()

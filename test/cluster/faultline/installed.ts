@@ -6,10 +6,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { StoredFact } from '#shared/events.ts'
-import { ApiClient } from '../../services/cli/api-client.ts'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { install, variants, type Variant } from '../../services/cli/install/install.ts'
-import { namespace, secretName } from '../../services/cli/install/secret.ts'
+import { ApiClient } from '../../../services/cli/api-client.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { install, variants, type Variant } from '../../../services/cli/install/install.ts'
+import { namespace, secretName } from '../../../services/cli/install/secret.ts'
 
 export const images = { registry: process.env['FAULTLINE_TEST_REGISTRY'] ?? 'localhost', version: process.env['FAULTLINE_TEST_VERSION'] ?? 'dev' }
 export const variant = variantOf(process.env['FAULTLINE_TEST_VARIANT'] ?? 'base')

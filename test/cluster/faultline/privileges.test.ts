@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { before, test } from 'node:test'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { namespace } from '../../services/cli/install/secret.ts'
-import { inSystem, installed } from './faultline.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { namespace } from '../../../services/cli/install/secret.ts'
+import { inSystem, installed } from './installed.ts'
 
 before(installed)
 

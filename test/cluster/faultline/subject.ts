@@ -1,6 +1,6 @@
 /** A small labelled Deployment in a namespace of its own, to try faults on. Gone afterwards. */
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { images } from './faultline.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { images } from './installed.ts'
 
 export interface SubjectPod { name: string; uid: string; node: string }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { judge } from '#shared/verdict.ts'
-import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './faultline.ts'
+import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const leaseMs = 3_000

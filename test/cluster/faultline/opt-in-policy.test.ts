@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { kubectl } from '../../services/cli/deploy/kubectl.ts'
-import { namespace } from '../../services/cli/install/secret.ts'
-import { inSystem, installed } from './faultline.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { namespace } from '../../../services/cli/install/secret.ts'
+import { inSystem, installed } from './installed.ts'
 import { startSubject } from './subject.ts'
 
 before(installed)
