@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { judge } from '#shared/verdict.ts'
+import { uninstall } from '../../../services/cli/install/install.ts'
 import { forwardScheduler, inSystem, installed, variant, type ForwardedScheduler } from '../faultline/installed.ts'
 import { startSubject, type Subject } from '../faultline/subject.ts'
 
@@ -10,6 +11,7 @@ const owned = new AsyncDisposableStack()
 let scheduler: ForwardedScheduler
 let subject: Subject
 before(async () => {
+  await uninstall({ patienceS: 120 }, () => undefined) // one server does not become three in place
   await installed()
   scheduler = owned.use(await forwardScheduler())
   subject = owned.use(await startSubject({ namespace: 'faultline-test-nats', optedIn: true, replicas: 1 }))

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { judge } from '#shared/verdict.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { forwardScheduler, installed, type ForwardedScheduler } from './installed.ts'
+import { startSubject, type Subject } from './subject.ts'
+
+const owned = new AsyncDisposableStack()
+let scheduler: ForwardedScheduler
+let subject: Subject
+const inNamespace = (...args: string[]) => kubectl(['--namespace', subject.namespace, ...args])
+
+before(async () => {
+  await installed()
+  scheduler = owned.use(await forwardScheduler())
+  subject = owned.use(await startSubject({ namespace: 'faultline-test-partition', optedIn: true, replicas: 3 }))
+})
+after(() => owned.disposeAsync())
+
+/** What a pod hears from an address: `here`, or `silence` when nobody answers within a second. */
+async function hear(pod: string, address: string): Promise<string> {
+  const ask = `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`
+  return (await inNamespace('exec', pod, '--', 'node', '-e', ask)).trim()
+}
+
+test('a partition cuts one side from the other in both directions, by pod and by Service address, and spares a third pod; then all is as before', async () => {
+  const pods = (await subject.ready()).map(({ name }) => name)
+  const [left = '', right = '', third = ''] = pods
+  for (const [index, side] of ['left', 'right', 'third'].entries()) await inNamespace('label', 'pod', pods[index] ?? '', `side=${side}`)
+  await kubectl(['apply', '--filename', '-'], JSON.stringify({
+    apiVersion: 'v1', kind: 'Service', metadata: { name: 'right', namespace: subject.namespace }, spec: { selector: { side: 'right' }, ports: [{ port: 8080 }] },
+  }))
+  const addressOf = (what: string, field: string) => inNamespace('get', what, '--output', `jsonpath={${field}}`)
+  const [leftIp, rightIp, thirdIp, service] = await Promise.all([addressOf(`pod/${left}`, '.status.podIP'), addressOf(`pod/${right}`, '.status.podIP'), addressOf(`pod/${third}`, '.status.podIP'), addressOf('service/right', '.spec.clusterIP')])
+  const paths = (): Promise<string[]> => Promise.all([hear(left, rightIp), hear(left, service), hear(right, leftIp), hear(left, thirdIp), hear(third, leftIp), hear(third, service)])
+  assert.deepEqual(await paths(), ['here', 'here', 'here', 'here', 'here', 'here'])
+
+  const seen: Promise<string[]>[] = []
+  const run = await scheduler.submit({
+    apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'partition' },
+    faults: [{ kind: 'network-partition', target: { pods: { namespace: subject.namespace, labels: { side: 'left' } } }, from: { labels: { side: 'right' } }, at: '1s', duration: '15s' }],
+    gates: [{ name: 'agents-are-seen', phase: 'during', promql: { query: 'sum(up{job="injector"})', min: 1 } }],
+    recovery: { within: '20s', stable: '1s' },
+  })
+  const facts = await scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected') seen.push(paths()) })
+  assert.deepEqual(await Promise.all(seen), [['silence', 'silence', 'silence', 'here', 'here', 'here']])
+  const judgement = judge(facts)
+  assert.equal(judgement.verdict, 'passed', judgement.reasons.join('; '))
+  assert.deepEqual(await paths(), ['here', 'here', 'here', 'here', 'here', 'here'])
+})
