@@ -33,7 +33,11 @@ test('a partition cuts one side from the other in both directions, by pod and by
   const addressOf = (what: string, field: string) => inNamespace('get', what, '--output', `jsonpath={${field}}`)
   const [leftIp, rightIp, thirdIp, service] = await Promise.all([addressOf(`pod/${left}`, '.status.podIP'), addressOf(`pod/${right}`, '.status.podIP'), addressOf(`pod/${third}`, '.status.podIP'), addressOf('service/right', '.spec.clusterIP')])
   const paths = (): Promise<string[]> => Promise.all([hear(left, rightIp), hear(left, service), hear(right, leftIp), hear(left, thirdIp), hear(third, leftIp), hear(third, service)])
-  assert.deepEqual(await paths(), ['here', 'here', 'here', 'here', 'here', 'here'])
+  const open = ['here', 'here', 'here', 'here', 'here', 'here']
+  const givenUpAt = performance.now() + 30_000
+  let before = await paths()
+  while (before.includes('silence') && performance.now() < givenUpAt) before = await paths() // nodes learn of a Service in their own time
+  assert.deepEqual(before, open)
 
   const seen: Promise<string[]>[] = []
   const run = await scheduler.submit({
@@ -46,5 +50,5 @@ test('a partition cuts one side from the other in both directions, by pod and by
   assert.deepEqual(await Promise.all(seen), [['silence', 'silence', 'silence', 'here', 'here', 'here']])
   const judgement = judge(facts)
   assert.equal(judgement.verdict, 'passed', judgement.reasons.join('; '))
-  assert.deepEqual(await paths(), ['here', 'here', 'here', 'here', 'here', 'here'])
+  assert.deepEqual(await paths(), open)
 })
