@@ -3,6 +3,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { InvalidInput } from '#shared/errors.ts'
 import { kubectl } from '../deploy/kubectl.ts'
 import { namespace, provideSecret } from './secret.ts'
 
@@ -19,6 +20,11 @@ export interface InstallOptions {
   patienceS: number
 }
 
+/** NATS keeps its number of servers and its disks for as long as it is installed. */
+export class VariantFixed extends InvalidInput {
+  readonly code = 'variant_fixed'
+}
+
 const imageNames = ['services', 'nats', 'prometheus'] as const
 const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'daemonset/injector']
 /** Objects that belong to no namespace; the policy last, so that the role never outlives it. */
@@ -29,8 +35,14 @@ const outside = [
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
 
+/** Throws VariantFixed when another variant is there. */
 export async function install(options: InstallOptions, say: (doing: string) => void): Promise<void> {
+  const there = await kubectl(['get', 'namespace', namespace, '--ignore-not-found', '--output', 'jsonpath={.metadata.annotations.faultline\\.dev/variant}'])
+  if (there !== '' && there !== options.variant) {
+    throw new VariantFixed(`the variant ${there} is installed, and NATS cannot become that of ${options.variant} in place; npm run k8s:uninstall first`)
+  }
   await kubectl(['apply', '--filename', join(folderOf('base'), 'namespace.yaml')])
+  await kubectl(['annotate', 'namespace', namespace, `faultline.dev/variant=${options.variant}`, '--overwrite'])
   const made = await provideSecret()
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
   say(`applying k8s/${variants[options.variant]}`)

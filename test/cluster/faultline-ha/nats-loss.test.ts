@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { judge } from '#shared/verdict.ts'
-import { uninstall } from '../../../services/cli/install/install.ts'
-import { forwardScheduler, inSystem, installed, variant, type ForwardedScheduler } from '../faultline/installed.ts'
+import { install, uninstall, VariantFixed } from '../../../services/cli/install/install.ts'
+import { forwardScheduler, images, inSystem, installed, variant, type ForwardedScheduler } from '../faultline/installed.ts'
 import { startSubject, type Subject } from '../faultline/subject.ts'
 
 /** FAULTLINE_TEST_VARIANT=ha: of one server there would be nothing left. */
@@ -37,3 +37,10 @@ for (const server of ['nats-0', 'nats-1', 'nats-2']) {
     assert.equal(judgement.verdict, 'passed', judgement.reasons.join('; '))
   })
 }
+
+test('another variant is refused while this one is installed, and changes nothing', async () => {
+  const replicas = () => inSystem('get', 'statefulset/nats', '--output', 'jsonpath={.spec.replicas}')
+  const before = await replicas()
+  await assert.rejects(install({ variant: 'base', ...images, patienceS: 5 }, () => undefined), VariantFixed)
+  assert.equal(await replicas(), before)
+})

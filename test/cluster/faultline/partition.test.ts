@@ -35,9 +35,9 @@ test('a partition cuts one side from the other in both directions, by pod and by
   const paths = (): Promise<string[]> => Promise.all([hear(left, rightIp), hear(left, service), hear(right, leftIp), hear(left, thirdIp), hear(third, leftIp), hear(third, service)])
   const open = ['here', 'here', 'here', 'here', 'here', 'here']
   const givenUpAt = performance.now() + 30_000
-  let before = await paths()
-  while (before.includes('silence') && performance.now() < givenUpAt) before = await paths() // nodes learn of a Service in their own time
-  assert.deepEqual(before, open)
+  let heard = await paths()
+  while (heard.includes('silence') && performance.now() < givenUpAt) heard = await paths() // nodes learn of a Service in their own time
+  assert.deepEqual(heard, open)
 
   const seen: Promise<string[]>[] = []
   const run = await scheduler.submit({
