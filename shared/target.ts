@@ -50,10 +50,13 @@ export function targetSchemaOf(kinds: readonly TargetKind[]): z.ZodType<TargetSp
     .transform(target => target as TargetSpec) // strict, and one key
 }
 
+/** As a label selector of Kubernetes: `app=web,tier=front`. */
+export const printLabels = (given: Readonly<Record<string, string>>): string => Object.entries(given).map(([name, value]) => `${name}=${value}`).join(',')
+
 /** What is named, in words: `processes matching postgres`. */
 export function printTargetSpec({ process, pods }: TargetSpec): string {
   if (process) return `processes matching ${process.match}`
-  return `pods of ${pods.namespace} with ${Object.entries(pods.labels).map(([name, value]) => `${name}=${value}`).join(',')}`
+  return `pods of ${pods.namespace} with ${printLabels(pods.labels)}`
 }
 
 /** A process found, bound to what cannot be recycled: the PID together with its start time (proc_pid_stat(5), field 22) and the boot. */

@@ -1,10 +1,10 @@
 /** The command line: what each word means; the work is done in the file named after it. */
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { Command, CommanderError, Option } from 'commander'
-import { FaultlineError, messageOf } from '#shared/errors.ts'
+import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { RunCommandOptions } from './run-command.ts'
+import { runProgram } from './run-program.ts'
 
 watchLifeline()
 
@@ -121,15 +121,7 @@ program.command('doctor').description('What is there, what is missing, and what 
     process.exitCode = ok ? 0 : 4
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 3
-  else {
-    process.stderr.write(`${error instanceof FaultlineError ? `${error.name}: ${error.message}` : error instanceof Error ? error.stack ?? messageOf(error) : messageOf(error)}\n`)
-    process.exitCode = error instanceof FaultlineError ? error.exitCode : 4
-  }
-}
+await runProgram(program)
 
 function embedded(): Option {
   return new Option('--embedded', 'the four services in this process (the default)')

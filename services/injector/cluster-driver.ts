@@ -4,7 +4,7 @@ import type { ResolvedTarget } from '#shared/commands.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { Doer, FaultSpec, Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
-import { isProcess, type BoundPod, type BoundTarget, type PeerPods } from '#shared/target.ts'
+import { isProcess, printLabels, type BoundPod, type BoundTarget, type PeerPods } from '#shared/target.ts'
 import { messageOf } from '#shared/errors.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
@@ -42,7 +42,7 @@ export function clusterDriver({ api, vouchers, agent, clock }: ClusterDriverOpti
     const { pods } = spec.target
     if (!pods) throw new FaultRefused('the API-side agent touches pods only')
     await demandOptIn(pods.namespace)
-    const labelSelector = Object.entries(pods.labels).map(([name, value]) => `${name}=${value}`).join(',')
+    const labelSelector = printLabels(pods.labels)
     const { items } = await ask(`pods ${labelSelector}`, api.listNamespacedPod({ namespace: pods.namespace, labelSelector }))
     const bound = items.flatMap(bind)
     if (bound.length === 0) throw new FaultRefused(`no running pod in ${pods.namespace} bears ${labelSelector}; compare with: kubectl -n ${pods.namespace} get pods -l ${labelSelector}`)
@@ -79,7 +79,7 @@ export function clusterDriver({ api, vouchers, agent, clock }: ClusterDriverOpti
  */
 async function addressesOf(api: CoreV1Api, { namespace: named, labels }: PeerPods, own: string): Promise<string[]> {
   const namespace = named ?? own
-  const labelSelector = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(',')
+  const labelSelector = printLabels(labels)
   const { items: pods } = await ask(`pods ${labelSelector} of ${namespace}`, api.listNamespacedPod({ namespace, labelSelector }))
   const onHost = pods.find(({ spec }) => spec?.hostNetwork)
   if (onHost) throw new FaultRefused(`${namespace}/${onHost.metadata?.name} is on its host's network: cutting its address would cut the node`)

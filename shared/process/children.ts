@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FaultlineError } from '#shared/errors.ts'
 import { endTree } from '#shared/process/process-tree.ts'
+import { isReady } from '#shared/process/readiness.ts'
 import type { ChildPlan, Command } from '#shared/process/child-plan.ts'
 import type { KeeperOrder, KeeperWord } from '#shared/process/keeper.ts'
 
@@ -125,17 +125,5 @@ export class Children {
     } catch {
       return ''
     }
-  }
-}
-
-async function isReady({ ready }: ChildPlan, log: string): Promise<boolean> {
-  switch (ready.kind) {
-    case 'log': return log.includes(ready.pattern)
-    case 'http': return fetch(ready.url, { signal: AbortSignal.timeout(1_000) }).then(response => response.ok, () => false)
-    case 'tcp': return new Promise(resolve => {
-      const socket = connect(ready.port, '127.0.0.1')
-      socket.once('connect', () => { socket.destroy(); resolve(true) })
-      socket.once('error', () => resolve(false))
-    })
   }
 }

@@ -1,6 +1,6 @@
 /** `npm run cluster:*`: a real Kubernetes on one bare Linux machine. What each word means; the work is done in the file named after it. */
-import { Command, CommanderError } from 'commander'
-import { FaultlineError, messageOf } from '#shared/errors.ts'
+import { Command } from 'commander'
+import { runProgram } from '../../services/cli/run-program.ts'
 import { down } from './down.ts'
 import { imageCommand } from './image-command.ts'
 import { adminKubeconfig, mostNodes } from './paths.ts'
@@ -66,12 +66,4 @@ program.command('image').argument('<tag>').argument('<folder>')
 program.command('off').argument('<node>').description('cut a node\'s power').action((node: string) => powerOff(node, say))
 program.command('on').argument('<node>').description('give it back, and wait until the node is ready').action((node: string) => powerOn(node, say))
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 3
-  else {
-    console.error(error instanceof FaultlineError ? `${error.name}: ${error.message}` : error instanceof Error ? error.stack : messageOf(error))
-    process.exitCode = error instanceof FaultlineError ? error.exitCode : 4
-  }
-}
+await runProgram(program)

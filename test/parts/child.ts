@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,6 +7,7 @@ import { promisify } from 'node:util'
 import { endTree } from '#shared/process/process-tree.ts'
 import type { ChildPlan } from '#shared/process/child-plan.ts'
 import { descendantsOf, readProcesses } from '#shared/process/process-table.ts'
+import { isReady } from '#shared/process/readiness.ts'
 
 /** A running plan, in a process group of its own. */
 export interface Child extends AsyncDisposable {
@@ -45,7 +45,7 @@ export async function startChild(plan: ChildPlan, folder: string): Promise<Child
     await exited
   }
   const givenUpAt = performance.now() + readyWithinMs
-  while (!await isReady(plan, log())) {
+  while (!await isReady(plan, log(), { answerWithinMs: 2_000 })) {
     const late = performance.now() > givenUpAt
     if (ended === undefined && !late) await delay(20) // what it waits for sends no event: a port, a page, a line
     if (ended === undefined && !late) continue
@@ -57,17 +57,6 @@ export async function startChild(plan: ChildPlan, folder: string): Promise<Child
     tree: () => [pid, ...descendantsOf(pid, readProcesses()).map(process => process.pid)],
     kill: () => end(0),
     [Symbol.asyncDispose]: () => end(5_000),
-  }
-}
-
-async function isReady({ ready }: ChildPlan, log: string): Promise<boolean> {
-  switch (ready.kind) {
-    case 'log': return log.includes(ready.pattern)
-    case 'http': return fetch(ready.url, { signal: AbortSignal.timeout(2_000) }).then(response => response.ok, () => false)
-    case 'tcp': return new Promise(resolve => {
-      const socket = connect(ready.port, '127.0.0.1')
-      socket.once('connect', () => { socket.destroy(); resolve(true) }).once('error', () => resolve(false))
-    })
   }
 }
 

@@ -42,7 +42,7 @@ export function heldTargets(faults: readonly TimedFault[]): HeldTarget[] {
 }
 
 /**
- * Within a run every fault ranks the processes alike (pickTargets in services/injector/process-table.ts). Two of them miss each other only
+ * Within a run every fault ranks the processes alike (pickTargets in services/injector/process-targets.ts). Two of them miss each other only
  * when one can be served with processes that the other does not name; else both take the first of those that they share.
  */
 function meetAlways(one: TimedFault, other: TimedFault, shared: number): boolean {
