@@ -32,11 +32,8 @@ export interface SessionOptions {
 export interface Session extends AsyncDisposable {
   apiUrl: string
   token: string
-  nats: { servers: string; token: string }
-  prometheusUrl: string
   /** What a Prometheus that is there already must scrape for gates that read the load. */
   loadMetricsUrl: string
-  folder: string
   /** Aborts, with a ChildFailed, when a part has ended without which no run can come to its end. */
   lost: AbortSignal
 }
@@ -76,7 +73,7 @@ export async function startSession({ subject, prometheus, services: where, onPro
 
   const owned = unfinished.move()
   return {
-    apiUrl: services.apiUrl, loadMetricsUrl: services.loadMetricsUrl, token, nats, prometheusUrl: asked.url, folder, lost: lost.signal,
+    apiUrl: services.apiUrl, loadMetricsUrl: services.loadMetricsUrl, token, lost: lost.signal,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
