@@ -3,6 +3,7 @@ import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
 import { recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
 import { evidenceOf, missingEvidence } from '#shared/gate-watch.ts'
+import { figuresOf, samplesOnce } from '#shared/load-figures.ts'
 import { breachOf, firstBadOf, type Dated } from '#shared/verdict-breach.ts'
 
 /** The parts of a judgement: what happened, in numbers. What follows from them is decided in verdict.ts. */
@@ -159,37 +160,17 @@ function clocksOf(facts: readonly StoredFact[]): string[] {
 }
 
 export function judgeLoad(facts: readonly StoredFact[]): JudgedLoad {
-  const all = facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])
-  const samples = [...new Map(all.map(sample => [`${sample.worker}/${sample.index}/${sample.startMs}`, sample])).values()]
+  const samples = samplesOnce(facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : []))
   const states = facts.flatMap(stored => stored.kind === 'load.state' ? [stored.fact.data] : [])
-  const times = new Map<number, number>()
-  let failures = 0
-  let requests = 0
-  for (const { ok, failed } of samples) {
-    for (const [ms, count] of [...Object.entries(ok), ...Object.entries(failed)]) {
-      times.set(Number(ms), (times.get(Number(ms)) ?? 0) + count)
-      requests += count
-    }
-    failures += Object.values(failed).reduce((sum, count) => sum + count, 0)
-  }
-  const spanMs = samples.length === 0 ? 0 : Math.max(...samples.map(({ endMs }) => endMs)) - Math.min(...samples.map(({ startMs }) => startMs))
+  const figures = figuresOf(samples)
+  const ends = samples.reduce(({ first, last }, { startMs, endMs }) => ({ first: Math.min(first, startMs), last: Math.max(last, endMs) }), { first: Infinity, last: -Infinity })
+  const spanMs = ends.last - ends.first // not by spreading all dates into one call: half an hour of load has more than a call may take
   return {
+    ...figures,
     users: Math.max(0, ...states.map(({ users }) => users)),
-    requests, failures,
-    p50Ms: quantile(times, requests, 0.5), p95Ms: quantile(times, requests, 0.95),
-    requestsPerSecond: spanMs > 0 ? Number((requests / spanMs * 1_000).toFixed(2)) : null,
+    requestsPerSecond: spanMs > 0 ? Number((figures.requests / spanMs * 1_000).toFixed(2)) : null,
     reached: states.some(({ state }) => state === 'reached'),
   }
-}
-
-/** The nearest-rank quantile of counted times. */
-function quantile(times: ReadonlyMap<number, number>, total: number, share: number): number | null {
-  let seen = 0
-  for (const [ms, count] of [...times].sort(([a], [b]) => a - b)) {
-    seen += count
-    if (seen >= share * total) return ms
-  }
-  return null
 }
 
 export function judgeRecovery(experiment: Experiment, gates: GateState): JudgedRecovery & { missed: boolean } {

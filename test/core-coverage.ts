@@ -12,7 +12,8 @@ const coreFiles = [
   'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
   'shared/{experiment,experiment-problem,experiment-yaml}.ts',
-  'shared/{fault,units}.ts',
+  'shared/{fault,load-figures,units}.ts',
+  'services/cli/campaign/hpa-transitions.ts',
   'shared/{faults,gates}/*.ts',
 ]
 
