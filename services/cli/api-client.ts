@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { FaultlineError, InvalidInput, messageOf } from '#shared/errors.ts'
 import { parseFact, type StoredFact } from '#shared/events.ts'
+import { faultPreviewSchema, type FaultPreview } from '#shared/fault-preview.ts'
 
 /** The scheduler does not answer, or not as it should. */
 export class SchedulerUnreachable extends FaultlineError {
@@ -11,6 +12,11 @@ export class SchedulerUnreachable extends FaultlineError {
 export class RequestRefused extends InvalidInput {
   readonly code = 'request_refused'
 }
+
+/** A stream of facts says every 5 s that it is alive (services/scheduler/api.ts). */
+const silenceMs = 15_000
+/** A plan asks each agent in turn, and each may take its time. */
+const planTimeoutMs = 60_000
 
 /** The scheduler's API, from the outside: the command uses nothing else, whether the scheduler is in this process or far away. */
 export class ApiClient {
@@ -24,6 +30,11 @@ export class ApiClient {
 
   async submit(experiment: unknown, file: string): Promise<string> {
     return z.object({ run: z.string() }).parse(await this.#ask('POST', '/api/v1/runs', { experiment, file })).run
+  }
+
+  /** What a run of it would do now. Changes nothing. */
+  async plan(experiment: unknown): Promise<FaultPreview[]> {
+    return z.object({ faults: z.array(faultPreviewSchema) }).parse(await this.#ask('POST', '/api/v1/plan', { experiment }, planTimeoutMs)).faults
   }
 
   async runs(): Promise<unknown[]> {
@@ -41,22 +52,29 @@ export class ApiClient {
 
   /** Every fact of a run from its first; ends when it is judged. */
   async *facts(run: string, signal: AbortSignal): AsyncGenerator<StoredFact> {
-    const response = await this.#fetch('GET', `/api/v1/runs/${encodeURIComponent(run)}/events`, undefined, signal)
-    let rest = ''
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      const events = (rest + chunk).split('\n\n')
-      rest = events.pop() ?? ''
-      for (const event of events) {
-        const data = event.split('\n').find(line => line.startsWith('data: '))
-        if (!data) continue
-        const { stream, fact } = z.object({ stream: z.int(), fact: z.unknown() }).parse(JSON.parse(data.slice('data: '.length)))
-        yield parseFact(fact, stream)
+    const silent = new AbortController()
+    const silence = setTimeout(() => silent.abort(new SchedulerUnreachable(`the scheduler at ${this.#url} has said nothing for ${silenceMs / 1_000} s`)), silenceMs)
+    try {
+      const response = await this.#fetch('GET', `/api/v1/runs/${encodeURIComponent(run)}/events`, undefined, AbortSignal.any([signal, silent.signal]))
+      let rest = ''
+      for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        silence.refresh()
+        const events = (rest + chunk).split('\n\n')
+        rest = events.pop() ?? ''
+        for (const event of events) {
+          const data = event.split('\n').find(line => line.startsWith('data: '))
+          if (!data) continue
+          const { stream, fact } = z.object({ stream: z.int(), fact: z.unknown() }).parse(JSON.parse(data.slice('data: '.length)))
+          yield parseFact(fact, stream)
+        }
       }
+    } finally {
+      clearTimeout(silence)
     }
   }
 
-  async #ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
-    const response = await this.#fetch(method, path, body, AbortSignal.timeout(15_000))
+  async #ask(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = 15_000): Promise<unknown> {
+    const response = await this.#fetch(method, path, body, AbortSignal.timeout(timeoutMs))
     return response.json()
   }
 

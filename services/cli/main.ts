@@ -3,10 +3,14 @@ import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
+import type { ClusterOptions } from './cluster/scheduler.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
 
 watchLifeline()
+
+/** `--cluster`: the services of a cluster do it, not this machine. */
+type ClusterChoice = ClusterOptions & { cluster?: boolean }
 
 interface Package { version: string }
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package
@@ -26,8 +30,16 @@ program.command('run').argument('<file>', 'experiment file')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
   .addOption(processes())
+  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'embedded', 'processes']))
+  .addOption(context())
+  .addOption(namespace())
   .option('--json', 'print the judgement as JSON, and no progress')
-  .action(async (file: string, options: RunCommandOptions) => {
+  .action(async (file: string, options: RunCommandOptions & ClusterChoice) => {
+    if (options.cluster) {
+      const { runInCluster } = await import('./run-in-cluster.ts')
+      process.exitCode = await runInCluster(file, options)
+      return
+    }
     const { runCommand } = await import('./run-command.ts')
     process.exitCode = await runCommand(file, options)
   })
@@ -51,12 +63,16 @@ program.command('shop')
   })
 
 program.command('plan').argument('<file>', 'experiment file')
-  .description('Dry run: what a run would do to which processes, what undoes it, and what would be refused (exit code 2 when anything is)')
+  .description('Dry run: what a run would do to which processes or pods, what undoes it, and what would be refused (exit code 2 when anything is)')
   .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
+  .addOption(cluster().conflicts('within'))
+  .addOption(context())
+  .addOption(namespace())
   .option('--json', 'print the plan as JSON')
-  .action(async (file: string, options: { within?: string[]; json?: boolean }) => {
+  .action(async (file: string, options: { within?: string[]; json?: boolean } & ClusterChoice) => {
     const { planCommand } = await import('./plan.ts')
-    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100 })
+    await using asked = options.cluster ? await (await import('./cluster/scheduler.ts')).connectScheduler(options) : undefined
+    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100, ...(asked && { cluster: asked }) })
     const stream = exitCode === 3 && !options.json ? process.stderr : process.stdout
     stream.write(output)
     process.exitCode = exitCode
@@ -84,11 +100,14 @@ program.command('replay').argument('<folder>', 'results folder of a run')
   })
 
 program.command('abort').argument('[run]', 'the run; left out: all with --all')
-  .description('Abort a run of a local session: its faults are reverted, it ends as inconclusive')
-  .option('--all', 'every run of every local session')
-  .action(async (run: string | undefined, options: { all?: boolean }) => {
+  .description('Abort a run of a local session, or of a cluster: its faults are reverted, it ends as inconclusive')
+  .option('--all', 'every run of every local session, or of the cluster')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .action(async (run: string | undefined, options: { all?: boolean } & ClusterChoice) => {
     const { abortCommand } = await import('./abort.ts')
-    process.exitCode = await abortCommand(run, options.all ?? false)
+    process.exitCode = await abortCommand(run, options.all ?? false, options.cluster ? options : undefined)
   })
 
 program.command('faults').argument('[kind]', 'show one kind in full')
@@ -122,6 +141,18 @@ program.command('doctor').description('What is there, what is missing, and what 
   })
 
 await runProgram(program)
+
+function cluster(): Option {
+  return new Option('--cluster', 'by faultline as it is installed in the cluster of the kubeconfig')
+}
+
+function context(): Option {
+  return new Option('--context <name>', 'of the kubeconfig, in place of the current one').implies({ cluster: true })
+}
+
+function namespace(): Option {
+  return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+}
 
 function embedded(): Option {
   return new Option('--embedded', 'the four services in this process (the default)')

@@ -1,9 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { ApiClient, SchedulerUnreachable } from './api-client.ts'
+import { followFacts } from './follow-facts.ts'
 import { linesView } from './live/lines.ts'
 import { screenView } from './live/screen.ts'
 import { writeReport } from './report/write-report.ts'
@@ -29,18 +31,21 @@ export interface RunOptions {
   progress: Progress
   /** Aborts the run (not the command): the run is still judged, as inconclusive. */
   abortSignal: AbortSignal
-  /** Aborts, with the reason, when the run cannot come to its end any more. */
-  lost: AbortSignal
+  /** Aborts, with the reason, when the run cannot come to its end any more; left out: nobody would know. */
+  lost?: AbortSignal
+  /** How long a scheduler that does not answer is waited for in mid-run; not at all when left out. */
+  patienceMs?: number
 }
 
 /** How long a sealed run may wait for its verdict before the command gives up on the evaluator. */
 const judgingPatienceMs = 20_000
 
 /** Submits one experiment, shows it until it is judged, and writes its reports. */
-export async function runExperiment({ address, document, file, resultsFolder, progress, abortSignal, lost }: RunOptions): Promise<RunOutcome> {
+export async function runExperiment({ address, document, file, resultsFolder, progress, abortSignal, lost, patienceMs = 0 }: RunOptions): Promise<RunOutcome> {
   const client = new ApiClient(address)
   const run = await client.submit(document, file)
-  const abort = () => void client.abort(run).catch(() => undefined) // the stream of facts tells how it ends
+  const over = new AbortController()
+  const abort = () => void abortUntilHeard(client, run, over.signal) // the stream of facts tells how it ends
   if (abortSignal.aborted) abort()
   abortSignal.addEventListener('abort', abort)
   const view = progress === 'live' ? screenView(run, process.stderr) : progress === 'lines' ? linesView(process.stderr) : undefined
@@ -49,7 +54,7 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   let deadline: NodeJS.Timeout | undefined
   let trouble: unknown
   try {
-    for await (const stored of client.facts(run, AbortSignal.any([givenUp.signal, lost]))) {
+    for await (const stored of followFacts(client, run, { signal: AbortSignal.any([givenUp.signal, ...(lost ? [lost] : [])]), patienceMs })) {
       facts.push(stored)
       view?.show(stored)
       if (stored.kind === 'run.sealed') deadline = setTimeout(() => givenUp.abort(), judgingPatienceMs)
@@ -58,6 +63,7 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
     trouble = error
   } finally {
     clearTimeout(deadline)
+    over.abort()
     abortSignal.removeEventListener('abort', abort)
   }
   const folder = resolve(join(resultsFolder, run))
@@ -73,9 +79,21 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   return { run, folder, judgement }
 }
 
-function noVerdict(run: string, folder: string, { lost, givenUp, trouble }: { lost: AbortSignal; givenUp: AbortSignal; trouble: unknown }): SchedulerUnreachable {
-  const why = lost.aborted ? messageOf(lost.reason)
+/** The scheduler may be away just then; faults end with their leases meanwhile. */
+async function abortUntilHeard(client: ApiClient, run: string, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    try {
+      await client.abort(run)
+      return
+    } catch {
+      await delay(500, undefined, { signal: over }).catch(() => undefined)
+    }
+  }
+}
+
+function noVerdict(run: string, folder: string, { lost, givenUp, trouble }: { lost: AbortSignal | undefined; givenUp: AbortSignal; trouble: unknown }): SchedulerUnreachable {
+  const why = lost?.aborted ? messageOf(lost.reason)
     : givenUp.aborted ? `the SLO evaluator said nothing for ${judgingPatienceMs / 1_000} s after the run's end`
-    : trouble === undefined ? 'the scheduler ended the stream of its facts' : messageOf(trouble)
+    : messageOf(trouble)
   return new SchedulerUnreachable(`the run ${run} came to no verdict: ${why}. What was recorded is in ${folder}`, { cause: trouble })
 }

@@ -17,6 +17,9 @@ export interface RunSummary {
   aborting: string | null
 }
 
+/** How often a stream of facts says that it is alive: whoever hears nothing for longer asks again. */
+const keepAliveMs = 5_000
+
 export interface SchedulerApiOptions {
   scheduler: Scheduler
   bus: Bus
@@ -30,6 +33,7 @@ export interface SchedulerApiOptions {
  * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
  *
  *   POST /api/v1/runs {experiment, file?}  202 {run} | 400 problems | 409 the load generator is taken
+ *   POST /api/v1/plan {experiment}         200 {faults} what a run would do now (shared/fault-preview.ts); changes nothing | 400 problems
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
@@ -60,6 +64,11 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
       } catch (error) {
         return reply.code(error instanceof LoadBusy ? 409 : 503).send({ error: messageOf(error) })
       }
+    })
+    guarded.post('/api/v1/plan', async (request, reply) => {
+      const body = z.strictObject({ experiment: experimentDocument }).safeParse(request.body)
+      if (!body.success) return reply.code(400).send({ error: 'not an experiment', problems: problems(body.error) })
+      return { faults: await scheduler.preview(body.data.experiment) }
     })
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run/events', async (request, reply) => {
       if (!find(request.params.run)) return unknown(reply, request.params.run)
@@ -104,6 +113,8 @@ async function streamFacts(bus: Bus, run: string, reply: FastifyReply): Promise<
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
   await using facts = bus.follow({ run })
   raw.on('close', () => void facts.stop())
+  const beating = setInterval(() => raw.write(': still here\n\n'), keepAliveMs)
+  raw.on('close', () => clearInterval(beating))
   for await (const next of facts) {
     if (next.is === 'fact') raw.write(`id: ${next.stored.stream}\nevent: ${next.stored.kind}\ndata: ${JSON.stringify(next.stored)}\n\n`)
     if (next.is === 'fact' && next.stored.kind === 'run.judged') break

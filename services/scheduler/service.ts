@@ -8,9 +8,11 @@ import { clockId, type Clock } from '#shared/clock.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type ExperimentFault } from '#shared/experiment.ts'
+import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import { begin, broadcasting, decide, fold, renewing, type Effect, type RunState } from './core.ts'
+import { previewExperiment } from './preview.ts'
 
 /** Another run has the load generator; there is one. */
 export class LoadBusy extends FaultlineError {
@@ -20,6 +22,8 @@ export class LoadBusy extends FaultlineError {
 export interface Scheduler {
   /** Stores the run; it goes on by itself. Throws zod's error for a document that is not an experiment, LoadBusy. */
   submit(document: unknown, file?: string): Promise<string>
+  /** What a run of it would do now, as the agents say. Changes nothing. Throws zod's error for a document that is not an experiment. */
+  preview(document: unknown): Promise<FaultPreview[]>
   /** Reverts and ends; true when there was such a run under way. Repeatable. */
   abort(run: string, by: string): Promise<boolean>
   runs(): RunState[]
@@ -240,6 +244,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       }
       return run
     },
+    preview: document => previewExperiment({ bus, apiSideAgent, ableAgents }, document),
     async abort(run, by) {
       const state = runs.get(run)
       if (!state || state.sealedAtMs !== undefined) return false

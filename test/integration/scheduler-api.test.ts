@@ -54,7 +54,7 @@ async function ask(method: string, path: string, { body, bearer = token }: { bod
 
 test('every route but health asks for the token, in full', async () => {
   for (const path of ['/healthz', '/readyz']) assert.equal((await ask('GET', path, { bearer: '' })).status, 200)
-  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['GET', '/api/v1/runs/r/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort']] as const) {
+  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/plan'], ['GET', '/api/v1/runs/r/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort']] as const) {
     for (const bearer of ['', 'api-toke', 'api-token2', 'API-TOKEN']) assert.equal((await ask(method, path, { bearer })).status, 401, `${method} ${path} with ${JSON.stringify(bearer)}`)
   }
   assert.match(String((await ask('GET', '/metrics')).json), /^faultline_runs_active\{service="scheduler"\} \d/m)
@@ -89,6 +89,15 @@ test('a run is submitted, listed, watched from its first fact, and aborted; an a
 test('abort all aborts what is under way, and only that', async () => {
   const runs = [await client.submit(experiment(), 'a'), await client.submit(experiment(), 'b')]
   assert.deepEqual((await client.abortAll()).sort(), runs.sort())
+})
+
+test('a plan says why nothing would be done, and submits nothing', async () => {
+  const before = (await client.runs()).length
+  const [refused] = await client.plan(experiment())
+  assert.deepEqual([refused?.fault, refused?.candidates], ['1-pause', []])
+  assert.match(refused?.refusals[0]?.why ?? '', /no agent that is alive can do pause/)
+  assert.equal((await ask('POST', '/api/v1/plan', { body: JSON.stringify({ experiment: { kind: 'Experiment' } }) })).status, 400)
+  assert.equal((await client.runs()).length, before)
 })
 
 test('a run with load is refused while another has the load generator', async () => {

@@ -5,7 +5,7 @@ import type { ExperimentPlan, FaultPlan, FilePlan } from '../../services/cli/pla
 import { renderPlan } from '../../services/cli/plan/render-plan.ts'
 
 const candidate = (pid: number, commandLine = 'gunicorn: worker') => ({
-  id: `process:${pid}:77`, pid, startTicks: 77, commandLine,
+  id: `process:${pid}:77`, pid, startTicks: 77, commandLine, agent: null,
   steps: [{ act: `kill -STOP ${pid} and its descendants`, undo: `kill -CONT ${pid} and its descendants`, lease: 'reverter' as const }],
 })
 const pause: FaultPlan = {
@@ -28,7 +28,7 @@ const experiment: ExperimentPlan = {
     { name: 'works', kind: 'promql', phase: 'recovery', source: 'prometheus', rule: 'at least 10 for sum(rate(done_total[5s]))', everyMs: 1_000, windowMs: 5_000, consecutive: 1, noDataAfterMs: 5_000, minRequests: null, promql: 'sum(rate(done_total[5s]))' },
   ],
 }
-const plan: FilePlan = { file: 'experiment.yaml', possible: true, problems: [], parents: [{ name: 'shop', pid: 1200, startTicks: 70 }], experiments: [experiment] }
+const plan: FilePlan = { file: 'experiment.yaml', possible: true, problems: [], parents: [{ name: 'shop', pid: 1200, startTicks: 70 }], cluster: null, experiments: [experiment] }
 const withFault = (change: Partial<FaultPlan>): FilePlan => ({ ...plan, possible: false, experiments: [{ ...experiment, possible: false, faults: [{ ...pause, ...change }] }] })
 
 test('a plan reads from what is planned through when, each fault and the gates to what comes of it', () => {

@@ -1,9 +1,10 @@
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { Experiment, ExperimentFault, GateSpec } from '#shared/experiment.ts'
 import type { Problem } from '#shared/experiment-problem.ts'
+import type { FaultPreview } from '#shared/fault-preview.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { stepMs } from '#shared/gate-watch.ts'
-import { printTargetSpec } from '#shared/target.ts'
+import { isProcess, printTargetSpec } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
 import { previewFault, type PreviewedTarget } from '../../injector/local-driver.ts'
@@ -17,6 +18,8 @@ export interface FilePlan {
   possible: boolean
   problems: Problem[]
   parents: { name: string; pid: number; startTicks: number }[]
+  /** Context of the kubeconfig; null: this machine. */
+  cluster: string | null
   experiments: ExperimentPlan[]
 }
 
@@ -55,12 +58,16 @@ export interface FaultPlan {
   refusals: Refusal[]
 }
 
-/** One that the fault may pick, bound to its start time; no steps when it would be refused. */
+/** One that the fault may pick, bound to what cannot be recycled; no steps when it would be refused. */
 export interface CandidatePlan {
   id: string
-  pid: number
-  startTicks: number
+  /** Null for what is no process of this machine. */
+  pid: number | null
+  startTicks: number | null
+  /** What it is: of a process, its command line. */
   commandLine: string
+  /** Who would act on it; null: this machine's own agent. */
+  agent: string | null
   steps: PlannedTarget['steps']
 }
 
@@ -91,7 +98,19 @@ export interface GatePlan {
 
 /** Looks at the processes as they are now, with the agent's own eyes, and changes nothing. */
 export function planExperiment(experiment: Experiment, parents: readonly DeclaredParent[]): ExperimentPlan {
-  const faults = withHeldTargets(experiment.faults.map(fault => planAlone(fault, parents)))
+  return planOf(experiment, experiment.faults.map(fault => planAlone(fault, parents)))
+}
+
+/** The same in a cluster, whose agents have looked. */
+export function planInCluster(experiment: Experiment, previews: readonly FaultPreview[]): ExperimentPlan {
+  return planOf(experiment, experiment.faults.map(fault => {
+    const { takes = 0, candidates = [], refusals = [] } = previews.find(preview => preview.fault === fault.id) ?? {}
+    return { ...planHead(fault), takes, refusals, candidates: candidates.map(planRemoteCandidate) }
+  }))
+}
+
+function planOf(experiment: Experiment, alone: FaultPlan[]): ExperimentPlan {
+  const faults = withHeldTargets(alone)
   return {
     name: experiment.name,
     possible: faults.every(({ refusals }) => refusals.length === 0),
@@ -102,8 +121,7 @@ export function planExperiment(experiment: Experiment, parents: readonly Declare
 }
 
 function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): FaultPlan {
-  const { id, kind, atMs, durationMs = null, target } = fault
-  const common = { id, kind, atMs, durationMs, ...namedBy(target) }
+  const common = planHead(fault)
   let preview: ReturnType<typeof previewFault>
   try {
     preview = previewFault(fault, parents)
@@ -120,6 +138,8 @@ function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): 
   }
 }
 
+const planHead = ({ id, kind, atMs, durationMs, target }: ExperimentFault) => ({ id, kind, atMs, durationMs: durationMs ?? null, ...namedBy(target) })
+
 function namedBy(target: ExperimentFault['target']): Pick<FaultPlan, 'match' | 'parent' | 'pick'> {
   const { process, pods } = target
   return process ? { match: process.match, parent: process.parent ?? null, pick: process.pick } : { match: printTargetSpec(target), parent: null, pick: pods.pick }
@@ -129,7 +149,12 @@ const isRefused = (candidate: PreviewedTarget): candidate is PreviewedTarget & {
 
 function planCandidate(candidate: PreviewedTarget): CandidatePlan {
   const { id, pid, startTicks, description: commandLine } = candidate.target
-  return { id, pid, startTicks, commandLine, steps: isRefused(candidate) ? [] : candidate.steps }
+  return { id, pid, startTicks, commandLine, agent: null, steps: isRefused(candidate) ? [] : candidate.steps }
+}
+
+function planRemoteCandidate({ target, agent, steps }: FaultPreview['candidates'][number]): CandidatePlan {
+  const [pid, startTicks] = isProcess(target) ? [target.pid, target.startTicks] : [null, null]
+  return { id: target.id, pid, startTicks, commandLine: target.description, agent, steps }
 }
 
 /** A fault that is refused for a reason of its own never holds anything. */

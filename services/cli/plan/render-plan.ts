@@ -12,7 +12,7 @@ export function renderPlan(plan: FilePlan, columns: number): string {
   const width = Math.min(Math.max(columns, narrowest), 120)
   const row = rowsOf(width)
   const sections = plan.experiments.flatMap(experiment => [
-    [`experiment ${experiment.name}`, ...row('file', plan.file), ...row('within', printParents(plan))],
+    [`experiment ${experiment.name}`, ...row('file', plan.file), ...row(plan.cluster === null ? 'within' : 'cluster', plan.cluster ?? printParents(plan))],
     ['timeline', ...timelineRows(experiment, width)],
     ...experiment.faults.map(fault => faultSection(fault, experiment.timeline, row, width)),
     ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row))],
@@ -86,9 +86,10 @@ function printLease(lease: Step['lease'], { durationMs }: FaultPlan, { leaseMs }
 
 const printRefusal = ({ why, certain }: Refusal) => certain ? why : `if picked: ${why}`
 
-function candidateRows({ id, pid, commandLine, steps }: CandidatePlan, refusals: Refusal[], row: Row, width: number): string[] {
+function candidateRows({ id, pid, commandLine, agent, steps }: CandidatePlan, refusals: Refusal[], row: Row, width: number): string[] {
   return [
-    ...labelled(String(pid), [visible(shorten(plain(commandLine), width - textColumn))], 2),
+    ...labelled(pid === null ? 'target' : String(pid), [visible(shorten(plain(commandLine), width - textColumn))], 2),
+    ...(agent === null ? [] : row('by', `the agent ${agent}`, 4)),
     ...row('bound', id, 4),
     ...refusals.flatMap(refusal => row('refused', printRefusal(refusal), 4)),
     ...steps.flatMap(({ act, undo }) => [...verbatim('do', act, 4), ...verbatim('undo', undo, 4)]),
