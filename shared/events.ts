@@ -22,7 +22,7 @@ const counts = z.record(z.string().regex(/^\d+$/), z.int().positive())
 export const epochSchema = z.strictObject({ bucketCreatedMs: epochMs(), revision: count() })
 export type Epoch = z.output<typeof epochSchema>
 
-export const runPhase = z.enum(['load', 'steady', 'inject', 'hold', 'revert', 'recover'])
+export const runPhase = z.enum(['load', 'steady', 'inject', 'hold', 'revert', 'recover', 'end'])
 export type RunPhase = z.output<typeof runPhase>
 
 /** Why a run left its path before its end. Only `gate` makes it failed; all others make it inconclusive. */

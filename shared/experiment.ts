@@ -13,9 +13,9 @@ export interface Experiment {
   load?: LoadSpec
   faults: ExperimentFault[]
   gates: GateSpec[]
-  /** Quiet time before the first fault, in which `steady` gates are judged: the earliest fault's `at`. */
+  /** Quiet time before the first fault, in which `steady` gates are judged: the earliest fault's `at`. Without faults, what their looks take. */
   steadyMs: number
-  /** The `during` gates are judged from the first confirmed injection to the last fault's end, and at least this long. */
+  /** The `during` gates are judged from the first confirmed injection to the last fault's end, and at least this long. Without faults, this long. */
   holdMs: number
   recovery: { withinMs: number; stableMs: number }
   leaseMs: number
@@ -94,9 +94,9 @@ const document = z.strictObject({
     description: z.string().max(2_000).optional().describe('What the experiment is to find out'),
   }).describe('What the experiment is called'),
   load: load.optional().describe('Load from Locust; left out, the gates judge the traffic that is there'),
-  faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).min(1).max(50).describe('What is done to the system, and when'),
+  faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).max(50).describe('What is done to the system, and when; an empty list, with `hold`, tries it under load alone'),
   gates: z.array(gateItem).min(1).max(100).describe('What must hold; each names exactly one kind of limit'),
-  hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s)'),
+  hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s); without faults, how long they are judged'),
   recovery: z.strictObject({
     within: duration({ minMs: 1_000 }).default(30_000).describe('Deadline after the last revert'),
     stable: duration({ minMs: 200 }).default(3_000).describe('The gates must hold this long without a break to count as recovered'),
@@ -118,12 +118,16 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
   const broken = context.issues.map(issue => issue.path ?? [])
   const isSound = (...path: (string | number)[]) => !broken.some(at => path.every((step, index) => at[index] === step))
   const problem = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+  const isFaultless = isSound('faults') && experiment.faults.length === 0
+  if (isFaultless && experiment.hold === undefined && isSound('hold')) problem(['hold'], 'a time such as 3m: without faults nothing else says how long the gates are judged')
+  if (isFaultless && isSound('gates') && experiment.gates.every(({ phase }) => phase === 'steady')) problem(['gates'], 'a gate with the phase during: without faults it is the hold that is judged')
   const names = new Set<string>()
   for (const [index, item] of experiment.gates.entries()) {
     const at = ['gates', index]
     if (!isSound(...at)) continue
     if (names.has(item.name)) problem([...at, 'name'], `a name of its own; another gate is called ${item.name} too`)
     names.add(item.name)
+    if (isFaultless && item.phase === 'recovery') problem([...at, 'phase'], 'steady or during: an experiment without faults has nothing to recover from')
     if (item.phase === 'steady' && isSound('faults') && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
     for (const { kind, rule } of rulesIn(item)) {
       const source = sourceOf(item, kind, rule, experiment)
@@ -135,14 +139,16 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
 }
 
 function resolve(from: Document): Experiment {
+  const gates = from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => resolveGate(item, sourceOf(item, kind, rule, from), kind, rule)))
+  const isFaultless = from.faults.length === 0
   const lastEndMs = Math.max(...from.faults.map(fault => fault.atMs + (fault.durationMs ?? 0)))
   return {
     name: from.metadata.name,
     ...(from.load && { load: resolveLoad(from.load) }),
     faults: from.faults.map((fault, index) => ({ ...fault, id: `${index + 1}-${fault.kind}` })),
-    gates: from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => resolveGate(item, sourceOf(item, kind, rule, from), kind, rule))),
-    steadyMs: firstAtMs(from),
-    holdMs: Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),
+    gates,
+    steadyMs: isFaultless ? Math.max(0, ...gates.filter(({ phase }) => phase === 'steady').map(looksMs)) : firstAtMs(from),
+    holdMs: isFaultless ? from.hold ?? 0 : Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),
     recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
     leaseMs: from.lease,
   }
@@ -168,6 +174,10 @@ function resolveGate(item: GateCommon, source: GateSource, kind: GateKind, rule:
   }
 }
 
+/** Time for as many looks as it takes to hold. */
+const looksMs = ({ source, windowMs, intervalMs, consecutive }: GateSpec) => consecutive * (source === 'stream' ? windowMs : intervalMs)
+
+/** Infinity without faults. */
 const firstAtMs = (experiment: Document) => Math.min(...experiment.faults.map(fault => fault.atMs))
 
 /** The kinds whose key a gate carries, with the rule that the key's schema has bound. */

@@ -9,6 +9,7 @@ import { advance, answered, beginWatch, evidenceOf, watchStatus, type Look, type
  *
  *   run.phase steady --> steady watches --run.phase inject--> over
  *   first fault.injected --> during watches --run.phase revert, run.aborting--> over
+ *   run.phase hold, without faults --> during watches --run.phase end, run.aborting--> over
  *   fault.reverted --> recovery watches (again at each later one; none while a later fault holds)
  *
  * Samples, answers and ticks make their looks.
@@ -22,7 +23,8 @@ export interface GateState {
   recovery: readonly Watch[]
   /** The run has entered `recover`: only then is a recovery told. */
   recovering: boolean
-  firstInjectedMs?: number
+  /** Begin of the during phase: the first injection; without faults, of the hold. */
+  duringFromMs?: number
   lastEndedMs?: number
   sealed: boolean
 }
@@ -56,7 +58,8 @@ function entered(state: GateState, { phase, atMs }: FactData<'run.phase'>): Gate
   switch (phase) {
     case 'steady': return state.watches.length > 0 ? state : begin(state, 'steady', atMs)
     case 'inject': return over(state, ['steady'], atMs, true)
-    case 'revert': return over(state, ['during'], atMs, true)
+    case 'hold': return state.experiment?.faults.length === 0 && state.duringFromMs === undefined ? beginDuring(over(state, ['steady'], atMs, true), atMs) : state
+    case 'revert': case 'end': return over(state, ['during'], atMs, true)
     case 'recover': return { ...state, recovering: true }
     default: return state
   }
@@ -64,7 +67,7 @@ function entered(state: GateState, { phase, atMs }: FactData<'run.phase'>): Gate
 
 /** The first injection starts the during phase. An instant fault is over at once; one that lasts ends any recovery that was being watched. */
 function injected(state: GateState, { fault, injectedAtMs }: FactData<'fault.injected'>): GateState {
-  const started = state.firstInjectedMs === undefined ? begin({ ...state, firstInjectedMs: injectedAtMs }, 'during', injectedAtMs) : state
+  const started = state.duringFromMs === undefined ? beginDuring(state, injectedAtMs) : state
   const lasts = state.experiment?.faults.find(({ id }) => id === fault)?.durationMs !== undefined
   return lasts ? { ...started, recovery: [] } : ended(started, injectedAtMs)
 }
@@ -87,6 +90,8 @@ function begin(state: GateState, phase: GatePhase, atMs: number): GateState {
   const gates = state.experiment?.gates.filter(gate => gate.phase === phase) ?? []
   return advanceAll({ ...state, watches: [...state.watches, ...gates.map(gate => beginWatch(gate, phase, atMs))] })
 }
+
+const beginDuring = (state: GateState, atMs: number) => begin({ ...state, duringFromMs: atMs }, 'during', atMs)
 
 function over(state: GateState, phases: readonly GatePhase[], atMs: number, complete: boolean): GateState {
   const close = (watch: Watch): Watch => watch.end || !phases.includes(watch.phase) ? watch : { ...watch, end: { atMs, complete } }

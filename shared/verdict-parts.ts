@@ -123,8 +123,8 @@ export function judgeTimings(experiment: Experiment, gates: GateState, judged: r
   const reverted = lastEnd(facts)
   const aborted: Dated = abort?.cause === 'gate' ? { is: 'dated', atMs: abort.atMs, clocks: [abort.clock] } : { is: 'unknown', why: 'no gate aborted the run' }
   const none: Dated = { is: 'unknown', why: 'no gate was breached' }
-  const breach = gate && gates.firstInjectedMs !== undefined ? breachOf(gate, gates.firstInjectedMs, facts) : none
-  const firstBad = gate && gates.firstInjectedMs !== undefined ? firstBadOf(gate, gates.firstInjectedMs, facts) : none
+  const breach = gate && gates.duringFromMs !== undefined ? breachOf(gate, gates.duringFromMs, facts) : none
+  const firstBad = gate && gates.duringFromMs !== undefined ? firstBadOf(gate, gates.duringFromMs, facts) : none
   // What Prometheus dates bears no clock's name: it is that of all others when the whole run knew only one.
   const clocks = clocksOf(facts)
   const spans = {

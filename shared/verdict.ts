@@ -26,7 +26,8 @@ export interface Judgement {
   timings: Timings
   /** Null when the experiment has no load of its own. */
   load: JudgedLoad | null
-  recovery: JudgedRecovery
+  /** Null when the experiment has no faults to recover from. */
+  recovery: JudgedRecovery | null
 }
 
 /**
@@ -54,7 +55,7 @@ export function judge(facts: readonly StoredFact[]): Judgement {
     run, experiment: experiment.name, verdict: decided.verdict, reasons,
     revertUnconfirmed: unconfirmed.length > 0,
     exitCode: unconfirmed.length > 0 ? 4 : { passed: 0, failed: 1, inconclusive: 2 }[decided.verdict] as 0 | 1 | 2,
-    gates: judged, faults: evidence.faults, timings: judgeTimings(experiment, gates, judged, inOrder), load: evidence.load, recovery,
+    gates: judged, faults: evidence.faults, timings: judgeTimings(experiment, gates, judged, inOrder), load: evidence.load, recovery: experiment.faults.length === 0 ? null : recovery,
   }
 }
 
@@ -90,7 +91,8 @@ function decide(evidence: Evidence, unconfirmed: readonly string[]): Decided {
   if (evidence.missed) return { verdict: 'failed', reasons: ['the system did not recover in time', ...evidence.recovery.evidence] }
   const missing = missingForPass(evidence)
   if (missing.length > 0 || unconfirmed.length > 0) return { verdict: 'inconclusive', reasons: missing }
-  return { verdict: 'passed', reasons: ['every gate held, every fault was confirmed and is gone, and the system recovered'] }
+  const whatHeld = evidence.experiment.faults.length === 0 ? 'every gate held, with no fault in the way' : 'every gate held, every fault was confirmed and is gone, and the system recovered'
+  return { verdict: 'passed', reasons: [whatHeld] }
 }
 
 /** A fact that settles the verdict by itself; the first in the stream does. */
@@ -127,9 +129,10 @@ function missingForPass({ experiment, gates, judged, faults, load, recovery, fac
   }
   missing.push(...endedEarly(experiment, faults))
   if (experiment.gates.every(({ phase }) => phase === 'steady')) missing.push('no gate judged the time of the fault or the recovery')
-  if (!facts.some(stored => stored.kind === 'run.phase' && stored.fact.data.phase === 'revert')) missing.push('the run did not go through to its end')
+  const last = experiment.faults.length === 0 ? 'end' : 'revert'
+  if (!facts.some(stored => stored.kind === 'run.phase' && stored.fact.data.phase === last)) missing.push('the run did not go through to its end')
   for (const { name, phase, verdict, evidence } of judged) if (verdict !== 'passed') missing.push(`${name} (${phase}): ${evidence}`)
-  if (!recovery.met) missing.push('the recovery was not seen', ...recovery.evidence)
+  if (experiment.faults.length > 0 && !recovery.met) missing.push('the recovery was not seen', ...recovery.evidence)
   return missing
 }
 

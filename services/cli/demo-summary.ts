@@ -13,7 +13,7 @@ export function demoSummary(runs: readonly DemoRun[]): string {
     ['experiment', 'verdict', 'abort', 'revert', 'revert*', 'recovered'],
     ...runs.map(({ expected, judgement: { experiment, verdict, timings, recovery } }) => [
       experiment, `${verdict}${verdict === expected ? ', as expected' : `, NOT ${expected}`}`,
-      ms(timings.breachToAbortMs), ms(timings.breachToRevertedMs), ms(timings.firstBadToRevertedMs), ms(recovery.recoveredInMs),
+      ms(timings.breachToAbortMs), ms(timings.breachToRevertedMs), ms(timings.firstBadToRevertedMs), ms(recovery?.recoveredInMs ?? null),
     ]),
   ]
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? []

@@ -9,6 +9,8 @@ import { printDuration } from '#shared/units.ts'
  *      |         |         |        |        |         |
  *      '---------'---------'--------'--------'---------'--- run.aborting: revert everywhere, (recover,) seal
  *
+ *   without faults: (load) -> steady -> hold -> end -> sealed -> judged
+ *
  * Every step is taken because of a fact in the stream, so a scheduler that starts in mid-run folds the same facts and goes on.
  */
 export interface RunState {
@@ -49,7 +51,7 @@ export type Effect = { key: string } & (
 )
 
 /** How long things that should take an instant may take before the run gives up on them. */
-export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000 } as const
+export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000 } as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
@@ -125,12 +127,22 @@ function onPath(state: RunState, nowMs: number): Effect[] {
     if (!experiment.load || state.load.state === 'reached') return [phase('steady')]
     return phases.load === undefined ? [phase('load')] : state.load.state === 'none' ? [{ key: 'load-start', effect: 'load-start' }] : []
   }
+  if (isFaultless(state)) return withoutFaults(state, phases.steady, nowMs)
   if (phases.inject === undefined) return steadyOver(state, phases.steady, nowMs) ? [phase('inject')] : []
   const startMs = phases.steady
   const due = [...state.faults.values()].filter(({ spec, nodes }) => nodes.size === 0 && nowMs >= startMs + spec.atMs)
   const injects = due.map(({ spec }): Effect => ({ key: `inject/${spec.id}`, effect: 'inject', fault: spec }))
   if (phases.hold === undefined && firstInjectedAtMs(state) !== undefined) return [phase('hold'), ...injects]
   return holdOver(state, nowMs) ? [phase('revert')] : injects
+}
+
+/** Nothing to inject, to revert or to recover from: the hold, its last looks, and the seal. */
+function withoutFaults(state: RunState, steadyAtMs: number, nowMs: number): Effect[] {
+  const { experiment, phases: { hold, end } } = state
+  if (hold === undefined) return steadyOver(state, steadyAtMs, nowMs) ? [phase('hold')] : []
+  if (end === undefined) return nowMs >= hold + experiment.holdMs ? [phase('end')] : []
+  const givenUpAtMs = end + patience.lastLooksMs
+  return looksAreIn(state) || nowMs > givenUpAtMs ? ending(state, givenUpAtMs, nowMs) : []
 }
 
 /** The first reason to leave the path, if there is one. */
@@ -142,17 +154,19 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
     const patienceMs = experiment.load ? experiment.load.reachedWithinMs + 30_000 : 10_000
     return nowMs > state.submittedAtMs + patienceMs ? abort('load', `the load did not come up within ${printDuration(patienceMs)}`) : undefined
   }
-  const judging = phases.inject === undefined ? 'steady' : phases.recover === undefined ? 'during' : undefined
+  const quietIsOver = (phases.inject ?? phases.hold) !== undefined // without faults nothing is injected
+  const judging = !quietIsOver ? 'steady' : phases.recover === undefined ? 'during' : undefined
+  const before = isFaultless(state) ? 'before the hold' : 'before any fault'
   for (const gate of experiment.gates.filter(spec => spec.phase === judging)) {
     const seen = state.gates.get(`${gate.phase}/${gate.name}`)
-    if (judging === 'steady' && (seen?.status === 'breached' || seen?.status === 'unreadable')) return abort('steady', `before any fault, ${gate.name}: ${seen.evidence}`, gate.name)
+    if (judging === 'steady' && (seen?.status === 'breached' || seen?.status === 'unreadable')) return abort('steady', `${before}, ${gate.name}: ${seen.evidence}`, gate.name)
     if (seen?.status === 'breached') return abort('gate', `${gate.name}: ${seen.evidence}`, gate.name)
     if (seen?.status === 'unreadable') return abort('unreadable', `${gate.name}: ${seen.evidence}`, gate.name)
   }
   const steadyEndMs = phases.steady + experiment.steadyMs
-  if (phases.inject === undefined && nowMs > steadyEndMs + patience.steadyGatesMs && !steadyGatesHold(state)) {
+  if (!quietIsOver && nowMs > steadyEndMs + patience.steadyGatesMs && !steadyGatesHold(state)) {
     const missing = experiment.gates.filter(gate => gate.phase === 'steady' && !holds(state, gate.name)).map(gate => gate.name)
-    return abort('steady', `the system was not seen steady before the fault: no good look at ${missing.join(', ')}`)
+    return abort('steady', `the system was not seen steady ${before}: no good look at ${missing.join(', ')}`)
   }
   for (const [fault, { spec, nodes }] of state.faults) {
     for (const held of nodes.values()) {
@@ -198,6 +212,8 @@ function holdOver(state: RunState, nowMs: number): boolean {
   if (sinceMs === undefined || nowMs < sinceMs + state.experiment.holdMs) return false
   return [...state.faults.values()].every(({ spec: { durationMs = 0 }, nodes }) => nodes.size > 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
 }
+
+const isFaultless = ({ experiment }: RunState) => experiment.faults.length === 0
 
 /** A seal must not come before a late answer to the last look. An abort has decided already. */
 function looksAreIn({ experiment, duringClosed, abort }: RunState): boolean {

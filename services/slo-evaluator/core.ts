@@ -62,7 +62,7 @@ function take(state: EvaluatorState, stored: StoredFact): EvaluatorState {
     case 'slo.history': return { ...next, histories: new Set(next.histories).add(stored.fact.data.gate) }
     case 'run.phase': {
       const { phase, atMs } = stored.fact.data
-      const isEnd = phase === 'revert' || phase === 'recover'
+      const isEnd = phase === 'revert' || phase === 'recover' || phase === 'end'
       return isEnd && next.duringEndMs === undefined ? { ...next, duringEndMs: atMs } : next
     }
     case 'gate.status': { // live, what was told is known already; an older fact of ours that comes back must not undo it

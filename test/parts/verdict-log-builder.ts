@@ -27,12 +27,12 @@ const target = { id: 'process:1:2', pid: 1, startTicks: 2, description: 'postgre
 export const errorsGate = { name: 'errors', errorRate: { max: '10%' } }
 export const promGate = { name: 'asked', source: 'prometheus', promql: { query: 'sum(rate(errors_total[5s]))', max: 1 } }
 
-export function document({ gates = [errorsGate], load = true, fault = 'pause' }: { gates?: object[]; load?: boolean; fault?: 'pause' | 'kill' } = {}): unknown {
+export function document({ gates = [errorsGate], load = true, fault = 'pause' }: { gates?: object[]; load?: boolean; fault?: Story['fault'] } = {}): unknown {
   const at = { at: '5s', target: { process: { match: 'postgres' } } }
   return {
     apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'scripted' },
     ...(load && { load: { users: 10, host: 'http://127.0.0.1:8000' } }),
-    faults: [fault === 'pause' ? { kind: 'pause', duration: '10s', ...at } : { kind: 'kill', ...at }],
+    ...(fault === 'none' ? { faults: [], hold: '10s' } : { faults: [fault === 'pause' ? { kind: 'pause', duration: '10s', ...at } : { kind: 'kill', ...at }] }),
     gates,
     recovery: { within: '10s', stable: '3s' },
   }
@@ -48,7 +48,8 @@ export function sample(endMs: number, counts: Partial<FactData<'load.sample'>> =
 export interface Story {
   gates?: object[]
   load?: boolean
-  fault?: 'pause' | 'kill'
+  /** `none`: the hold takes the place of the fault. */
+  fault?: 'pause' | 'kill' | 'none'
   /** Changes the sample that ends then; null leaves it out. */
   sampleAt?(atMs: number): Partial<FactData<'load.sample'>> | null
   /** The answer to the look at that time. */
@@ -73,20 +74,21 @@ export function logOf(story: Story = {}): StoredFact[] {
   const log = new LogBuilder().add('run.submitted', { experiment: document(story), experimentHash: 'x', epoch: { bucketCreatedMs: 0, revision: 1 } })
   if (load) log.add('load.state', { state: 'reached', users: 10, targetUsers: 10, atMs: t0 })
   log.add('run.phase', { phase: 'steady', atMs: t0 })
+  const isFaultless = story.fault === 'none'
   const gone = abort ? abort.atMs + 100 : revertedMs
   const fault = { fault: story.fault === 'kill' ? '1-kill' : '1-pause', kind: story.fault ?? 'pause', node: 'n1', targets: [target], verified: true, readBack: [], clock }
   for (let atMs = t0; atMs <= endMs; atMs += 100) {
     if (atMs === injectedMs) {
-      log.add('run.phase', { phase: 'inject', atMs })
-      if (injected) log.add('fault.injected', { ...fault, requestedAtMs: atMs - 10, injectedAtMs: atMs, ...injected })
+      if (!isFaultless) log.add('run.phase', { phase: 'inject', atMs })
+      if (injected && !isFaultless) log.add('fault.injected', { ...fault, requestedAtMs: atMs - 10, injectedAtMs: atMs, ...injected })
       log.add('run.phase', { phase: 'hold', atMs })
     }
     if (abort && atMs === abort.atMs) log.add('run.aborting', { ...abort, clock })
     if (atMs === gone) {
       story.also?.(log)
-      if (!abort) log.add('run.phase', { phase: 'revert', atMs })
-      if (reverted && story.fault !== 'kill') log.add('fault.reverted', { ...fault, cause: abort ? 'abort' : 'duration', revertedAtMs: atMs, ...reverted })
-      log.add('run.phase', { phase: 'recover', atMs })
+      if (!abort) log.add('run.phase', { phase: isFaultless ? 'end' : 'revert', atMs })
+      if (reverted && story.fault !== 'kill' && !isFaultless) log.add('fault.reverted', { ...fault, cause: abort ? 'abort' : 'duration', revertedAtMs: atMs, ...reverted })
+      if (!isFaultless) log.add('run.phase', { phase: 'recover', atMs })
       if (story.history) log.add('slo.history', { gate: 'asked', query: 'q', stepMs: 100, points: story.history })
     }
     if (load && atMs % 200 === 0) {

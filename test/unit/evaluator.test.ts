@@ -47,6 +47,15 @@ test('a breach is told with the third breaking block, within 200 ms of its end',
   assert.ok(breached.nowMs - breached.data.lookEndMs <= 200)
 })
 
+test('without faults the gates are watched from the begin of the hold, told as closed after its end, and none recovers', () => {
+  assert.deepEqual(statuses({ fault: 'none' }), ['during/errors pending', 'during/errors holding'])
+  const { effects, state } = play(logOf({ fault: 'none', gates: [{ ...errorsGate, name: 'before', phase: 'steady' }, errorsGate] }))
+  assert.deepEqual(state.gates.watches.map(({ gate, startMs, end }) => [gate.name, startMs, end]), [
+    ['before', t0, { atMs: injectedMs, complete: true }], ['errors', injectedMs, { atMs: revertedMs, complete: true }],
+  ])
+  assert.deepEqual(effects.flatMap(effect => effect.effect === 'closed' ? [effect.nowMs >= revertedMs] : []), [true])
+})
+
 test('a silent load is told as no data, then as unreadable', () => {
   assert.deepEqual(statuses({ sampleAt: duringFault(null) }).slice(0, 3), ['during/errors pending', 'during/errors no-data', 'during/errors unreadable'])
 })

@@ -102,6 +102,19 @@ test('rules between keys are told beside mistakes elsewhere', () => {
   assert.deepEqual(problemsOf(text).map(({ path }) => path), ['loads', 'gates[0].source', 'gates[1].errorRate.max', 'gates[2].phase'])
 })
 
+test('an experiment without faults states how long its gates are judged, and has no recovery', () => {
+  const faultless = (more: string, gates: string) => sound(lines => ({ ...lines, faults: `faults: []${more}`, gates: `gates: [${gates}]` }))
+  const { experiments, problems } = parseExperiments(faultless('\nhold: 3m', '{name: a, phase: steady, errorRate: {max: 1%}, window: 2s}, {name: b, errorRate: {max: 1%}}'), 'x.yaml')
+  assert.deepEqual([problems, experiments[0]?.experiment.steadyMs, experiments[0]?.experiment.holdMs], [[], 6_000, 180_000])
+  assert.deepEqual(problemsOf(faultless('', '{name: a, phase: recovery, errorRate: {max: 1%}}')).map(({ path, expected }) => `${path}: ${expected}`), [
+    'hold: a time such as 3m: without faults nothing else says how long the gates are judged',
+    'gates[0].phase: steady or during: an experiment without faults has nothing to recover from',
+  ])
+  assert.deepEqual(problemsOf(faultless('\nhold: 3m', '{name: a, phase: steady, errorRate: {max: 1%}}')).map(({ path, expected }) => `${path}: ${expected}`), [
+    'gates: a gate with the phase during: without faults it is the hold that is judged',
+  ])
+})
+
 test('a gate has exactly one kind of limit', () => {
   assert.match(rendered(sound(lines => ({ ...lines, gates: 'gates: [{name: a}]' })))[0] ?? '', /6:9 gates\[0\]: expected exactly one of .*errorRate.*has none/)
   assert.match(rendered(sound(lines => ({ ...lines, gates: 'gates: [{name: a, errorRate: {max: 1%}, availability: {min: 99%}}]' })))[0] ?? '', /exactly one of .*has .* and /)

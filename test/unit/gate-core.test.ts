@@ -48,3 +48,13 @@ test('the first bad request is dated by the sample that has it, and none is when
   assert.deepEqual(firstBadOf(gateOf(errorsGate), injectedMs, logOf({ sampleAt: atMs => atMs === injectedMs + 1_200 ? broken : {} })), { is: 'dated', atMs: injectedMs + 1_000, clocks: ['boot-1'] })
   assert.deepEqual(firstBadOf(gateOf(errorsGate), injectedMs, logOf({ sampleAt: atMs => atMs <= injectedMs ? broken : {} })), { is: 'unknown', why: 'no sample has a bad request' })
 })
+
+test('a hold that is told twice does not begin the looks again, and with faults it begins none', () => {
+  const twice = new LogBuilder()
+  for (const { kind, fact } of logOf({ fault: 'none' })) {
+    twice.add(kind, fact.data)
+    if (kind === 'slo.tick' && fact.data.atMs === injectedMs + 2_000) twice.add('run.phase', { phase: 'hold', atMs: injectedMs + 2_000 })
+  }
+  assert.deepEqual(twice.facts.reduce(fold, emptyGates('r1')).watches.map(({ startMs, looks }) => [startMs, looks.length]), [[injectedMs, 10]])
+  assert.deepEqual(logOf({ injected: null }).reduce(fold, emptyGates('r1')).watches, [])
+})

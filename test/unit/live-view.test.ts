@@ -273,3 +273,9 @@ test('on a terminal the view is drawn again for a new width, and its last drawin
   await new Promise(resolve => { setTimeout(resolve, 300) })
   assert.equal(written(), '', 'nothing is drawn after the end')
 })
+
+test('a run without faults is shown with a hold and an end, and no recovery', () => {
+  const shown = screen(ended(dated({ fault: 'none' })))
+  assert.match(shown, /load .*steady .*hold .*end .*judged/)
+  assert.doesNotMatch(shown, /recover|revert|faults/)
+})

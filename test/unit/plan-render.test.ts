@@ -29,6 +29,10 @@ const experiment: ExperimentPlan = {
   ],
 }
 const plan: FilePlan = { file: 'experiment.yaml', possible: true, problems: [], parents: [{ name: 'shop', pid: 1200, startTicks: 70 }], cluster: null, experiments: [experiment] }
+const faultless: FilePlan = {
+  ...plan, parents: [],
+  experiments: [{ ...experiment, faults: [], gates: experiment.gates.slice(0, 1), timeline: { ...experiment.timeline, steadyMs: 0, holdEndMs: 180_000, recovery: { ...experiment.timeline.recovery, gates: [] } } }],
+}
 const withFault = (change: Partial<FaultPlan>): FilePlan => ({ ...plan, possible: false, experiments: [{ ...experiment, possible: false, faults: [{ ...pause, ...change }] }] })
 
 test('a plan reads from what is planned through when, each fault and the gates to what comes of it', () => {
@@ -119,4 +123,12 @@ test('nothing that a process calls itself reaches the terminal as a command, and
     assert.deepEqual(text.split('\n').filter(line => line.length > Math.min(columns, 120) && !/^ {4}(?:do|undo|promql)/.test(line)), [])
     assert.doesNotMatch(text, /\n\n\n| \n/)
   }))
+})
+
+test('a plan without faults has a hold, and neither a recovery nor a lease', () => {
+  const printed = renderPlan(faultless, 100)
+  assert.match(printed, /^ {2}from 0s {2,}steady {2}none: no gate is judged before the hold$/m)
+  assert.match(printed, /^ {2}0ms to 3m {2,}hold {4}no fault; judged: errors$/m)
+  assert.doesNotMatch(printed, /recovery|lease|fault \d/)
+  assert.match(printed, /^Everything can be done: 1 experiment, no fault\.$/m)
 })

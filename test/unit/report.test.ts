@@ -263,3 +263,12 @@ function assertWellFormedXml(xml: string): void {
   assert.equal(end, xml.length, `no XML from: ${xml.slice(end, end + 80)}`)
   assert.deepEqual(open, [])
 }
+
+test('a run without faults is reported without a recovery', () => {
+  const facts = logOf({ fault: 'none' })
+  assert.doesNotMatch(html(facts), /recovered after|Required within/)
+  assert.match(html(facts), /The experiment has none: its gates judged the hold\./)
+  assert.match(printReportMarkdown(reported(facts)), /## Faults\n\nThe experiment has none[^]*## Recovery\n\nThe experiment has no faults to recover from\./)
+  assert.doesNotMatch(printReportMarkdown(reported(facts)), /recovery \(required/)
+  assert.equal(count(printJunit(judge(facts)), 'name="recovery"'), 0)
+})

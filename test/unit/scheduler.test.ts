@@ -232,3 +232,39 @@ test('the load says why it failed, and the first verdict stays', () => {
   const judged = (state: RunState, verdict: FactData<'run.judged'>['verdict']) => after(state, 'run.judged', { verdict, reasons: [], revertUnconfirmed: false })
   assert.equal(judged(judged(run, 'inconclusive'), 'passed').verdict, 'inconclusive')
 })
+
+const faultless = (changes: object = {}) => start({ faults: [], hold: '20s', ...changes })
+const steadyGates = { gates: [{ name: 'errors', phase: 'steady', errorRate: { max: '1%' } }, { name: 'p95', latency: { quantile: 0.95, max: '1s' } }] }
+
+test('without faults a run goes from steady to hold to its end, and waits for the last looks before the load is stopped', () => {
+  let run = phase(load(phase(faultless(), 'load', 0), 'reached'), 'steady', 1_000)
+  assert.deepEqual(keys(run, 1_000), ['phase/hold'])
+  run = phase(run, 'hold', 1_000)
+  assert.deepEqual(keys(run, 20_999), [])
+  assert.deepEqual(keys(run, 21_000), ['phase/end'])
+  run = phase(run, 'end', 21_000)
+  assert.deepEqual(keys(run, 21_100), [])
+  assert.deepEqual(keys(run, 21_001 + patience.lastLooksMs), ['load-stop'], 'looks that never come are not waited for')
+  run = closed(run)
+  assert.deepEqual(keys(run, 21_500), ['load-stop'])
+  assert.deepEqual(keys(load(run, 'stopped'), 21_600), ['seal'])
+})
+
+test('without faults steady gates are judged for as long as their looks take, and say what they came before', () => {
+  const run = phase(load(phase(faultless(steadyGates), 'load', 0), 'reached'), 'steady', 1_000)
+  assert.deepEqual(keys(run, 4_000), [], 'no look yet')
+  assert.deepEqual(keys(gate(run, 'steady', 'holding'), 3_999), [])
+  assert.deepEqual(keys(gate(run, 'steady', 'holding'), 4_000), ['phase/hold'])
+  assert.deepEqual(decide(gate(run, 'steady', 'breached'), 2_000).map(effect => effect.effect === 'abort' && effect.detail), ['before the hold, errors: as seen'])
+  assert.deepEqual(decide(run, 4_001 + patience.steadyGatesMs).map(effect => effect.effect === 'abort' && effect.detail),
+    ['the system was not seen steady before the hold: no good look at errors'])
+})
+
+test('without faults a breach in the hold, or in its last looks, aborts the run, which ends without a recovery', () => {
+  const run = phase(phase(load(phase(faultless(), 'load', 0), 'reached'), 'steady', 1_000), 'hold', 1_000)
+  assert.deepEqual(abortOf(gate(run, 'during', 'breached'), 5_000), ['gate'])
+  assert.deepEqual(abortOf(gate(phase(run, 'end', 21_000), 'during', 'breached'), 21_100), ['gate'])
+  const aborted = aborting(gate(run, 'during', 'breached'), 'gate', 5_000)
+  assert.deepEqual(keys(aborted, 5_499), [])
+  assert.deepEqual(keys(aborted, 5_500), ['load-stop'])
+})

@@ -12,7 +12,7 @@ const good = () => ({ is: 'value' as const, value: 0.5 })
 test('a run in which everything held and everything was seen passes', () => {
   const judgement = judge(logOf())
   assert.deepEqual([judgement.verdict, judgement.exitCode, judgement.revertUnconfirmed], ['passed', 0, false], judgement.reasons.join('\n'))
-  assert.deepEqual(judgement.recovery.recoveredInMs, 0)
+  assert.deepEqual(judgement.recovery?.recoveredInMs, 0)
   assert.deepEqual(judgement.faults, [{
     id: '1-pause', kind: 'pause', node: 'n1', targets: ['postgres'], injectedAtMs: injectedMs, revertedAtMs: revertedMs, verified: true, cause: 'duration',
   }])
@@ -125,18 +125,18 @@ test('two breaking blocks are not three in a row', () => {
 test('a recovery that does not come by the deadline fails the run, even when the during gates held', () => {
   const recovery = [errorsGate, { ...errorsGate, name: 'again', phase: 'recovery' }]
   const judgement = judge(logOf({ gates: recovery, sampleAt: atMs => atMs > revertedMs ? broken : {} }))
-  assert.deepEqual([judgement.verdict, judgement.recovery.met, judgement.recovery.recoveredInMs], ['failed', false, null])
+  assert.deepEqual([judgement.verdict, judgement.recovery?.met, judgement.recovery?.recoveredInMs], ['failed', false, null])
   assert.equal(judgement.gates[1]?.verdict, 'failed')
 })
 
 test('recovery is dated from the last revert to the start of the stretch that held', () => {
   const judgement = judge(logOf({ sampleAt: atMs => atMs > revertedMs && atMs <= revertedMs + 4_000 ? broken : {} }))
-  assert.deepEqual([judgement.verdict, judgement.recovery.recoveredInMs], ['passed', 4_000])
+  assert.deepEqual([judgement.verdict, judgement.recovery?.recoveredInMs], ['passed', 4_000])
 })
 
 test('a recovery that cannot be read is inconclusive, not failed', () => {
   const judgement = judge(logOf({ sampleAt: atMs => atMs > revertedMs + 1_000 ? null : {} }))
-  assert.deepEqual([judgement.verdict, judgement.recovery.met], ['inconclusive', false])
+  assert.deepEqual([judgement.verdict, judgement.recovery?.met], ['inconclusive', false])
 })
 
 test('what comes first in the stream decides', () => {
@@ -334,4 +334,22 @@ test('a worker that falls silent leaves its blocks without data, unless the othe
   assert.ok(twoWorkers(silent).gates[0]?.looks.some(({ value }) => value === null))
   assert.equal(twoWorkers(silent, { ok: {}, failed: { 20: 90 } }).verdict, 'failed')
   assert.equal(sample(t0).clock, clock)
+})
+
+test('without faults the gates of the hold decide, and nothing is to recover', () => {
+  const passed = judge(logOf({ fault: 'none' }))
+  assert.deepEqual([passed.verdict, passed.reasons, passed.faults, passed.recovery], ['passed', ['every gate held, with no fault in the way'], [], null])
+  const broken = { ok: { 20: 1 }, failed: { 20: 9 } }
+  const failed = judge(logOf({ fault: 'none', sampleAt: duringFault(broken) }))
+  assert.deepEqual([failed.verdict, failed.gates[0]?.breachedAtMs], ['failed', injectedMs + 3_000])
+  assert.equal(judge(logOf({ fault: 'none', sampleAt: duringFault(null) })).verdict, 'inconclusive')
+  const cut = judge(logOf({ fault: 'none', abort: { cause: 'user', detail: 'stopped', atMs: injectedMs + 6_000 } }))
+  assert.deepEqual([cut.verdict, cut.reasons], ['inconclusive', ['aborted (user): stopped']])
+})
+
+test('without faults, a run whose hold was not told as over never passes', () => {
+  const log = new LogBuilder()
+  for (const { kind, fact } of logOf({ fault: 'none' })) if (kind !== 'run.phase' || fact.data.phase !== 'end') log.add(kind, fact.data)
+  const { verdict, reasons } = judge(log.facts)
+  assert.deepEqual([verdict, reasons[0]], ['inconclusive', 'the run did not go through to its end'])
 })

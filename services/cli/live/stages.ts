@@ -3,7 +3,7 @@ import type { LiveState } from './fold.ts'
 
 /**
  * The way of a run in six stages, each with how long it is expected to take. The faults' being injected belongs to the hold, and an
- * abort goes straight from wherever the run is to the revert.
+ * abort goes straight from wherever the run is to the revert; without faults, to the end.
  */
 export interface Stage {
   name: string
@@ -20,23 +20,23 @@ export interface Stage {
 }
 
 export function stagesOf(state: LiveState): Stage[] {
-  const { phases, abort, sealedAtMs, startedMs, judged, gates: { experiment, firstInjectedMs } } = state
-  const revertAtMs = abort?.atMs ?? phases.revert
+  const { phases, abort, sealedAtMs, startedMs, judged, gates: { experiment, duringFromMs } } = state
+  const isFaultless = experiment?.faults.length === 0
   const rampMs = experiment?.load ? experiment.load.users / experiment.load.spawnRate * 1_000 : 0
   const hold = experiment?.holdMs ?? 0
   const stages: (Stage | false)[] = [
     (!experiment || experiment.load !== undefined) && { name: 'load', weightMs: rampMs + 1_500, ...at(phases.load ?? startedMs) },
     { name: 'steady', weightMs: experiment?.steadyMs ?? 0, ...at(phases.steady), ...due(phases.steady, experiment?.steadyMs) },
-    { name: phases.inject !== undefined && phases.hold === undefined ? 'inject' : 'hold', weightMs: hold, ...at(phases.inject), ...due(firstInjectedMs, hold) },
-    { name: 'revert', weightMs: 500, ...at(revertAtMs) },
-    { name: 'recover', weightMs: (experiment?.recovery.stableMs ?? 0) + 1_500, ...at(phases.recover), ...(experiment && { withinMs: experiment.recovery.withinMs }) },
+    { name: phases.inject !== undefined && phases.hold === undefined ? 'inject' : 'hold', weightMs: hold, ...at(phases.inject ?? phases.hold), ...due(duringFromMs, hold) },
+    isFaultless ? { name: 'end', weightMs: 1_500, ...at(abort?.atMs ?? phases.end) } : { name: 'revert', weightMs: 500, ...at(abort?.atMs ?? phases.revert) },
+    !isFaultless && { name: 'recover', weightMs: (experiment?.recovery.stableMs ?? 0) + 1_500, ...at(phases.recover), ...(experiment && { withinMs: experiment.recovery.withinMs }) },
     { name: 'judged', weightMs: 500, ...at(sealedAtMs) },
   ]
   const all = stages.filter(stage => stage !== false)
   return all.map((stage, index) => {
     const next = all.slice(index + 1).find(({ startMs }) => startMs !== undefined)
     const endMs = next?.startMs ?? (stage.name === 'judged' && judged ? stage.startMs : undefined)
-    const broken = abort !== undefined && next?.name === 'revert' && stage.startMs !== undefined
+    const broken = abort !== undefined && (next?.name === 'revert' || next?.name === 'end') && stage.startMs !== undefined
     return { ...stage, ...(stage.startMs !== undefined && endMs !== undefined && { endMs }), ...(broken && { broken }) }
   })
 }

@@ -36,7 +36,7 @@ export interface ExperimentPlan {
 export interface Timeline {
   /** Before the steady phase. */
   load: { users: number; spawnRate: number; rampMs: number; reachedWithinMs: number; host: string; locustfile: string | null } | null
-  /** Until the first fault. */
+  /** Until the first fault; without faults, until the hold at the earliest. */
   steadyMs: number
   /** The earliest end of the hold: it counts from the first confirmed injection. */
   holdEndMs: number
@@ -180,7 +180,7 @@ function timelineOf(experiment: Experiment): Timeline {
     } : null,
     steadyMs,
     holdEndMs: steadyMs + holdMs,
-    recovery: { ...recovery, gates: recoveryGates(experiment).map(({ name }) => name) },
+    recovery: { ...recovery, gates: experiment.faults.length === 0 ? [] : recoveryGates(experiment).map(({ name }) => name) },
     leaseMs,
   }
 }

@@ -42,13 +42,14 @@ function timelineRows({ timeline, faults, gates }: ExperimentPlan, width: number
   const { load, steadyMs, holdEndMs, recovery, leaseMs } = timeline
   const named = (phase: GatePhase) => list(gates.filter(gate => gate.phase === phase).map(({ name }) => name))
   const span = (fromMs: number, toMs: number) => `${time(fromMs)} to ${time(toMs)}`
+  const isFaultless = faults.length === 0
   const rows: [when: string, what: string, text: string][] = [
     ...(load ? [['before 0s', 'load', printLoad(load)] as [string, string, string]] : []),
-    ['from 0s', 'steady', steadyMs === 0 ? 'none: the first fault comes at once' : `${time(steadyMs)} of quiet; judged: ${named('steady')}`],
+    ['from 0s', 'steady', steadyMs === 0 ? `none: ${isFaultless ? 'no gate is judged before the hold' : 'the first fault comes at once'}` : `${time(steadyMs)} of quiet; judged: ${named('steady')}`],
     ...faults.map(({ id, atMs, durationMs }): [string, string, string] => [durationMs === null ? `at ${time(atMs)}` : span(atMs, atMs + durationMs), 'fault', `${id}${durationMs === null ? ', in an instant' : ''}`]),
-    [span(steadyMs, holdEndMs), 'hold', `from the first fault on; judged: ${named('during')}`],
-    [`by ${time(holdEndMs + recovery.withinMs)}`, 'recovery', `${list(recovery.gates)} must hold again within ${time(recovery.withinMs)} of the last revert, for ${time(recovery.stableMs)}`],
-    ['always', 'lease', `a fault that is not renewed for ${time(leaseMs)} ends by itself`],
+    [span(steadyMs, holdEndMs), 'hold', `${isFaultless ? 'no fault' : 'from the first fault on'}; judged: ${named('during')}`],
+    ...(isFaultless ? [] : [[`by ${time(holdEndMs + recovery.withinMs)}`, 'recovery', `${list(recovery.gates)} must hold again within ${time(recovery.withinMs)} of the last revert, for ${time(recovery.stableMs)}`],
+    ['always', 'lease', `a fault that is not renewed for ${time(leaseMs)} ends by itself`]] as [string, string, string][]),
   ]
   const [whenWidth, whatWidth] = [0, 1].map(column => Math.max(...rows.map(row => row[column]?.length ?? 0))) as [number, number]
   const before = whenWidth + whatWidth + 6
@@ -97,7 +98,7 @@ function candidateRows({ id, pid, commandLine, agent, steps }: CandidatePlan, re
 }
 
 const phaseWords: Record<GatePhase, string> = {
-  steady: 'must hold before the first fault', during: 'a breach aborts the run', recovery: 'must hold again by the deadline',
+  steady: 'must hold before the first fault, or before the hold where there is none', during: 'a breach aborts the run', recovery: 'must hold again by the deadline',
 }
 
 function gateRows(gate: GatePlan, row: Row): string[] {
@@ -117,7 +118,7 @@ function outcome({ experiments, possible }: FilePlan, width: number): string[] {
   const all = experiments.flatMap(({ name, faults }) => faults.map(fault => ({ fault, name: experiments.length === 1 ? fault.id : `${name}/${fault.id}` })))
   const refused = all.filter(({ fault }) => fault.refusals.length > 0)
   const inEveryRun = refused.some(({ fault }) => fault.refusals.some(({ certain }) => certain))
-  const faults = `${all.length} ${all.length === 1 ? 'fault' : 'faults'}`
+  const faults = all.length === 0 ? 'no fault' : `${all.length} ${all.length === 1 ? 'fault' : 'faults'}`
   const words = possible
     ? `Everything can be done: ${experiments.length} ${experiments.length === 1 ? 'experiment' : 'experiments'}, ${faults}.`
     : `${refused.length} of ${faults} ${inEveryRun ? 'would' : 'could'} be refused, and the run be inconclusive: ${refused.map(({ name }) => name).join(', ')}.`

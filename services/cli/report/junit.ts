@@ -19,7 +19,7 @@ export function printJunit(judgement: Judgement): string {
     if (is === 'inconclusive') testCase.error(visible(why))
   }
   for (const { name, phase, verdict, evidence } of judgement.gates) add(`${suiteName}.${phase}`, name, { is: verdict, why: evidence })
-  add(suiteName, 'recovery', recoveryOutcome(judgement))
+  if (judgement.recovery) add(suiteName, 'recovery', recoveryOutcome(judgement, judgement.recovery))
   add(suiteName, 'revert', judgement.revertUnconfirmed
     ? { is: 'inconclusive', why: judgement.reasons.filter(reason => reason.includes('revert')).join('\n') }
     : { is: 'passed', why: '' })
@@ -29,7 +29,7 @@ export function printJunit(judgement: Judgement): string {
 
 interface Outcome { is: Judgement['verdict']; why: string }
 
-function recoveryOutcome({ recovery, gates, verdict }: Judgement): Outcome {
+function recoveryOutcome({ gates, verdict }: Judgement, recovery: NonNullable<Judgement['recovery']>): Outcome {
   if (recovery.met) return { is: 'passed', why: '' }
   // A run fails by a gate of the during phase or by its recovery, and by nothing else.
   const isMissed = verdict === 'failed' && !gates.some(gate => gate.phase === 'during' && gate.verdict === 'failed')

@@ -57,7 +57,7 @@ function tiles({ timings, recovery, load }: Judgement): Markup {
 ${tile(printMs(timings.breachToAbortMs), 'breach to abort', timings.why.breachToAbortMs)}
 ${tile(printMs(timings.breachToRevertedMs), 'breach to reverted', timings.why.breachToRevertedMs)}
 ${tile(printMs(timings.firstBadToRevertedMs), 'first bad request to reverted', timings.why.firstBadToRevertedMs)}
-${tile(recovery.met ? printMs(recovery.recoveredInMs) : 'not seen', 'recovered after', `required within ${printMs(recovery.requiredWithinMs)}`)}
+${recovery ? tile(recovery.met ? printMs(recovery.recoveredInMs) : 'not seen', 'recovered after', `required within ${printMs(recovery.requiredWithinMs)}`) : ''}
 ${load ? tile(load.requests.toLocaleString('en-US'), 'requests', `${load.failures.toLocaleString('en-US')} failed${load.requests > 0 ? ` (${percent(load.failures / load.requests)})` : ''}`) : ''}
 </div>`
 }
@@ -80,6 +80,7 @@ function table(head: string[], rows: Content[]): Markup {
 }
 
 function faultTable({ judgement, startMs }: RunReport): Markup {
+  if (!judgement.recovery) return markup`<div class="card">The experiment has none: its gates judged the hold.</div>`
   const when = (atMs: number | null) => atMs === null ? '–' : markup`<span title="${printInstant(atMs)}">${printSince(startMs, atMs)}</span>`
   return table(['fault', 'node', 'targets', 'injected', 'reverted', 'ended by', 'verified'], judgement.faults.map(fault => markup`<tr><td>${fault.id}</td><td>${fault.node || '–'}</td>
 <td>${fault.targets.length === 0 ? '–' : fault.targets.map(target => markup`<div><code>${target}</code></div>`)}</td><td class="when">${when(fault.injectedAtMs)}</td><td class="when">${when(fault.revertedAtMs)}</td>
@@ -87,6 +88,7 @@ function faultTable({ judgement, startMs }: RunReport): Markup {
 }
 
 function recoveryCard({ recovery }: Judgement): Markup {
+  if (!recovery) return markup`<div class="card">The experiment has no faults to recover from.</div>`
   const summary = recovery.met ? `Every gate held again ${printMs(recovery.recoveredInMs)} after the last revert.` : 'It was not seen that every gate held again in time.'
   return markup`<div class="card">${summary} Required within ${printMs(recovery.requiredWithinMs)}.${recovery.evidence.map(line => markup`<div>${line}</div>`)}</div>`
 }
