@@ -2,7 +2,7 @@ import { stream } from '#shared/bus-nats.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
 import { facts, factSubject, type FactType, type Service } from '#shared/events.ts'
 import { inboxOf } from '#shared/nats-login.ts'
-import { epochBucket, epochKey } from '../scheduler/epoch.ts'
+import { epochStream, epochSubject } from '../scheduler/epoch.ts'
 
 /** What a user may say and hear. `deny` wins. */
 export interface NatsPermissions {
@@ -61,7 +61,7 @@ export function natsPermissions(user: string): NatsPermissions {
 
 /**
  * Facts are read through consumers that live as long as their connection; JetStream can hold a consumer of several types to no list, so who
- * reads any reads all. Nobody may delete, purge or change the stream, and the scheduler alone makes it, and counts the epochs.
+ * reads any reads all. Nobody may delete, purge or change the stream, and the scheduler alone makes it, and holds the lease that counts the epochs.
  */
 function jetStreamOf(service: Service, reads: boolean): string[] {
   const api = (what: string) => `$JS.API.${what}`
@@ -72,7 +72,7 @@ function jetStreamOf(service: Service, reads: boolean): string[] {
       api(`CONSUMER.INFO.${stream}.*`), api(`CONSUMER.MSG.NEXT.${stream}.*`),
     ] : [],
     ...service === 'scheduler' ? [
-      api(`STREAM.CREATE.${stream}`), api(`STREAM.CREATE.KV_${epochBucket}`), api(`STREAM.INFO.KV_${epochBucket}`), `$KV.${epochBucket}.${epochKey}`,
+      api(`STREAM.CREATE.${stream}`), api(`STREAM.CREATE.${epochStream}`), api(`STREAM.INFO.${epochStream}`), api(`STREAM.MSG.GET.${epochStream}`), epochSubject,
     ] : [],
   ]
 }

@@ -6,7 +6,8 @@ import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import type { RunState } from './core.ts'
-import { LoadBusy, type Scheduler } from './service.ts'
+import { LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
+import { throughLeader } from './through-leader.ts'
 
 export interface RunSummary {
   run: string
@@ -32,11 +33,14 @@ export interface SchedulerApiOptions {
 /**
  * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
  *
- *   POST /api/v1/runs {experiment, file?}  202 {run} | 400 problems | 409 the load generator is taken
+ *   POST /api/v1/runs {experiment, file?, run?}
+ *                                          202 {run} | 400 problems | 409 the load generator is taken; with `run`, a name of its own, it may be asked for again
  *   POST /api/v1/plan {experiment}         200 {faults} what a run would do now (shared/fault-preview.ts); changes nothing | 400 problems
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
+ *
+ * Of several schedulers each answers: what is read from its own fold, what changes something through the leader (503 when there is none).
  */
 export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: SchedulerApiOptions): FastifyInstance {
   const api = fastify({ bodyLimit: 1_048_576, forceCloseConnections: true })
@@ -52,18 +56,25 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
   void api.register(async guarded => {
     guarded.addHook('onRequest', guard(token))
     guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
-    guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', (request, reply) => {
-      const state = find(request.params.run)
+    guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', async (request, reply) => {
+      const state = await find(request.params.run)
       return state ? summary(state) : unknown(reply, request.params.run)
     })
     guarded.post('/api/v1/runs', async (request, reply) => {
-      const body = z.strictObject({ experiment: experimentDocument, file: z.string().max(1_000).optional() }).safeParse(request.body)
+      const body = z.strictObject({ experiment: experimentDocument, file: z.string().max(1_000).optional(), run: runName.optional() }).safeParse(request.body)
       if (!body.success) return reply.code(400).send({ error: 'not an experiment', problems: problems(body.error) })
-      try {
-        return await reply.code(202).send({ run: await scheduler.submit(body.data.experiment, body.data.file) })
-      } catch (error) {
-        return reply.code(error instanceof LoadBusy ? 409 : 503).send({ error: messageOf(error) })
-      }
+      const { experiment, file, run = newRunName(experiment, Date.now()) } = body.data
+      return throughLeader(scheduler.leadership, request, reply, {
+        body: { experiment, run, ...(file !== undefined && { file }) },
+        async here() {
+          try {
+            return await reply.code(202).send({ run: await scheduler.submit(experiment, { run, ...(file !== undefined && { file }) }) })
+          } catch (error) {
+            if (error instanceof NotLeading) throw error
+            return reply.code(error instanceof LoadBusy ? 409 : 503).send({ error: messageOf(error) })
+          }
+        },
+      })
     })
     guarded.post('/api/v1/plan', async (request, reply) => {
       const body = z.strictObject({ experiment: experimentDocument }).safeParse(request.body)
@@ -71,26 +82,34 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
       return { faults: await scheduler.preview(body.data.experiment) }
     })
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run/events', async (request, reply) => {
-      if (!find(request.params.run)) return unknown(reply, request.params.run)
+      if (!await find(request.params.run)) return unknown(reply, request.params.run)
       reply.hijack()
       return streamFacts(bus, request.params.run, reply)
     })
     guarded.post<{ Params: { run: string } }>('/api/v1/runs/:run/abort', async (request, reply) => {
-      if (!find(request.params.run)) return unknown(reply, request.params.run)
-      return { run: request.params.run, aborted: await scheduler.abort(request.params.run, 'a user') }
+      const { run } = request.params
+      if (!await find(run)) return unknown(reply, run)
+      return throughLeader(scheduler.leadership, request, reply, { here: async () => ({ run, aborted: await scheduler.abort(run, 'a user') }) })
     })
-    guarded.post('/api/v1/abort', async () => {
-      const active = scheduler.runs().filter(run => run.sealedAtMs === undefined)
-      const aborted = await Promise.all(active.map(async ({ run }) => await scheduler.abort(run, 'a user (all runs)') ? [run] : []))
-      return { aborted: aborted.flat() }
-    })
+    guarded.post('/api/v1/abort', (request, reply) => throughLeader(scheduler.leadership, request, reply, {
+      async here() {
+        const active = scheduler.runs().filter(run => run.sealedAtMs === undefined)
+        const aborted = await Promise.all(active.map(async ({ run }) => await scheduler.abort(run, 'a user (all runs)') ? [run] : []))
+        return { aborted: aborted.flat() }
+      },
+    }))
   })
   return api
 
-  function find(run: string): RunState | undefined {
-    return scheduler.runs().find(state => state.run === run)
+  /** A scheduler on standby hears of what the leader was told a little later. */
+  async function find(run: string): Promise<RunState | undefined> {
+    return scheduler.arrival(run, scheduler.leadership.epoch() ? 0 : lateMs)
   }
 }
+
+const lateMs = 2_000
+/** It is part of subjects, folders and other names. */
+const runName = z.string().max(120).regex(/^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and dashes')
 
 /** Checked as an experiment, passed on as it was written. */
 const experimentDocument = z.unknown().superRefine((written, context) => {

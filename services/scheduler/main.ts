@@ -1,14 +1,23 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { schedulerApi } from './api.ts'
-import { takeEpoch } from './epoch.ts'
+import { joinLeadership } from './leadership.ts'
 import { startScheduler } from './service.ts'
 
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
-  const epoch = await takeEpoch(configuredNats(config), { replicas: Number(config.need('nats.replicas')) })
-  const scheduler = await startScheduler({ bus, clock, log, epoch, metrics })
+  let listeningAt: string | undefined
+  const leadership = await joinLeadership({
+    nats: configuredNats(config), replicas: Number(config.need('nats.replicas')), clock, log, metrics,
+    holder: `${hostname()}-${randomBytes(2).toString('hex')}`, // a pod that starts its container again has the same name
+    address: () => listeningAt,
+  })
+  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
   const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics })
-  log.info({ url: await api.listen(listenAddress(config)) }, 'listening')
+  const url = await api.listen(listenAddress(config))
+  listeningAt = reachedAt(url, config.get('scheduler.host'))
+  log.info({ url }, 'listening')
   return {
     ready: () => scheduler.ready(),
     async stop() {
@@ -17,3 +26,10 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     },
   }
 }, { health: false })
+
+/** Where it listens may be every address of this machine, which is none for others. */
+function reachedAt(listensAt: string, host: string | undefined): string {
+  const url = new URL(listensAt)
+  if (host !== undefined) url.hostname = host.includes(':') ? `[${host}]` : host
+  return url.origin
+}

@@ -12,6 +12,7 @@ import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import { begin, broadcasting, decide, fold, renewing, type Effect, type RunState } from './core.ts'
+import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
 
 /** Another run has the load generator; there is one. */
@@ -19,14 +20,25 @@ export class LoadBusy extends FaultlineError {
   readonly code = 'load_busy'
 }
 
+/** Another scheduler leads; the message says which. */
+export class NotLeading extends FaultlineError {
+  readonly code = 'not_leading'
+}
+
 export interface Scheduler {
-  /** Stores the run; it goes on by itself. Throws zod's error for a document that is not an experiment, LoadBusy. */
-  submit(document: unknown, file?: string): Promise<string>
+  /**
+   * Stores the run; it goes on by itself. With a name of its own (`newRunName`) it may be asked for again, and is stored once.
+   * Throws zod's error for a document that is not an experiment, LoadBusy, NotLeading.
+   */
+  submit(document: unknown, options?: { file?: string; run?: string }): Promise<string>
   /** What a run of it would do now, as the agents say. Changes nothing. Throws zod's error for a document that is not an experiment. */
   preview(document: unknown): Promise<FaultPreview[]>
-  /** Reverts and ends; true when there was such a run under way. Repeatable. */
+  /** Reverts and ends; true when there was such a run under way. Repeatable. Throws NotLeading. */
   abort(run: string, by: string): Promise<boolean>
+  readonly leadership: Leadership
   runs(): RunState[]
+  /** The run, as soon as its facts are here; undefined when they are not within that time. */
+  arrival(run: string, withinMs: number): Promise<RunState | undefined>
   ready(): boolean
   stop(): Promise<void>
 }
@@ -35,7 +47,8 @@ export interface SchedulerOptions {
   bus: Bus
   clock: Clock
   log: Logger
-  epoch: Epoch
+  /** All schedulers fold the same facts; the one that leads acts on them. */
+  leadership: Leadership
   metrics: Registry
 }
 
@@ -51,16 +64,17 @@ const followed: FactType[] = [
 const apiSideAgent = 'cluster'
 const tickMs = 100
 const agentStaleMs = 3_500
+const arrivalMs = 10_000
 
-/** Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on. */
-export async function startScheduler({ bus, clock, log, epoch, metrics }: SchedulerOptions): Promise<Scheduler> {
+/** Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on, once it leads. */
+export async function startScheduler({ bus, clock, log, leadership, metrics }: SchedulerOptions): Promise<Scheduler> {
   const writer = bus.writer('scheduler')
   const runs = new Map<string, RunState>()
   const documents = new Map<string, unknown>()
   const underWay = new Set<string>()
   const agents = new Map<string, { node: string; kinds: readonly string[]; seenMs: number }>()
   const heartbeatDueMs = new Map<string, number>()
-  const submitted = new Map<string, () => void>()
+  const arrivals = new Map<string, Set<() => void>>()
   const verdicts = new Counter({ name: 'faultline_runs_judged_total', help: 'Runs by verdict', labelNames: ['verdict'], registers: [metrics] })
   new Gauge({
     name: 'faultline_runs_active', help: 'Runs not yet sealed', registers: [metrics],
@@ -99,12 +113,12 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       if (parsed.success && !runs.has(run)) runs.set(run, begin(run, parsed.data, Date.parse(stored.fact.time)))
       else if (!parsed.success) log.error({ ...runFields(run), why: parsed.error.message }, 'a stored experiment cannot be read by this version')
     }
-    submitted.get(run)?.()
+    for (const tell of arrivals.get(run) ?? []) tell()
     const state = runs.get(run)
     if (!state) return
     const next = fold(state, stored)
     runs.set(run, next)
-    if (isReady && stored.kind === 'run.judged' && state.verdict === undefined) verdicts.inc({ verdict: stored.fact.data.verdict })
+    if (isReady && leadership.epoch() && stored.kind === 'run.judged' && state.verdict === undefined) verdicts.inc({ verdict: stored.fact.data.verdict })
     if (isReady) act(next)
   }
 
@@ -118,8 +132,10 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
   }, tickMs)
 
   function act(state: RunState): void {
+    const epoch = leadership.epoch()
+    if (!epoch) return
     const nowMs = clock.nowMs()
-    if (renewing(state)) heartbeat(state)
+    if (renewing(state)) heartbeat(state, epoch)
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)
     for (const effect of decide(state, nowMs)) undertake(state, effect)
   }
@@ -129,13 +145,17 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
     const key = `${state.run}/${effect.key}`
     if (underWay.has(key)) return
     underWay.add(key)
-    perform(state, effect).catch((error: unknown) => {
+    const free = (afterMs: number) => setTimeout(() => underWay.delete(key), afterMs).unref()
+    perform(state, effect).then(() => free(retryPauseMs(effect)), (error: unknown) => {
+      if (error instanceof NotLeading) return free(tickMs)
       log.error({ ...runFields(state.run), err: error as Error, effect: effect.key }, 'an effect failed; it is tried again')
-    }).finally(() => setTimeout(() => underWay.delete(key), retryPauseMs(effect)).unref())
+      return free(retryPauseMs(effect))
+    })
   }
 
   async function perform(state: RunState, effect: Effect): Promise<void> {
     const { run, experiment } = state
+    const epoch = demandLead()
     const atMs = clock.nowMs()
     switch (effect.effect) {
       case 'phase': await writer.write(run, 'run.phase', { phase: effect.phase, atMs }); return
@@ -161,6 +181,7 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
       await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
       return
     }
+    const epoch = demandLead() // finding them took a while
     const deadlineMs = clock.nowMs() + 5_000
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers }) => {
       const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
@@ -213,7 +234,13 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
     return document?.faults[Number(id.split('-')[0]) - 1]
   }
 
-  function heartbeat(state: RunState): void {
+  function demandLead(): Epoch {
+    const epoch = leadership.epoch()
+    if (!epoch) throw new NotLeading(`this scheduler does not lead; ${leadership.leader()?.holder ?? 'nobody'} does`)
+    return epoch
+  }
+
+  function heartbeat(state: RunState, epoch: Epoch): void {
     const nowMs = clock.monotonicMs()
     if (nowMs < (heartbeatDueMs.get(state.run) ?? 0)) return
     const { leaseMs } = state.experiment
@@ -223,29 +250,41 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
 
   const broadcastAbort = (run: string) => bus.signal('abort', run, { run, sentAtMs: clock.nowMs() })
 
+  async function arrival(run: string, withinMs: number): Promise<RunState | undefined> {
+    const told = Promise.withResolvers<void>()
+    const waiting = arrivals.get(run) ?? new Set()
+    arrivals.set(run, waiting.add(told.resolve))
+    const late = setTimeout(told.resolve, withinMs)
+    if (!runs.has(run) && withinMs > 0) await Promise.race([told.promise, following])
+    clearTimeout(late)
+    waiting.delete(told.resolve)
+    if (waiting.size === 0) arrivals.delete(run)
+    return runs.get(run)
+  }
+
   await caughtUp.promise
-  log.info({ epoch, runsUnderWay: [...runs.values()].filter(run => run.sealedAtMs === undefined).length }, 'scheduler ready')
+  await leadership.campaign() // not before: who leads can act at once
+  log.info({ epoch: leadership.epoch(), leader: leadership.leader()?.holder, runsUnderWay: [...runs.values()].filter(run => run.sealedAtMs === undefined).length }, 'scheduler ready')
 
   return {
+    leadership,
     runs: () => [...runs.values()],
     ready: () => isReady && bus.connected,
-    async submit(document, file) {
+    arrival,
+    async submit(document, { file, run = newRunName(document, clock.nowMs()) } = {}) {
       const experiment = experimentSchema.parse(document)
-      const busy = experiment.load && [...runs.values()].find(run => run.sealedAtMs === undefined && run.experiment.load)
+      const epoch = demandLead()
+      if (runs.has(run)) return run
+      const busy = experiment.load && [...runs.values()].find(other => other.sealedAtMs === undefined && other.experiment.load)
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
-      const run = `${experiment.name}-${new Date(clock.nowMs()).toISOString().replace(/[-:]|\.\d+Z/g, '').replace('T', '-')}-${randomBytes(2).toString('hex')}`
       const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')
-      const known = new Promise<void>(resolve => submitted.set(run, resolve)) // whoever is told of the run may ask about it at once
-      try {
-        await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }) })
-        await Promise.race([known, following])
-      } finally {
-        submitted.delete(run)
-      }
+      await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }) })
+      await arrival(run, arrivalMs) // whoever is told of the run may ask about it at once
       return run
     },
     preview: document => previewExperiment({ bus, apiSideAgent, ableAgents }, document),
     async abort(run, by) {
+      demandLead()
       const state = runs.get(run)
       if (!state || state.sealedAtMs !== undefined) return false
       broadcastAbort(run)
@@ -255,11 +294,18 @@ export async function startScheduler({ bus, clock, log, epoch, metrics }: Schedu
     async stop() {
       isReady = false
       clearInterval(ticking)
+      await leadership.stop()
       presence.stop()
       await facts.stop()
       await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following ended'))
     },
   }
+}
+
+/** Names a run of this experiment, which has been checked: it is in the subject of each of its facts. */
+export function newRunName(document: unknown, nowMs: number): string {
+  const { name } = experimentSchema.parse(document)
+  return `${name}-${new Date(nowMs).toISOString().replace(/[-:]|\.\d+Z/g, '').replace('T', '-')}-${randomBytes(2).toString('hex')}`
 }
 
 /** How long a done deed waits for its fact before it is decided again. Injections and loads are slow to show; writes come back at once. */

@@ -8,6 +8,7 @@ import { createMetrics } from '#shared/service.ts'
 import { ApiClient, RequestRefused } from '../../services/cli/api-client.ts'
 import { schedulerApi } from '../../services/scheduler/api.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
+import { soleLeader } from '../../services/scheduler/leadership.ts'
 import { startScheduler } from '../../services/scheduler/service.ts'
 import { startNats } from '../parts/nats.ts'
 
@@ -24,7 +25,7 @@ before(async () => {
   const bus = await connectBus({ ...nats, service: 'scheduler', log, ...keys })
   owned.defer(() => bus.close())
   const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, epoch: await takeEpoch(nats), metrics })
+  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
   owned.defer(() => scheduler.stop())
   const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', metrics })
   owned.defer(() => api.close())

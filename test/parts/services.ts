@@ -8,6 +8,7 @@ import { createMetrics } from '#shared/service.ts'
 import { localDriver } from '../../services/injector/local-driver.ts'
 import { startInjector } from '../../services/injector/service.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
+import { soleLeader } from '../../services/scheduler/leadership.ts'
 import { startScheduler } from '../../services/scheduler/service.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
 
@@ -32,8 +33,8 @@ export async function startServices({ login, stateFolder, prometheusUrl, parent 
   const buses = { scheduler: scheduling, injector: injecting, evaluator: evaluating }
   const injector = await startInjector({ bus: buses.injector, node: 'n1', stateFolder, driver: localDriver(() => [{ name: 'worker', pid: parent }]), clock: systemClock, log, metrics: createMetrics('injector') })
   const evaluator = await startSloEvaluator({ bus: buses.evaluator, clock: systemClock, log, prometheus: { url: prometheusUrl } })
-  const epoch = await takeEpoch(login('scheduler'))
-  const startAScheduler = () => startScheduler({ bus: buses.scheduler, clock: systemClock, log, epoch, metrics: createMetrics('scheduler') })
+  const leadership = soleLeader(await takeEpoch(login('scheduler')))
+  const startAScheduler = () => startScheduler({ bus: buses.scheduler, clock: systemClock, log, leadership, metrics: createMetrics('scheduler') })
   let scheduler = await startAScheduler()
   return {
     submit: (document: unknown) => scheduler.submit(document),

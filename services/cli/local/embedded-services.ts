@@ -14,6 +14,7 @@ import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
 import { startLocustBridge } from '../../locust-bridge/service.ts'
 import { schedulerApi } from '../../scheduler/api.ts'
 import { takeEpoch } from '../../scheduler/epoch.ts'
+import { soleLeader } from '../../scheduler/leadership.ts'
 import { startScheduler } from '../../scheduler/service.ts'
 import { startSloEvaluator } from '../../slo-evaluator/service.ts'
 import type { ScrapeTarget } from '../parts/prometheus.ts'
@@ -52,7 +53,7 @@ export async function startEmbeddedServices({ folder, nats, parents, token, chil
   scrapeAt('locust-bridge', bridge.metricsUrl)
 
   const leader = await begin('scheduler', { signingSeed: keys.signingSeed })
-  const scheduler = await startScheduler({ ...leader, epoch: await takeEpoch(nats) })
+  const scheduler = await startScheduler({ ...leader, leadership: soleLeader(await takeEpoch(nats)) })
   unfinished.defer(() => scheduler.stop())
   const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics })
   unfinished.defer(() => api.close())
