@@ -26,6 +26,8 @@ export interface LoadSpec {
   spawnRate: number
   host: string
   locustfile?: string
+  /** Of the locustfile's own arguments, by their names. */
+  parameters: Readonly<Record<string, string | number | boolean>>
   /** The run is inconclusive when the users are not all there by then. */
   reachedWithinMs: number
 }
@@ -51,11 +53,19 @@ export interface GateSpec {
   minRequests: number
 }
 
+/** What /swarm of Locust's web API means by these names is said by keys of their own, or by the phases of the run. */
+const swarmsOwn = ['user_count', 'spawn_rate', 'host', 'run_time', 'user_classes', 'shape_class', 'profile']
+
+const parameterName = () => z.string().max(63).regex(/^[a-z][a-z0-9_]*$/, 'lower-case letters, digits and underscores, as in think_scale')
+  .refine(name => !swarmsOwn.includes(name), `a name other than ${swarmsOwn.join(', ')}, which are Locust's own`)
+
 const load = z.strictObject({
   users: z.int().min(1).max(100_000).describe('Concurrent Locust users'),
   spawnRate: z.number().min(0.1).max(10_000).optional().describe('Users started per second; all within ten seconds when left out'),
   host: z.url({ protocol: /^https?$/ }).describe('Base URL of the system under test'),
   locustfile: z.string().min(1).max(1_000).optional().describe('Path, relative to the experiment file; the jewelry shop\'s when left out'),
+  parameters: z.record(parameterName(), z.union([z.string().max(1_000), z.number(), z.boolean()])).optional()
+    .describe('The locustfile\'s own arguments for this run, such as think_scale of the jewelry shop\'s; those left out are as Locust was started with'),
   reachedWithin: duration({ minMs: 1_000 }).optional().describe('Time for all users to be there; 30 s more than the ramp when left out'),
 })
 
@@ -154,9 +164,9 @@ function resolve(from: Document): Experiment {
   }
 }
 
-function resolveLoad({ users, spawnRate = users / 10, host, locustfile, reachedWithin }: z.output<typeof load>): LoadSpec {
+function resolveLoad({ users, spawnRate = users / 10, host, locustfile, parameters = {}, reachedWithin }: z.output<typeof load>): LoadSpec {
   const rampMs = Math.ceil(users / spawnRate) * 1_000
-  return { users, spawnRate, host, ...(locustfile !== undefined && { locustfile }), reachedWithinMs: reachedWithin ?? rampMs + 30_000 }
+  return { users, spawnRate, host, parameters, ...(locustfile !== undefined && { locustfile }), reachedWithinMs: reachedWithin ?? rampMs + 30_000 }
 }
 
 function resolveGate(item: GateCommon, source: GateSource, kind: GateKind, rule: GateRule): GateSpec {

@@ -35,12 +35,15 @@ from urllib.parse import urlsplit
 
 import gevent
 from gevent import monkey
+from flask import Response, jsonify, request
+from flask_login import current_user
 from greenlet import getcurrent
-from locust import events
+from locust import argument_parser, events
 from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
+from locust.web import WebUI
 
 PERIOD_S = 0.2
 OVERDUE_MS = 100
@@ -334,6 +337,32 @@ class Outbox:
         self._news.append(trouble or f"samples arrive (delivered up to {self._delivered})")
 
 
+# --- A test's own arguments -------------------------------------------------------------------------------------------------
+
+
+def keep_arguments_apart(environment: Environment, web: WebUI) -> None:
+    """For the bridge, which names in `faultline_parameters` what it gives a test beside its users (`load.parameters`).
+
+    Locust passes over a name that it does not know, and keeps a test's arguments for the next. So here an unknown one is refused,
+    and those that the test does not name are again as Locust was started with. A test that people start is left alone.
+    """
+    options = vars(environment.parsed_options)
+    at_start = {name: value for name, value in options.items() if name not in argument_parser.default_args_dict()}
+
+    @web.app.before_request
+    def look_at_swarm() -> Response | None:
+        if request.endpoint != "locust.swarm" or "faultline_parameters" not in request.form:
+            return None
+        if web.web_login and not current_user.is_authenticated:
+            return None  # answered by Locust, with its login page
+        named = [name for name in request.form["faultline_parameters"].split(",") if name]
+        if unknown := [name for name in named if name not in at_start]:
+            why = f"the locustfile has no argument {', '.join(unknown)}; it has {', '.join(sorted(at_start)) or 'none'}"
+            return jsonify({"success": False, "message": why})
+        options.update(at_start)
+        return None
+
+
 # --- Locust's events ------------------------------------------------------------------------------------------------------
 
 
@@ -383,6 +412,8 @@ def read_boot_id() -> str | None:
 @events.init.add_listener
 def on_init(environment: Environment, runner: Runner, **_: object) -> None:
     events.init.remove_listener(on_init)  # once per process: a second start would count each request twice
+    if environment.web_ui:
+        keep_arguments_apart(environment, environment.web_ui)
     url = os.environ.get("FAULTLINE_BRIDGE_URL")
     if not url:
         log.info("FAULTLINE_BRIDGE_URL is not set: no samples are posted")

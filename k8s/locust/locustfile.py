@@ -4,7 +4,7 @@ A pattern is data: who does which task how often, with what pauses, and how many
 User class, so that Locust's own `--class-picker`, `--list` and user weights show them.
 
 Settings, from the environment:
-    SHOP_THINK_SCALE         1.0   multiplies every think time (1-3 s); 4 makes 1,000 users need about 130 requests/s
+    SHOP_THINK_SCALE         1.0   multiplies every think time (1-3 s); also --think-scale, and a test's own argument `think_scale`
     SHOP_REQUEST_TIMEOUT_S   10    how long an answer may take; connecting has 5 s
     SHOP_CUSTOMERS           200   as seeded: customer1@example.test and so on; more users than these share accounts
     SHOP_PRODUCTS            500   as seeded: ids 1, 2, 3...
@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from locust import FastHttpUser, between, task
+from locust import FastHttpUser, events, task
+from locust.argument_parser import LocustArgumentParser
 
 import faultline_listeners  # noqa: F401  (posts what this process does to faultline's bridge)
 import web_login  # noqa: F401  (asks who uses the web interface, with --web-login)
 
-THINK_SCALE = float(os.environ.get("SHOP_THINK_SCALE", "1.0"))
 REQUEST_TIMEOUT_S = float(os.environ.get("SHOP_REQUEST_TIMEOUT_S", "10"))
 CUSTOMERS = int(os.environ.get("SHOP_CUSTOMERS", "200"))
 PRODUCTS = int(os.environ.get("SHOP_PRODUCTS", "500"))
@@ -39,6 +39,13 @@ ADMIN_PASSWORD = os.environ.get("SHOP_ADMIN_PASSWORD", "admin")
 CATEGORIES = ("rings", "necklaces", "earrings", "bracelets", "watches")
 WORDS = ("gold", "silver ring", "vintage", "pearl", "diamond necklace", "royal ruby")
 OPINIONS = ("Beautiful.", "A perfect gift.", "Smaller than I thought.")
+
+
+@events.init_command_line_parser.add_listener
+def on_command_line(parser: LocustArgumentParser) -> None:
+    """Arguments that each test may have its own value of: in the web interface, and as `load.parameters` of an experiment."""
+    parser.add_argument("--think-scale", type=float, default=1.0, env_var="SHOP_THINK_SCALE", help="Multiplies every think time")
+
 
 # Order ids that the shop has acknowledged, newest last: the one place to look for a write that was acknowledged and then lost.
 acknowledged_orders: deque[str] = deque(maxlen=100_000)
@@ -54,7 +61,7 @@ class Pattern:
     name: str
     weight: int  # share of the users, in relation to the other patterns' weights
     tasks: Mapping[Callable[[Any], None], int]  # task -> share of what this person does
-    think_s: tuple[float, float] = (1.0, 3.0)  # least and most pause between two tasks, before SHOP_THINK_SCALE
+    think_s: tuple[float, float] = (1.0, 3.0)  # least and most pause between two tasks, before the think scale
 
 
 class ShopVisitor(FastHttpUser):
@@ -72,8 +79,9 @@ class ShopVisitor(FastHttpUser):
         # Here and not as a `tasks` attribute, to which Locust would add every task of the base class.
         cls.tasks = [a_task for a_task, share in cls.pattern.tasks.items() for _ in range(share)]
         cls.weight = cls.pattern.weight
-        least_s, most_s = cls.pattern.think_s
-        cls.wait_time = between(least_s * THINK_SCALE, most_s * THINK_SCALE)
+
+    def wait_time(self) -> float:
+        return random.uniform(*self.pattern.think_s) * self.environment.parsed_options.think_scale
 
     def read(self, path: str, name: str) -> None:
         """GETs a page; `name` is what its statistics are grouped under."""

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
+import type { LoadSpec } from '#shared/experiment.ts'
 
 /** Locust's web API gave no usable answer in time. */
 export class LocustUnanswered extends FaultlineError {
@@ -23,12 +24,16 @@ export type LocustStats = z.output<typeof statsSchema>
 
 /** The three things that are asked of Locust (2.47). All throw LocustUnanswered, or LocustRefused. */
 export interface LocustApi {
-  swarm(load: { users: number; spawnRate: number; host: string }): Promise<void>
+  /** `parameters`: the locustfile's own arguments; one that it does not have is refused by k8s/locust/faultline_listeners.py. */
+  swarm(load: Pick<LoadSpec, 'users' | 'spawnRate' | 'host' | 'parameters'>): Promise<void>
   /** Ends the test, not Locust. Answered when all users of this process have been stopped. Repeatable. */
   stop(): Promise<void>
   /** Locust answers from a cache for 2 s. */
   stats(): Promise<LocustStats>
 }
+
+/** fetch says only that it failed, and keeps why for its cause. */
+const whyOf = (error: unknown) => error instanceof TypeError && error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : messageOf(error)
 
 /** `url`: base URL of Locust's web interface; `token` for one behind k8s/locust/web_login.py. */
 export function locustApi(url: string, { timeoutMs = 3_000, token }: { timeoutMs?: number; token?: string | undefined } = {}): LocustApi {
@@ -44,7 +49,7 @@ export function locustApi(url: string, { timeoutMs = 3_000, token }: { timeoutMs
       if (!response.ok) throw new Error(`HTTP ${response.status}`)
       return schema.parse(await response.json())
     } catch (cause) {
-      throw new LocustUnanswered(`Locust at ${base} gave no usable answer to ${path} within ${timeoutMs} ms: ${messageOf(cause)}; see its log, or check locust.url`, { cause })
+      throw new LocustUnanswered(`Locust at ${base} gave no usable answer to ${path} within ${timeoutMs} ms: ${whyOf(cause)}; see its log, or check locust.url and locust.token`, { cause })
     }
   }
 
@@ -54,7 +59,11 @@ export function locustApi(url: string, { timeoutMs = 3_000, token }: { timeoutMs
   }
 
   return {
-    swarm: ({ users, spawnRate, host }) => demand('/swarm', { user_count: String(users), spawn_rate: String(spawnRate), host }),
+    swarm: ({ users, spawnRate, host, parameters }) => demand('/swarm', {
+      ...Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, String(value)])),
+      faultline_parameters: Object.keys(parameters).join(','),
+      user_count: String(users), spawn_rate: String(spawnRate), host,
+    }),
     stop: () => demand('/stop', {}),
     stats: () => ask('/stats/requests', statsSchema),
   }

@@ -29,6 +29,7 @@ const onAnyCluster = [
   { folder: 'test/cluster/faultline', images: ['services', 'nats', 'prometheus'] },
   { folder: 'test/cluster/faultline-ha', images: ['services', 'nats', 'prometheus'], variant: 'ha' },
   { folder: 'test/cluster/workload', images: ['shop', 'postgres', 'redis', 'locust'] },
+  { folder: 'test/cluster/load', images: ['services', 'nats', 'prometheus', 'shop', 'postgres', 'redis', 'locust'] },
 ]
 const suites = onAnyCluster.map(suite => ({ ...suite, files: testsIn(suite.folder) })).filter(suite => suite.files.length > 0)
 if (files.length + suites.length === 0) {

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { freePort } from '#shared/process/free-port.ts'
+import { locustApi, LocustRefused } from '../../services/locust-bridge/locust-api.ts'
 import { startLocust, type Locust } from '../parts/locust.ts'
 import { serve, startBridge, type Handler, type Reply, type Sample } from '../parts/sample-recorder.ts'
 
@@ -61,6 +62,23 @@ class Fast(FastHttpUser):
 class Slow(HttpUser):
     wait_time = constant(0.005)
     tasks = [plain, checked]
+`
+
+/** Asks for what its argument says. */
+const argued = `
+from locust import FastHttpUser, constant, events, task
+import faultline_listeners
+
+@events.init_command_line_parser.add_listener
+def on_command_line(parser):
+    parser.add_argument("--page-number", type=int, default=1)
+
+class Visitor(FastHttpUser):
+    wait_time = constant(0.01)
+
+    @task
+    def visit(self):
+        self.client.get(f"/{self.environment.parsed_options.page_number}")
 `
 
 async function withLocustfile(text: string) {
@@ -373,4 +391,26 @@ test('an address that cannot be used ends Locust at once and says what to set', 
   })
   assert.equal(await locust.ended(), 1)
   assert.match(locust.output, /BridgeUrlInvalid: FAULTLINE_BRIDGE_URL is 'ftp:\/\/bridge'; set it to/)
+})
+
+test('a test has the arguments that it names, the next one those that Locust was started with, and an unknown one starts nothing', async () => {
+  const asked = new Set<string>()
+  await using system = await serve((request, response) => {
+    asked.add(request.url ?? '')
+    response.end('ok')
+  })
+  await using bridge = await startBridge()
+  await using userFile = await withLocustfile(argued)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+  const api = locustApi(locust.url)
+  const swarm = (parameters: Record<string, number>) => api.swarm({ users: 1, spawnRate: 1, host: system.url, parameters })
+
+  await assert.rejects(swarm({ page_number: 7, pages: 2 }), (error: unknown) => error instanceof LocustRefused && /no argument pages; it has page_number/.test(error.message))
+  for (const [parameters, page] of [[{ page_number: 2 }, '/2'], [{}, '/1']] as const) {
+    asked.clear()
+    await swarm(parameters)
+    await bridge.until('a request', ({ ok }) => sum(ok) > 0)
+    await stopAndDrain(locust, bridge)
+    assert.deepEqual([...asked], [page])
+  }
 })

@@ -106,9 +106,9 @@ test('Locust\'s refusal, its error, its silence and nonsense are told apart from
     if (answer !== 'silence') response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
   })
   const api = locustApi(`${locust.url}/`, { timeoutMs: 300 })
-  const swarm = () => api.swarm({ users: 5, spawnRate: 0.5, host: 'http://a' })
+  const swarm = () => api.swarm({ users: 5, spawnRate: 0.5, host: 'http://a', parameters: { think_scale: 0.5, slow: true } })
   await swarm()
-  assert.deepEqual(asked, ['POST /swarm user_count=5&spawn_rate=0.5&host=http%3A%2F%2Fa'])
+  assert.deepEqual(asked, ['POST /swarm think_scale=0.5&slow=true&faultline_parameters=think_scale%2Cslow&user_count=5&spawn_rate=0.5&host=http%3A%2F%2Fa'])
   answer = { status: 200, body: '{"success":false,"message":"no user classes"}' }
   await assert.rejects(swarm(), (error: unknown) => error instanceof LocustRefused && /no user classes/.test(error.message))
   for (const wrong of [{ status: 500, body: '{}' }, { status: 200, body: '<html>' }, { status: 200, body: '{"state":"running"}' }, 'silence'] as const) {

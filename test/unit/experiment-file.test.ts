@@ -31,7 +31,7 @@ test('the experiment that the format was agreed on is read with its defaults', (
   const [read] = experiments
   assert.ok(read && experiments.length === 1)
   const { experiment } = read
-  assert.deepEqual(experiment.load, { users: 50, spawnRate: 25, host: 'http://127.0.0.1:8000', reachedWithinMs: 32_000 })
+  assert.deepEqual(experiment.load, { users: 50, spawnRate: 25, host: 'http://127.0.0.1:8000', parameters: {}, reachedWithinMs: 32_000 })
   assert.deepEqual(experiment.faults.map(({ id, atMs, durationMs }) => ({ id, atMs, durationMs })), [{ id: '1-pause', atMs: 10_000, durationMs: 20_000 }])
   assert.deepEqual(experiment.gates.map(({ name, kind, source }) => `${name} ${kind} ${source}`),
     ['errors errorRate stream', 'p95 latency prometheus', 'up availability stream', 'custom promql prometheus'])
@@ -130,6 +130,14 @@ test('a time for the users to be there, and a locustfile, are kept as they were 
   const { experiments } = parseExperiments(sound(lines => ({ ...lines, load: 'load: {users: 1, host: http://127.0.0.1:8000, reachedWithin: 2m, locustfile: ours.py}' })), 'x.yaml')
   const { reachedWithinMs, locustfile } = experiments[0]?.experiment.load ?? {}
   assert.deepEqual([reachedWithinMs, locustfile], [120_000, 'ours.py'])
+})
+
+test('a locustfile\'s own arguments are kept, and none may take the place of a key or of the run\'s end', () => {
+  const withParameters = (text: string) => sound(lines => ({ ...lines, load: `load: {users: 1, host: http://127.0.0.1:8000, parameters: ${text}}` }))
+  const { experiments } = parseExperiments(withParameters('{think_scale: 0.5, mode: fast, cold: true}'), 'x.yaml')
+  assert.deepEqual(experiments[0]?.experiment.load?.parameters, { think_scale: 0.5, mode: 'fast', cold: true })
+  assert.match(rendered(withParameters('{run_time: 5s}'))[0] ?? '', /load\.parameters\.run_time: expected as a key: a name other than user_count, .*run_time/)
+  assert.match(rendered(withParameters('{think-scale: 5}'))[0] ?? '', /expected as a key: lower-case letters, digits and underscores/)
 })
 
 test('a gate that could be read from nowhere is refused: PromQL from the stream, and the load\'s own metrics without a load', () => {

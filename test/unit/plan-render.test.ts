@@ -19,7 +19,7 @@ const drop: FaultPlan = {
 const experiment: ExperimentPlan = {
   name: 'worker-pause', possible: true,
   timeline: {
-    load: { users: 50, spawnRate: 25, rampMs: 2_000, reachedWithinMs: 32_000, host: 'http://127.0.0.1:8000', locustfile: null },
+    load: { users: 50, spawnRate: 25, rampMs: 2_000, reachedWithinMs: 32_000, host: 'http://127.0.0.1:8000', locustfile: null, parameters: {} },
     steadyMs: 5_000, holdEndMs: 92_000, recovery: { withinMs: 30_000, stableMs: 3_000, gates: ['works'] }, leaseMs: 3_000,
   },
   faults: [pause, drop],

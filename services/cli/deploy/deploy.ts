@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { images, tagOf } from '../images/image.ts'
 import { kubectl } from './kubectl.ts'
+import { passLocustTokens } from './locust-tokens.ts'
 import type { Part } from './parts.ts'
 
 export interface DeployOptions {
@@ -21,13 +22,15 @@ export async function deploy(part: Part, options: DeployOptions, say: (doing: st
   const inNamespace = ['--namespace', part.namespace]
   await kubectl(['apply', '--filename', join(folderOf(part), part.namespaceFile)])
   await provideSecrets(part, say)
+  const restarted = part.name === 'locust' ? await passLocustTokens(say) : []
   if (part.jobs.length > 0) await kubectl(['delete', 'job', ...part.jobs, ...inNamespace, '--ignore-not-found'])
   say(`applying k8s/${part.name}`)
   await applyKustomization(part, options)
   const patience = `--timeout=${options.patienceS ?? 180}s`
-  for (const rollout of part.rollouts) {
-    say(`waiting for ${rollout}`)
-    await kubectl(['rollout', 'status', rollout, ...inNamespace, patience])
+  const awaited = [...part.rollouts.map(workload => ({ namespace: part.namespace, workload })), ...restarted.filter(({ namespace }) => namespace !== part.namespace)]
+  for (const { namespace, workload } of awaited) {
+    say(`waiting for ${workload}`)
+    await kubectl(['rollout', 'status', workload, '--namespace', namespace, patience])
   }
   for (const job of part.jobs) {
     say(`waiting for job/${job}`)

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InvalidInput } from '#shared/errors.ts'
 import { kubectl } from '../deploy/kubectl.ts'
+import { passLocustTokens } from '../deploy/locust-tokens.ts'
 import { namespace, provideSecret } from './secret.ts'
 
 /** What can be installed: a folder each, in k8s/. */
@@ -45,11 +46,13 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   await kubectl(['annotate', 'namespace', namespace, `faultline.dev/variant=${options.variant}`, '--overwrite'])
   const made = await provideSecret()
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
+  const restarted = await passLocustTokens(say)
   say(`applying k8s/${variants[options.variant]}`)
   await withImages(options, folder => kubectl(['apply', '--kustomize', folder]))
-  for (const workload of workloads) {
+  const awaited = [...workloads.map(workload => ({ namespace, workload })), ...restarted.filter(other => other.namespace !== namespace)]
+  for (const { namespace: where, workload } of awaited) {
     say(`waiting for ${workload}`)
-    await kubectl(['rollout', 'status', workload, ...inNamespace, `--timeout=${options.patienceS}s`])
+    await kubectl(['rollout', 'status', workload, '--namespace', where, `--timeout=${options.patienceS}s`])
   }
 }
 

@@ -1,5 +1,5 @@
 import type { PlannedTarget } from '#shared/commands.ts'
-import type { Experiment, ExperimentFault, GateSpec } from '#shared/experiment.ts'
+import type { Experiment, ExperimentFault, GateSpec, LoadSpec } from '#shared/experiment.ts'
 import type { Problem } from '#shared/experiment-problem.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
@@ -35,7 +35,7 @@ export interface ExperimentPlan {
 
 export interface Timeline {
   /** Before the steady phase. */
-  load: { users: number; spawnRate: number; rampMs: number; reachedWithinMs: number; host: string; locustfile: string | null } | null
+  load: { users: number; spawnRate: number; rampMs: number; reachedWithinMs: number; host: string; locustfile: string | null; parameters: LoadSpec['parameters'] } | null
   /** Until the first fault; without faults, until the hold at the earliest. */
   steadyMs: number
   /** The earliest end of the hold: it counts from the first confirmed injection. */
@@ -176,7 +176,7 @@ function timelineOf(experiment: Experiment): Timeline {
   return {
     load: load ? {
       users: load.users, spawnRate: load.spawnRate, rampMs: Math.ceil(load.users / load.spawnRate) * 1_000, reachedWithinMs: load.reachedWithinMs,
-      host: load.host, locustfile: load.locustfile ?? null,
+      host: load.host, locustfile: load.locustfile ?? null, parameters: load.parameters,
     } : null,
     steadyMs,
     holdEndMs: steadyMs + holdMs,

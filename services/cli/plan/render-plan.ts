@@ -57,9 +57,10 @@ function timelineRows({ timeline, faults, gates }: ExperimentPlan, width: number
     index === 0 ? `  ${when.padEnd(whenWidth)}  ${what.padEnd(whatWidth)}  ${line}` : `${' '.repeat(before)}${line}`)))
 }
 
-function printLoad({ users, spawnRate, rampMs, reachedWithinMs, host, locustfile }: NonNullable<Timeline['load']>): string {
+function printLoad({ users, spawnRate, rampMs, reachedWithinMs, host, locustfile, parameters }: NonNullable<Timeline['load']>): string {
   return `${users} users on ${host}, ${spawnRate} more each second for ${time(rampMs)}; all there within ${time(reachedWithinMs)}, or the run is inconclusive`
     + (locustfile === null ? '' : `; as ${locustfile} says`)
+    + (Object.keys(parameters).length === 0 ? '' : `, with ${Object.entries(parameters).map(([name, value]) => `${name} ${value}`).join(', ')}`)
 }
 
 function faultSection(fault: FaultPlan, timeline: Timeline, row: Row, width: number): string[] {

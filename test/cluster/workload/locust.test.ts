@@ -38,7 +38,7 @@ test('the master has three workers, and a load that is asked for with the token 
   assert.equal((await workers()).length, 3)
 
   const api = locustApi(url, { token })
-  await api.swarm({ users: 30, spawnRate: 30, host: 'http://shop.jewelry-shop' })
+  await api.swarm({ users: 30, spawnRate: 30, host: 'http://shop.jewelry-shop', parameters: {} })
   await delay(20_000) // think times are seconds
   await api.stop()
   await delay(3_000) // workers report every 3 s
