@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { blastRadius } from '#shared/blast-radius.ts'
 import { epochSchema, type Service } from '#shared/events.ts'
 import { boundTargetSchema } from '#shared/target.ts'
 
@@ -9,6 +10,7 @@ import { boundTargetSchema } from '#shared/target.ts'
 
 const epochMs = () => z.number().int().nonnegative()
 const run = z.string().min(1).max(120)
+const limits = blastRadius.optional().describe('of the experiment; the usual one when left out')
 const reply = <T extends z.ZodRawShape>(shape: T) => z.discriminatedUnion('outcome', [
   z.strictObject({ outcome: z.literal('done'), ...shape }),
   z.strictObject({ outcome: z.literal('refused'), why: z.string() }),
@@ -17,7 +19,7 @@ const reply = <T extends z.ZodRawShape>(shape: T) => z.discriminatedUnion('outco
 /** One target as `plan` shows it: exactly what would be done, and exactly what would undo it. */
 export const plannedTargetSchema = z.strictObject({
   target: boundTargetSchema,
-  steps: z.array(z.strictObject({ act: z.string(), undo: z.string(), lease: z.enum(['kernel', 'reverter', 'none']) })),
+  steps: z.array(z.strictObject({ act: z.string(), undo: z.string(), lease: z.enum(['kernel', 'reverter', 'restorer', 'power-service', 'none']) })),
 })
 export type PlannedTarget = z.output<typeof plannedTargetSchema>
 
@@ -25,7 +27,7 @@ export type PlannedTarget = z.output<typeof plannedTargetSchema>
 export const resolvedTargetSchema = z.strictObject({
   target: boundTargetSchema,
   agent: z.string().describe('who is to act on it: the agent of its node, or the API-side one'),
-  voucher: z.string().describe('signed by the API-side agent: this target\'s namespace has opted in, until a date'),
+  voucher: z.string().describe('signed by the API-side agent: this target\'s namespace, or node, has opted in, until a date'),
 })
 export type ResolvedTarget = z.output<typeof resolvedTargetSchema>
 
@@ -40,13 +42,14 @@ export const commands = defineCommands({
       run, fault: z.string(), item: z.unknown().describe('the fault as written in the experiment'),
       chosen: z.array(boundTargetSchema).optional().describe('plan for exactly these, which were resolved'),
       peers: z.array(z.string()).optional().describe('addresses of the other side, as resolved'),
+      blastRadius: limits,
     }),
     reply: reply({ node: z.string(), targets: z.array(plannedTargetSchema) }),
   },
   resolve: {
     from: 'scheduler', to: 'injector',
     doc: 'Which targets does this fault name in Kubernetes, and who is to act on each? Asked of the API-side agent alone. Changes nothing.',
-    data: z.strictObject({ run, fault: z.string(), item: z.unknown() }),
+    data: z.strictObject({ run, fault: z.string(), item: z.unknown(), blastRadius: limits }),
     reply: reply({ targets: z.array(resolvedTargetSchema), peers: z.array(z.string()).describe('addresses of the other side, for a fault that has one') }),
   },
   inject: {
@@ -56,6 +59,7 @@ export const commands = defineCommands({
       run, fault: z.string(), item: z.unknown(), targets: z.array(boundTargetSchema).min(1),
       peers: z.array(z.string()).describe('addresses of the other side; empty for most faults'),
       vouchers: z.record(z.string(), z.string()).describe('by target id; empty for processes'),
+      blastRadius: limits,
       epoch: epochSchema, deadlineMs: epochMs(), leaseMs: z.int().positive(),
     }),
     reply: reply({}),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
 import { faultKinds, gateKinds } from '#shared/registry.ts'
@@ -12,6 +13,8 @@ export interface Experiment {
   name: string
   load?: LoadSpec
   faults: ExperimentFault[]
+  /** Holds for each fault by itself. */
+  blastRadius: BlastRadius
   gates: GateSpec[]
   /** Quiet time before the first fault, in which `steady` gates are judged: the earliest fault's `at`. Without faults, what their looks take. */
   steadyMs: number
@@ -105,6 +108,7 @@ const document = z.strictObject({
   }).describe('What the experiment is called'),
   load: load.optional().describe('Load from Locust; left out, the gates judge the traffic that is there'),
   faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).max(50).describe('What is done to the system, and when; an empty list, with `hold`, tries it under load alone'),
+  blastRadius: blastRadius.prefault({}).describe('How much of what a target names each fault may hit'),
   gates: z.array(gateItem).min(1).max(100).describe('What must hold; each names exactly one kind of limit'),
   hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s); without faults, how long they are judged'),
   recovery: z.strictObject({
@@ -156,6 +160,7 @@ function resolve(from: Document): Experiment {
     name: from.metadata.name,
     ...(from.load && { load: resolveLoad(from.load) }),
     faults: from.faults.map((fault, index) => ({ ...fault, id: `${index + 1}-${fault.kind}` })),
+    blastRadius: from.blastRadius,
     gates,
     steadyMs: isFaultless ? Math.max(0, ...gates.filter(({ phase }) => phase === 'steady').map(looksMs)) : firstAtMs(from),
     holdMs: isFaultless ? from.hold ?? 0 : Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),

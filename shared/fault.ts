@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import { targetSchemaOf, type PeerPods, type TargetKind, type TargetSpec } from '#shared/target.ts'
+import { targetSchemaOf, type PeerSide, type TargetKind, type TargetSpec } from '#shared/target.ts'
 import { duration } from '#shared/units.ts'
 
 /**
  * One thing done to a target and the thing that undoes it. `lease` says who ends it when nobody renews it any more:
- * `kernel` (an nftables timeout), `reverter` (a process started before the fault), `none` (done in an instant; nothing stays).
+ * `kernel` (an nftables timeout), `reverter` (a process started before the fault), `restorer` (pods that watch a record of the fault in the
+ * Kubernetes API), `power-service` (which gives the power back by itself), `none` (done in an instant; nothing stays).
  *
  * `nft`: `rules` are chains of a table of the family netdev, made for this fault alone in the target's network namespace; each rule
  * hangs on the set `leaseSet` of interface names, whose elements `leased` the kernel removes when their time is over.
@@ -14,9 +15,18 @@ import { duration } from '#shared/units.ts'
 export type Step =
   | { do: 'kill'; signal: 'SIGKILL' | 'SIGTERM'; tree: boolean; container?: string; lease: 'none' }
   | { do: 'pause-tree'; container?: string; lease: 'reverter' }
-  | { do: 'delete-pod'; gracePeriodSeconds: number | null; lease: 'none' }
+  | ApiStep
   | { do: 'burn-cpu'; workers: number; loadPercent: number; lease: 'reverter' }
   | { do: 'nft'; rules: string; leaseSet: string; leased: string[]; lease: 'kernel' }
+
+/** What is done through the Kubernetes API, or by a service that the API-side agent asks. */
+export type ApiStep =
+  | { do: 'delete-pod'; gracePeriodSeconds: number | null; lease: 'none' }
+  | { do: 'drain-node'; lease: 'restorer' }
+  | { do: 'scale'; replicas: number; lease: 'restorer' }
+  | { do: 'power-off'; lease: 'power-service' }
+const apiSteps: readonly Step['do'][] = ['delete-pod', 'drain-node', 'scale', 'power-off'] satisfies ApiStep['do'][]
+export const isApiStep = (step: Step): step is ApiStep => apiSteps.includes(step.do)
 
 /** What the agent knows of the target before it acts. */
 export interface FaultTarget {
@@ -39,7 +49,7 @@ export interface FaultSpec {
   /** Undefined: done in an instant. */
   durationMs?: number
   /** The other side, whose addresses the plan is given. */
-  peers?: PeerPods
+  peers?: PeerSide[]
   /** Pure. The steps are done in order and undone in reverse. */
   plan(target: FaultTarget): Step[]
 }
@@ -55,6 +65,8 @@ export interface FaultKind {
   targets: Readonly<Partial<Record<TargetKind, Doer>>>
   /** An instant fault has no duration; every other must state one. */
   duration: 'required' | 'none'
+  /** False: its target stays available, only worse, so that PodDisruptionBudgets are not asked. */
+  disruptive?: false
   /** The kind's own keys in an experiment, beside `kind`, `target`, `at` and `duration`. */
   parameters: z.ZodObject
   /** A whole item of an experiment's `faults`. */
@@ -68,7 +80,7 @@ const required = { duration: duration({ minMs: 100 }).describe('The fault ends b
 
 /** Ties a parameter schema to a pure plan, so that `plan` takes checked parameters and nobody casts. */
 export function defineFault<P extends z.ZodObject>(
-  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; peers?(parameters: z.output<P>): PeerPods; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
+  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; peers?(parameters: z.output<P>): PeerSide[]; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
 ): FaultKind {
   const { kind, summary, parameters } = fault
   const item = z.strictObject({
@@ -83,5 +95,5 @@ export function defineFault<P extends z.ZodObject>(
     const peers = fault.peers?.(own)
     return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), ...(peers && { peers }), plan: found => fault.plan(own, found) }
   })
-  return { kind, summary, documentation: fault.documentation, targets: fault.targets, duration: fault.duration, parameters, item }
+  return { kind, summary, documentation: fault.documentation, targets: fault.targets, duration: fault.duration, ...(fault.disruptive === false && { disruptive: false }), parameters, item }
 }

@@ -3,8 +3,8 @@ import type { FaultKind } from '#shared/fault.ts'
 import type { GateKind } from '#shared/gate.ts'
 
 /** The folder is the registry: each file in it exports one kind as its default. Adding a kind touches no other file. */
-async function load<T extends { kind: string }>(folder: string): Promise<ReadonlyMap<string, T>> {
-  const url = new URL(`${folder}/`, import.meta.url)
+export async function load<T extends { kind: string }>(folder: string, beside = import.meta.url): Promise<ReadonlyMap<string, T>> {
+  const url = new URL(`${folder}/`, beside)
   const files = readdirSync(url).filter(file => file.endsWith('.ts')).sort()
   const kinds = await Promise.all(files.map(async file => {
     const module = await import(new URL(file, url).href) as { default: T }

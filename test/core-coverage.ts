@@ -13,7 +13,8 @@ const coreFiles = [
   'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
   'shared/{experiment,experiment-problem,experiment-yaml}.ts',
-  'shared/{fault,load-figures,units}.ts',
+  'shared/{blast-radius,fault,load-figures,target,units}.ts',
+  'services/injector/cluster/restorer-core.ts',
   'services/cli/campaign/hpa-transitions.ts',
   'shared/{faults,gates}/*.ts',
 ]

@@ -1,9 +1,11 @@
 import type { z } from 'zod'
+import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
 import type { Doer, FaultSpec } from '#shared/fault.ts'
 import type { ProcessId } from '#shared/process/process-table.ts'
 import { faultKinds } from '#shared/registry.ts'
 import type { BoundTarget } from '#shared/target.ts'
+import type { FaultRecords } from './cluster/fault-records.ts'
 import { FaultRefused } from './fault-refused.ts'
 import type { StepInHand } from './step-in-hand.ts'
 
@@ -15,17 +17,26 @@ export interface Driver {
   /** Names of the fault kinds that it can do. */
   readonly kinds: readonly string[]
   /** What would be done; changes nothing. `found`: what somebody else has resolved. Rejects with FaultRefused. */
-  plan(spec: FaultSpec, run: string, found?: { chosen: readonly BoundTarget[]; peers: readonly string[] }): Promise<PlannedTarget[]>
+  plan(request: PlanRequest): Promise<PlannedTarget[]>
   /** Finds the targets that agents elsewhere are to act on, and vouches for them. Only the API-side driver can. */
-  resolve?(spec: FaultSpec, run: string): Promise<{ targets: ResolvedTarget[]; peers: string[] }>
+  resolve?(request: ResolveRequest): Promise<{ targets: ResolvedTarget[]; peers: string[] }>
   /** The steps of exactly these targets, in order, ready to be done. Looks again for itself. Rejects with FaultRefused. */
   prepare(request: PrepareRequest): Promise<StepInHand[]>
+  /**
+   * Where the faults are recorded for those who end them when this agent cannot: pods of their own, which watch the records. Left out: a reverter
+   * process is started for each.
+   */
+  readonly records?: FaultRecords
   /** Takes a reverter out of what would end it together with this agent. Rejects with FaultRefused. Left out: it is out already. */
   shelter?(reverter: ProcessId): Promise<void>
 }
 
+export interface ResolveRequest { spec: FaultSpec; run: string; blastRadius: BlastRadius }
+export interface PlanRequest extends ResolveRequest { found?: { chosen: readonly BoundTarget[]; peers: readonly string[] } | undefined }
+
 export interface PrepareRequest {
   spec: FaultSpec
+  blastRadius: BlastRadius
   targets: readonly BoundTarget[]
   /** Addresses of the other side. */
   peers: readonly string[]

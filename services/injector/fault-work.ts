@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { BlastRadius } from '#shared/blast-radius.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FaultSpec } from '#shared/fault.ts'
@@ -28,7 +29,7 @@ export interface FaultWork extends FaultName {
   renew(lease: Lease): Promise<'renewed' | 'lapsed'>
   /** `cause` is for the journal: whoever tells of it later tells why. */
   undo(cause: RevertCause): Promise<Observation>
-  release(): void
+  release(): Promise<void>
 }
 
 export interface WorkOptions extends FaultName {
@@ -39,13 +40,14 @@ export interface WorkOptions extends FaultName {
   peers: readonly string[]
   /** By target id: the word that its namespace has opted in. */
   vouchers: Readonly<Record<string, string>>
+  blastRadius: BlastRadius
   journal: Journal
   clock: Clock
   /** The reverter has ended; it does when the fault is over, and otherwise only when somebody killed it. */
   onReverterGone(): void
 }
 
-export function newFaultWork({ run, fault, spec, targets, peers, vouchers, driver, journal, clock, onReverterGone }: WorkOptions): FaultWork {
+export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onReverterGone }: WorkOptions): FaultWork {
   const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: clockId, targets, undos: [] }
   let steps: StepInHand[] = []
   let lease: Lease = { leaseEndsMs: 0, endsMs: null }
@@ -55,11 +57,13 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, drive
     run, fault, kind: spec.kind, targets, requestedAtMs: clock.nowMs(),
     async prepare(first) {
       lease = first
-      steps = await driver.prepare({ spec, targets, peers, id: entry.id, vouchers })
+      steps = await driver.prepare({ spec, targets, peers, id: entry.id, vouchers, blastRadius })
       entry.undos = steps.map(({ undo }) => undo)
       journal.writeLease(entry.id, lease)
       journal.write(entry)
-      if (spec.durationMs !== undefined) reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onReverterGone })
+      if (spec.durationMs === undefined) return
+      if (driver.records) await driver.records.open(entry, remainingMs())
+      else reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onReverterGone })
     },
     async act() {
       const seen: Seen[] = []
@@ -75,21 +79,22 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, drive
     async renew(next) {
       lease = next
       journal.writeLease(entry.id, lease)
-      const answers = await Promise.all(steps.map(step => step.renew?.(remainingMs()) ?? Promise.resolve('renewed')))
+      const renewals = [...steps.map(step => step.renew?.(remainingMs())), driver.records?.renew(entry.id, remainingMs())]
+      const answers = await Promise.all(renewals.map(renewal => renewal ?? Promise.resolve('renewed')))
       return answers.includes('lapsed') ? 'lapsed' : 'renewed'
     },
-    ...undoing(entry, journal),
+    ...undoing(entry, journal, spec.durationMs === undefined ? undefined : driver.records),
   }
 }
 
 /** A fault that an earlier start of the agent left in the journal: it can only be undone. */
-export function leftFaultWork(entry: JournalEntry, journal: Journal): FaultWork {
+export function leftFaultWork(entry: JournalEntry, journal: Journal, records: Driver['records']): FaultWork {
   const impossible = () => Promise.reject(new FaultRefused(`${entry.fault} is from an earlier start of the agent: it can only be undone`))
   const { run, fault, kind, targets } = entry
-  return { run, fault, kind, targets, requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal) }
+  return { run, fault, kind, targets, requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, records) }
 }
 
-function undoing(entry: JournalEntry, journal: Journal): Pick<FaultWork, 'undo' | 'release'> {
+function undoing(entry: JournalEntry, journal: Journal, records: Driver['records']): Pick<FaultWork, 'undo' | 'release'> {
   return {
     async undo(cause) {
       const observation = await undoEntry(entry)
@@ -99,7 +104,10 @@ function undoing(entry: JournalEntry, journal: Journal): Pick<FaultWork, 'undo' 
       journal.markReverted(entry.id, { cause, observation })
       return observation
     },
-    release: () => journal.remove(entry.id),
+    async release() {
+      await records?.remove(entry.id) // first: what is only in the journal is told again, and no restorer acts on it
+      journal.remove(entry.id)
+    },
   }
 }
 

@@ -27,7 +27,16 @@ export type Undo =
   /** SIGCONT to these and to what is found below them, but not to `leave`: they were stopped before the fault. */
   | { undo: 'continue'; processes: ProcessId[]; leave: ProcessId[] }
   | { undo: 'end'; processes: ProcessId[] }
+  | ApiUndo
   | { undo: 'delete-table'; nft: string; nsenter: string; table: string; namespace: string; process: ProcessId }
+
+/** Undone through the Kubernetes API, or by the power service: these outlive the machine. `mark`: what the fault wrote on the node. */
+export type ApiUndo =
+  | { undo: 'uncordon'; node: string; uid: string; mark: string }
+  | { undo: 'scale-back'; kind: 'Deployment' | 'StatefulSet'; namespace: string; name: string; uid: string; from: number; to: number }
+  | { undo: 'power-on'; node: string; holder: string }
+const apiUndos: readonly Undo['undo'][] = ['uncordon', 'scale-back', 'power-on'] satisfies ApiUndo['undo'][]
+export const isApiUndo = (undo: Undo): undo is ApiUndo => apiUndos.includes(undo.undo)
 
 /** Milliseconds of the monotonic clock, which all processes of one boot share. `endsMs` null: instant. */
 export interface Lease { leaseEndsMs: number; endsMs: number | null }

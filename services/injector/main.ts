@@ -3,6 +3,8 @@ import type { Config } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { runService } from '#shared/main.ts'
 import { readProcess } from '#shared/process/process-table.ts'
+import { connectKubernetes } from './cluster/kubernetes.ts'
+import { configuredPower } from './cluster/power.ts'
 import { clusterDriver } from './cluster-driver.ts'
 import type { Driver } from './driver.ts'
 import { localDriver } from './local-driver.ts'
@@ -36,10 +38,11 @@ async function configuredDriver(config: Config, node: string, clock: Clock): Pro
       podLogsFolder: config.need('injector.podLogsFolder'), containerLogsFolder: config.need('injector.containerLogsFolder'),
     })
     case 'cluster': {
-      const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node') // large, and of use to this driver alone
-      const kubernetes = new KubeConfig()
-      kubernetes.loadFromDefault()
-      return clusterDriver({ api: kubernetes.makeApiClient(CoreV1Api), vouchers: voucherIssuer(config.need('vouchers.signingSeed')), agent: node, clock })
+      const sentinel = { service: config.need('sentinel.service'), master: config.get('sentinel.master'), user: config.get('sentinel.user'), password: config.get('sentinel.password') }
+      return clusterDriver({
+        world: { kubernetes: await connectKubernetes(), sentinel }, power: configuredPower(config),
+        vouchers: voucherIssuer(config.need('vouchers.signingSeed')), agent: node, clock,
+      })
     }
     default: throw new DriverUnknown(`injector.driver is ${JSON.stringify(kind)}; it can be local, node or cluster`)
   }

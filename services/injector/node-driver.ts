@@ -1,7 +1,7 @@
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { FaultSpec } from '#shared/fault.ts'
-import { isProcess, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
+import { isPod, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { moveToHostCgroups } from './host-cgroup.ts'
@@ -32,7 +32,7 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
   }
   return {
     kinds: kindsDoneBy('node'),
-    async plan(spec, _run, { chosen, peers } = { chosen: [], peers: [] }) {
+    async plan({ spec, found: { chosen, peers } = { chosen: [], peers: [] } }) {
       return chosen.map((target): PlannedTarget => {
         const { pod, found } = look(target)
         return { target: pod, steps: stepsOn(spec, pod, found, peers).map(({ step, process }, index) => {
@@ -54,7 +54,7 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
 }
 
 function demandPod(target: BoundTarget, node: string): BoundPod {
-  if (isProcess(target)) throw new FaultRefused(`${target.id} is a process; this agent touches pods of ${node} only`)
+  if (!isPod(target)) throw new FaultRefused(`${target.id} is no pod; this agent touches pods of ${node} only`)
   if (target.pod.node !== node) throw new FaultRefused(`${target.id} is on ${target.pod.node}; this agent is on ${node}`)
   if (refusedNamespaces.includes(target.pod.namespace)) throw new FaultRefused(`${target.id} is in ${target.pod.namespace}, which is never touched`)
   return target

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { PlannedTarget } from '#shared/commands.ts'
-import type { FaultSpec, FaultTarget, Step } from '#shared/fault.ts'
+import { isApiStep, type ApiStep, type FaultSpec, type FaultTarget, type Step } from '#shared/fault.ts'
 import type { BoundProcess } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { networkDevices, prepareNft } from './network-deeds.ts'
@@ -8,11 +8,11 @@ import { allowedCpus, countCpus, prepareBurn, prepareKill, preparePause } from '
 import type { StepInHand } from './step-in-hand.ts'
 
 /** A step that is done to a process, or in its network namespace. */
-export type ProcessStep = Exclude<Step, { do: 'delete-pod' }>
+export type ProcessStep = Exclude<Step, ApiStep>
 
 /** The steps that the fault's plan asks for, seen from this process. Throws FaultRefused when it has ended. */
 export function stepsFor(spec: FaultSpec, { pid, id }: BoundProcess, peers: readonly string[] = []): ProcessStep[] {
-  if (spec.peers && peers.length === 0) throw new FaultRefused(`${spec.kind} has another side, and nobody is there: no pod bears those labels`)
+  if (spec.peers && peers.length === 0) throw new FaultRefused(`${spec.kind} has another side, and nobody is there`)
   const strange = peers.find(address => !isIP(address)) // they become part of a rule
   if (strange !== undefined) throw new FaultRefused(`${JSON.stringify(strange)} is no address`)
   let found: FaultTarget
@@ -22,7 +22,7 @@ export function stepsFor(spec: FaultSpec, { pid, id }: BoundProcess, peers: read
     throw new FaultRefused(`${id} ended while it was looked at; plan again`, { cause })
   }
   return spec.plan(found).map(step => {
-    if (step.do === 'delete-pod') throw new FaultRefused(`${spec.kind} is done through the Kubernetes API, not on a node`)
+    if (isApiStep(step)) throw new FaultRefused(`${spec.kind} is done through the Kubernetes API, not on a node`)
     return step
   })
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { ancestorsOf, commandLine, descendantsOf, isAlive, type ProcessEntry } from '#shared/process/process-table.ts'
+import { overCap, takes, usualBlastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { BoundProcess, Pick, ProcessTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 
@@ -47,11 +48,16 @@ export function candidates({ match, parent }: ProcessTarget, scene: Scene): Boun
   return topmost.map(({ pid, startTicks }) => ({ id: `process:${pid}:${startTicks}`, pid, startTicks, description: scene.commandOf(pid).slice(0, 200) }))
 }
 
-/** Which of the candidates: the same run picks the same again. Throws FaultRefused when there are fewer than asked for. */
-export function pickTargets<T extends { id: string }>(found: readonly T[], pick: Pick, run: string): T[] {
-  if (pick === 'all') return [...found]
-  const count = pick === 'one' ? 1 : pick
+/**
+ * Which of the candidates: the same run picks the same again. Throws FaultRefused when there are fewer than asked for, or when it would be more
+ * than the experiment's blast radius.
+ */
+export function pickTargets<T extends { id: string }>(found: readonly T[], pick: Pick, run: string, radius: BlastRadius = usualBlastRadius): T[] {
+  const count = takes(pick, found.length)
   if (found.length < count) throw new FaultRefused(`the target asks for ${count}, but only ${found.length} match: ${found.map(({ id }) => id).join(', ')}`)
+  const tooMany = overCap(radius, count, found.length)
+  if (tooMany !== undefined) throw new FaultRefused(tooMany)
+  if (pick === 'all') return [...found]
   const order = (id: string) => createHash('sha256').update(`${run}\n${id}`).digest('hex')
   return found.toSorted((a, b) => order(a.id) < order(b.id) ? -1 : 1).slice(0, count)
 }

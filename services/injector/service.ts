@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { usualBlastRadius } from '#shared/blast-radius.ts'
 import type { Bus } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import type { Command, Reply } from '#shared/commands.ts'
@@ -103,7 +104,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
         return
       case 'release':
         work.delete(key)
-        return tellings.add(key, async () => { if (!isStopped()) held?.release() })
+        return tellings.add(key, async () => { if (!isStopped()) await held?.release() })
     }
   }
 
@@ -138,13 +139,13 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     replies.delete(key)
   }
 
-  function inject({ run, fault, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
+  function inject({ run, fault, item, targets, peers, vouchers, blastRadius = usualBlastRadius, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
     const key = keyOf({ run, fault })
     if (work.has(key)) return Promise.resolve({ outcome: 'refused', why: 'it is held already' })
     const spec = parseItem(item)
     const answered = Promise.withResolvers<Reply<'inject'>>()
     replies.set(key, answered.resolve)
-    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, driver, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
+    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
     feed({
       is: 'inject', run, fault, targets: targets.map(target => target.id), epoch, leaseMs, durationMs: spec.durationMs,
       deadlineMs: clock.monotonicMs() + deadlineMs - clock.nowMs(), // the one date that two clocks must agree on
@@ -153,8 +154,11 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     return answered.promise
   }
 
-  for (const entry of entries) {
-    work.set(keyOf(entry), leftFaultWork(entry, journal))
+  const recorded = await driver.records?.all() ?? []
+  for (const { entry, reverted } of recorded) if (reverted) journal.markReverted(entry.id, reverted)
+  const left = [...entries, ...recorded.map(({ entry }) => entry).filter(({ id }) => !entries.some(entry => entry.id === id))]
+  for (const entry of left) {
+    work.set(keyOf(entry), leftFaultWork(entry, journal, driver.records))
     log.warn({ ...runFields(entry.run), fault: entry.fault }, 'left by an earlier start: undoing it')
     feed({ is: 'restore', run: entry.run, fault: entry.fault, targets: entry.targets.map(target => target.id), cause: causeOf(entry.id) })
   }
@@ -170,10 +174,12 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   }
 
   const subscriptions = [
-    bus.answer('plan', node, async ({ run, item, chosen, peers = [] }) => ({ outcome: 'done', node, targets: await driver.plan(parseItem(item), run, chosen && { chosen, peers }) })),
-    bus.answer('resolve', node, async ({ run, item }) => {
+    bus.answer('plan', node, async ({ run, item, chosen, peers = [], blastRadius = usualBlastRadius }) => ({
+      outcome: 'done', node, targets: await driver.plan({ spec: parseItem(item), run, blastRadius, found: chosen && { chosen, peers } }),
+    })),
+    bus.answer('resolve', node, async ({ run, item, blastRadius = usualBlastRadius }) => {
       if (!driver.resolve) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
-      return { outcome: 'done', ...await driver.resolve(parseItem(item), run) }
+      return { outcome: 'done', ...await driver.resolve({ spec: parseItem(item), run, blastRadius }) }
     }),
     bus.answer('inject', node, async command => inject(command)),
     bus.answer('revert', node, async name => {
@@ -191,7 +197,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   const timers = [setInterval(() => feed({ is: 'tick' }), tickMs), setInterval(sayPresent, presenceMs)]
   sayPresent()
   phase = 'ready'
-  log.info({ node, kinds: driver.kinds, left: entries.length }, 'injector ready')
+  log.info({ node, kinds: driver.kinds, left: left.length }, 'injector ready')
 
   let stopping: Promise<void> | undefined
   async function drain(): Promise<void> {

@@ -1,35 +1,37 @@
 import { nkeys } from 'nats'
 import { z } from 'zod'
-import type { BoundPod } from '#shared/target.ts'
+import { isPod, isWorkload, type BoundTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 
 /**
- * The API-side agent's word that a pod's namespace has opted in. The agents on the nodes have no access to the API and cannot see labels;
- * they check the signature (nkeys), the pod and the date, and trust nobody else, the scheduler included.
+ * The API-side agent's word that a pod's namespace, or a node, has opted in. The agents on the nodes have no access to the API and cannot see labels;
+ * they check the signature (nkeys), the target and the date, and trust nobody else, the scheduler included.
  */
-export interface VoucherIssuer { issue(pod: BoundPod['pod'], expiresAtMs: number): string }
+export interface VoucherIssuer { issue(target: BoundTarget, expiresAtMs: number): string }
 
-const claims = z.strictObject({ namespace: z.string(), uid: z.string(), expiresAtMs: z.number() })
+/** `where`: the namespace of a pod or a workload; a node is in none. */
+const claims = z.strictObject({ id: z.string(), where: z.string(), expiresAtMs: z.number() })
+const whereOf = (target: BoundTarget): string => isPod(target) ? target.pod.namespace : isWorkload(target) ? target.workload.namespace : ''
 const encode = (text: string | Uint8Array) => Buffer.from(text).toString('base64url')
 
 export function voucherIssuer(seed: string): VoucherIssuer {
   const pair = nkeys.fromSeed(new TextEncoder().encode(seed))
   return {
-    issue({ namespace, uid }, expiresAtMs) {
-      const body = encode(JSON.stringify({ namespace, uid, expiresAtMs }))
+    issue(target, expiresAtMs) {
+      const body = encode(JSON.stringify({ id: target.id, where: whereOf(target), expiresAtMs }))
       return `${body}.${encode(pair.sign(new TextEncoder().encode(body)))}`
     },
   }
 }
 
-/** Throws FaultRefused unless the voucher is for this very pod, signed by the API-side agent, and still good. */
-export function checkVoucher(voucher: string | undefined, { id, pod }: BoundPod, publicKey: string, nowMs: number): void {
-  const refuse = (why: string): never => { throw new FaultRefused(`${id}: ${why}; without the API-side agent's word its namespace counts as not opted in`) }
+/** Throws FaultRefused unless the voucher is for this very target, signed by the API-side agent, and still good. */
+export function checkVoucher(voucher: string | undefined, target: BoundTarget, publicKey: string, nowMs: number): void {
+  const refuse = (why: string): never => { throw new FaultRefused(`${target.id}: ${why}; without the API-side agent's word it counts as not opted in`) }
   const [body = '', signature = ''] = (voucher ?? '').split('.')
   if (voucher === undefined) return refuse('it comes without a voucher')
   if (!isSigned(body, signature, publicKey)) return refuse('its voucher is signed by somebody else')
   const parsed = claims.parse(JSON.parse(Buffer.from(body, 'base64url').toString('utf8')))
-  if (parsed.uid !== pod.uid || parsed.namespace !== pod.namespace) return refuse('its voucher is for another pod')
+  if (parsed.id !== target.id || parsed.where !== whereOf(target)) return refuse('its voucher is for another')
   if (parsed.expiresAtMs < nowMs) return refuse(`its voucher expired ${Math.round(nowMs - parsed.expiresAtMs)} ms ago`)
 }
 

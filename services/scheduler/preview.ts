@@ -1,3 +1,4 @@
+import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Bus } from '#shared/bus.ts'
 import type { PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
 import { messageOf } from '#shared/errors.ts'
@@ -12,17 +13,19 @@ export interface PreviewOptions {
   ableAgents(kind: string): Promise<readonly { node: string }[]>
 }
 
+interface Limits { blastRadius: BlastRadius }
+
 /** In place of a run's name, which decides whom a fault picks. */
 const noRun = 'plan'
 
 /** Asks the agents what a run of the experiment would do now. Changes nothing. Throws zod's error for a document that is no experiment. */
 export async function previewExperiment(options: PreviewOptions, document: unknown): Promise<FaultPreview[]> {
-  const { faults } = experimentSchema.parse(document)
+  const { faults, blastRadius } = experimentSchema.parse(document)
   const written = (document as { faults: unknown[] }).faults
-  return Promise.all(faults.map((fault, index) => previewFault(options, fault, written[index])))
+  return Promise.all(faults.map((fault, index) => previewFault({ ...options, blastRadius }, fault, written[index])))
 }
 
-async function previewFault(options: PreviewOptions, fault: ExperimentFault, item: unknown): Promise<FaultPreview> {
+async function previewFault(options: PreviewOptions & Limits, fault: ExperimentFault, item: unknown): Promise<FaultPreview> {
   const nothing = { fault: fault.id, takes: 0, candidates: [], peers: [] }
   try {
     return await (fault.target.process ? previewProcesses(options, fault, item) : previewResolved(options, fault, item))
@@ -32,8 +35,8 @@ async function previewFault(options: PreviewOptions, fault: ExperimentFault, ite
 }
 
 /** The agents of the machines look for themselves; each takes what it picks. */
-async function previewProcesses({ bus, ableAgents }: PreviewOptions, { id, kind }: ExperimentFault, item: unknown): Promise<FaultPreview> {
-  const plans = await Promise.all((await ableAgents(kind)).map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run: noRun, fault: id, item }, { timeoutMs: 5_000 }) })))
+async function previewProcesses({ bus, ableAgents, blastRadius }: PreviewOptions & Limits, { id, kind }: ExperimentFault, item: unknown): Promise<FaultPreview> {
+  const plans = await Promise.all((await ableAgents(kind)).map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run: noRun, fault: id, item, blastRadius }, { timeoutMs: 5_000 }) })))
   const candidates = plans.flatMap(({ node, plan }) => plan.outcome === 'done' ? plan.targets.map(target => ({ ...target, agent: node })) : [])
   const whys = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
   return {
@@ -43,8 +46,8 @@ async function previewProcesses({ bus, ableAgents }: PreviewOptions, { id, kind 
 }
 
 /** The API-side agent finds all that the fault may pick; who is to act on each says how. */
-async function previewResolved(options: PreviewOptions, { id, kind }: ExperimentFault, item: unknown): Promise<FaultPreview> {
-  const resolve = (asked: unknown) => options.bus.request('resolve', options.apiSideAgent, { run: noRun, fault: id, item: asked }, { timeoutMs: 10_000 })
+async function previewResolved(options: PreviewOptions & Limits, { id, kind }: ExperimentFault, item: unknown): Promise<FaultPreview> {
+  const resolve = (asked: unknown) => options.bus.request('resolve', options.apiSideAgent, { run: noRun, fault: id, item: asked, blastRadius: options.blastRadius }, { timeoutMs: 10_000 })
   const resolved = await resolve(item)
   if (resolved.outcome === 'refused') return { fault: id, takes: 0, candidates: [], peers: [], refusals: [{ target: null, why: resolved.why, certain: true }] }
   const everyone = await resolve(pickingAll(item)) // may be refused where the fault is not: a cap counts targets
@@ -61,10 +64,10 @@ async function previewResolved(options: PreviewOptions, { id, kind }: Experiment
 
 interface Resolved { id: string; kind: string; item: unknown; peers: string[] }
 
-async function planFor({ bus }: PreviewOptions, able: ReadonlySet<string>, { id, kind, item, peers }: Resolved, { target, agent }: ResolvedTarget): Promise<{ candidate: FaultPreview['candidates'][number]; why?: string }> {
+async function planFor({ bus, blastRadius }: PreviewOptions & Limits, able: ReadonlySet<string>, { id, kind, item, peers }: Resolved, { target, agent }: ResolvedTarget): Promise<{ candidate: FaultPreview['candidates'][number]; why?: string }> {
   const candidate = (steps: PlannedTarget['steps'] = []) => ({ target, agent, steps })
   if (!able.has(agent)) return { candidate: candidate(), why: `no agent ${agent} that is alive can do ${kind}` }
-  const plan = await bus.request('plan', agent, { run: noRun, fault: id, item, chosen: [target], peers }, { timeoutMs: 5_000 })
+  const plan = await bus.request('plan', agent, { run: noRun, fault: id, item, chosen: [target], peers, blastRadius }, { timeoutMs: 5_000 })
   if (plan.outcome === 'refused') return { candidate: candidate(), why: plan.why }
   return { candidate: candidate(plan.targets.find(planned => planned.target.id === target.id)?.steps) }
 }

@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Bus } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
-import { experimentSchema, type ExperimentFault } from '#shared/experiment.ts'
+import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
@@ -163,7 +164,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       case 'load-start': await bus.request('load-start', 'locust-bridge', { run, epoch, deadlineMs: atMs + 10_000 }, { timeoutMs: 30_000 }); return
       case 'load-stop': await bus.request('load-stop', 'locust-bridge', { run }, { timeoutMs: 5_000 }); return
       case 'revert': await Promise.all(effect.nodes.map(node => bus.request('revert', node, { run, fault: effect.fault }, { timeoutMs: 5_000 }))); return
-      case 'inject': await inject(run, effect.fault, experiment.leaseMs); return
+      case 'inject': await inject(run, effect.fault, experiment); return
       case 'abort': {
         broadcastAbort(run) // before the fact is stored: the breach is being paid for by users
         const { cause, detail, gate } = effect
@@ -174,9 +175,9 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   }
 
   /** Finds out who is to do it to what, then has each agent do it to exactly those. */
-  async function inject(run: string, fault: ExperimentFault, leaseMs: number): Promise<void> {
+  async function inject(run: string, fault: ExperimentFault, { leaseMs, blastRadius }: Experiment): Promise<void> {
     const item = writtenFault(run, fault.id)
-    const { orders, why } = await (fault.target.pods ? ordersByResolving(run, fault, item) : ordersByPlanning(run, fault, item))
+    const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)(run, fault, item, blastRadius)
     if (orders.length === 0) {
       await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
       return
@@ -184,16 +185,16 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     const epoch = demandLead() // finding them took a while
     const deadlineMs = clock.nowMs() + 5_000
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers }) => {
-      const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, peers, vouchers, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
+      const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, peers, vouchers, blastRadius, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
       if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node: agent }, `refused: ${reply.why}`)
     }))
   }
 
   /** Processes: every agent that can do it is asked for its own. */
-  async function ordersByPlanning(run: string, fault: ExperimentFault, item: unknown): Promise<{ orders: Order[]; why: string }> {
+  async function ordersByPlanning(run: string, fault: ExperimentFault, item: unknown, blastRadius: BlastRadius): Promise<{ orders: Order[]; why: string }> {
     const able = await ableAgents(fault.kind)
     if (able.length === 0) return { orders: [], why: noAgent(fault.kind) }
-    const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item }, { timeoutMs: 5_000 }) })))
+    const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item, blastRadius }, { timeoutMs: 5_000 }) })))
     const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
     return {
       orders: plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ agent: node, targets: plan.targets.map(planned => planned.target), peers: [], vouchers: {} }] : []),
@@ -201,9 +202,9 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     }
   }
 
-  /** Pods: the API-side agent finds them, vouches for them, and says who is to act on each. */
-  async function ordersByResolving(run: string, fault: ExperimentFault, item: unknown): Promise<{ orders: Order[]; why: string }> {
-    const resolved = await bus.request('resolve', apiSideAgent, { run, fault: fault.id, item }, { timeoutMs: 10_000 })
+  /** In Kubernetes: the API-side agent finds them, vouches for them, and says who is to act on each. */
+  async function ordersByResolving(run: string, fault: ExperimentFault, item: unknown, blastRadius: BlastRadius): Promise<{ orders: Order[]; why: string }> {
+    const resolved = await bus.request('resolve', apiSideAgent, { run, fault: fault.id, item, blastRadius }, { timeoutMs: 10_000 })
     if (resolved.outcome === 'refused') return { orders: [], why: ` has no target: ${resolved.why}` }
     const able = new Set((await ableAgents(fault.kind)).map(({ node }) => node))
     const unable = resolved.targets.find(({ agent }) => !able.has(agent))

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { defineFault } from '#shared/fault.ts'
-import { peerPods } from '#shared/target.ts'
+import { peerSides } from '#shared/target.ts'
 
 /**
  * At the target's own devices, in both directions: a drop further up would tell local senders at once (EPERM), which no real network does.
@@ -9,10 +9,11 @@ import { peerPods } from '#shared/target.ts'
  */
 export default defineFault({
   kind: 'network-partition',
-  summary: 'Cuts a pod off from certain other pods, while everybody else still reaches it',
+  summary: 'Cuts a pod off from certain other pods or from the API server, while everybody else still reaches it',
   documentation: `
 nftables rules at the ingress and egress of every device in the target's network namespace drop what comes from or goes to the peers: the pods
-that bear the labels of \`from\`, and the Services that lead to them and to nobody else. IPv4 and IPv6. Nobody is told: connections hang.
+that \`from\` names (by labels, owner, node or role), and the Services that lead to them and to nobody else; with \`apiServer: true\` the Service
+\`kubernetes\` and its endpoints. \`from\` may be a list of several sides. IPv4 and IPv6. Nobody is told: connections hang.
 \`direction: in\` drops only what the peers send, \`out\` only what is sent to them: the half-open networks that confuse elections.
 
 - Undone by deleting the fault's own table; other rules are neither read nor written.
@@ -24,7 +25,7 @@ that bear the labels of \`from\`, and the Services that lead to them and to nobo
   targets: { pods: 'node' },
   duration: 'required',
   parameters: z.strictObject({
-    from: peerPods.describe('The other side'),
+    from: peerSides.describe('The other side, or a list of several: pods, or the API server'),
     direction: z.enum(['both', 'in', 'out']).default('both').describe('What is dropped, as the target sees it'),
   }),
   peers: ({ from }) => from,

@@ -4,15 +4,15 @@ import { defineFault } from '#shared/fault.ts'
 /** What a node failure, an eviction or a bad deployment does to a single pod: it is gone, and whoever owns it makes another. */
 export default defineFault({
   kind: 'pod-kill',
-  summary: 'Deletes a pod through the Kubernetes API; its controller makes another',
+  summary: 'Evicts or deletes a pod through the Kubernetes API; its controller makes another',
   documentation: `
-Deletes exactly the pods that were chosen, each by name and UID (a precondition of the API), so that a pod that took the name meanwhile is never hit.
-With \`grace: 0s\` the pod is gone from the API at once and its processes are killed without a word.
+Evicts exactly the pods that were chosen, each by name and UID (a precondition of the API), so that a pod that took the name meanwhile is never hit. An
+eviction asks the PodDisruptionBudgets; with \`blastRadius.disruptionBudgets: ignore\` the pods are deleted instead. With \`gracePeriodSeconds: 0\` the pod is gone from the API at once and its processes are killed without a word.
 
 - Done in an instant: it has no duration and nothing to undo; its controller replaces it, or nobody does.
 - Read back: the API no longer has a pod of this UID, or has marked it for deletion.
-- Needs: the API-side actor, whose service account may delete pods in namespaces that have opted in.
-- Does not: respect a PodDisruptionBudget, which the API asks only of evictions; nor touch a namespace that has not opted in.
+- Needs: the API-side actor, whose service account may evict and delete pods in namespaces that have opted in.
+- Does not: touch a namespace that has not opted in.
 `.trim(),
   targets: { pods: 'cluster' },
   duration: 'none',

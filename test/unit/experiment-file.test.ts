@@ -86,7 +86,7 @@ function withoutKinds(line: string): string {
 
 test('a problem is one line: file, line, column, path, what was expected, what was found, and the nearest word', () => {
   assert.deepEqual(rendered(sound(lines => ({ ...lines, faults: 'faults: [{kind: kill, target: {process: {match: gunicorn, pick: al}}}]' }))),
-    ['x.yaml:5:65 faults[0].target.process.pick: expected "one" or "all" or a number, found "al"; did you mean "all"?'])
+    ['x.yaml:5:65 faults[0].target.process.pick: expected "one" or "all" or a share such as 50%, found "al"; did you mean "all"?'])
   assert.deepEqual(rendered(sound(lines => ({ ...lines, gates: 'gates: [{name: errors, errorRate: {max: lots}}]' }))),
     ['x.yaml:6:41 gates[0].errorRate.max: expected a ratio such as 1%, 99.9% or 0.01, found "lots"'])
 })

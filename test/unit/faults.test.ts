@@ -6,10 +6,14 @@ import type { FaultKind, FaultSpec, Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
 
 const target = { cpuCount: 3, devices: ['lo', 'eth0'], peers: ['10.0.0.7', 'fd00::7'] }
-const examples = { process: { process: { match: 'postgres' } }, pods: { pods: { namespace: 'shop', labels: { app: 'web' } } } }
+const examples = {
+  process: { process: { match: 'postgres' } }, pods: { pods: { namespace: 'shop', labels: { app: 'web' } } },
+  nodes: { nodes: { name: 'n1' } }, workload: { workload: { namespace: 'shop', kind: 'Deployment', name: 'web' } },
+}
+const names = Object.keys(examples) as (keyof typeof examples)[]
 
 /** One of what the kind may be done to. */
-const targetOf = ({ targets }: FaultKind) => 'process' in targets ? examples.process : examples.pods
+const targetOf = ({ targets }: FaultKind) => examples[names.find(name => name in targets) ?? 'pods']
 
 function parse(kind: string, parameters: object = {}): FaultSpec {
   const found = faultKinds.get(kind)
@@ -24,7 +28,7 @@ function leastOf({ parameters }: FaultKind): object {
   return Object.fromEntries(required.map(name => {
     const schema = properties[name]
     if (typeof schema !== 'object') return [name, undefined]
-    return [name, schema.type === 'object' ? { labels: { app: 'database' } } : schema.minimum ?? schema.enum?.[0]] // the one object is the other side's pods
+    return [name, schema.type === 'object' || schema.anyOf ? { labels: { app: 'database' } } : schema.minimum ?? schema.enum?.[0]] // the one that is no plain value is the other side
   }))
 }
 
@@ -33,7 +37,7 @@ for (const [kind, found] of faultKinds) {
 
   test(`${kind}: takes what it may be done to, nothing else, and exactly one`, () => {
     const accepts = (target: object) => found.item.safeParse({ kind, target, ...least, ...(found.duration === 'required' && { duration: '10s' }) }).success
-    for (const name of ['process', 'pods'] as const) assert.equal(accepts(examples[name]), name in found.targets, name)
+    for (const name of names) assert.equal(accepts(examples[name]), name in found.targets, name)
     assert.equal(accepts({}), false)
     assert.equal(accepts({ ...examples.process, ...examples.pods }), false)
     assert.equal(accepts({ pods: { namespace: 'shop', labels: {} } }), false, 'an empty selector')

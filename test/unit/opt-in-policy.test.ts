@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { optInLabel } from '../../services/injector/cluster-driver.ts'
+import { optInLabel } from '../../services/injector/cluster/opt-in.ts'
 import { refusedNamespaces } from '../../services/injector/node-driver.ts'
 
 test('the admission policy asks for the label, and refuses the namespaces, that the agents do', () => {

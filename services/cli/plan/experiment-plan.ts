@@ -1,10 +1,11 @@
+import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { Experiment, ExperimentFault, GateSpec, LoadSpec } from '#shared/experiment.ts'
 import type { Problem } from '#shared/experiment-problem.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { stepMs } from '#shared/gate-watch.ts'
-import { isProcess, printTargetSpec } from '#shared/target.ts'
+import { isProcess, pickOf, printTargetSpec, type Pick as TargetPick } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
 import { previewFault, type PreviewedTarget } from '../../injector/local-driver.ts'
@@ -51,7 +52,8 @@ export interface FaultPlan {
   durationMs: number | null
   match: string
   parent: string | null
-  pick: 'one' | 'all' | number
+  /** `one`, `all`, a number, or a share such as `50%`. */
+  pick: TargetPick
   /** How many of the candidates a run takes, by its name; 0 when there are not enough. */
   takes: number
   candidates: CandidatePlan[]
@@ -98,7 +100,7 @@ export interface GatePlan {
 
 /** Looks at the processes as they are now, with the agent's own eyes, and changes nothing. */
 export function planExperiment(experiment: Experiment, parents: readonly DeclaredParent[]): ExperimentPlan {
-  return planOf(experiment, experiment.faults.map(fault => planAlone(fault, parents)))
+  return planOf(experiment, experiment.faults.map(fault => planAlone(fault, parents, experiment.blastRadius)))
 }
 
 /** The same in a cluster, whose agents have looked. */
@@ -120,11 +122,11 @@ function planOf(experiment: Experiment, alone: FaultPlan[]): ExperimentPlan {
   }
 }
 
-function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): FaultPlan {
+function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[], blastRadius: BlastRadius): FaultPlan {
   const common = planHead(fault)
   let preview: ReturnType<typeof previewFault>
   try {
-    preview = previewFault(fault, parents)
+    preview = previewFault(fault, parents, blastRadius)
   } catch (error) {
     if (!(error instanceof FaultRefused)) throw error
     return { ...common, takes: 0, candidates: [], refusals: [{ target: null, why: error.message, certain: true }] }
@@ -141,8 +143,8 @@ function planAlone(fault: ExperimentFault, parents: readonly DeclaredParent[]): 
 const planHead = ({ id, kind, atMs, durationMs, target }: ExperimentFault) => ({ id, kind, atMs, durationMs: durationMs ?? null, ...namedBy(target) })
 
 function namedBy(target: ExperimentFault['target']): Pick<FaultPlan, 'match' | 'parent' | 'pick'> {
-  const { process, pods } = target
-  return process ? { match: process.match, parent: process.parent ?? null, pick: process.pick } : { match: printTargetSpec(target), parent: null, pick: pods.pick }
+  const { process } = target
+  return { match: process?.match ?? printTargetSpec(target), parent: process?.parent ?? null, pick: pickOf(target) }
 }
 
 const isRefused = (candidate: PreviewedTarget): candidate is PreviewedTarget & { refused: string } => 'refused' in candidate

@@ -83,7 +83,12 @@ function printPick({ takes, pick, candidates: { length } }: FaultPlan): string {
 function printLease(lease: Step['lease'], { durationMs }: FaultPlan, { leaseMs }: Timeline): string {
   if (lease === 'none') return 'nothing: it is done in an instant'
   const when = `after ${time(durationMs ?? 0)}, or ${time(leaseMs)} after the last heartbeat`
-  return lease === 'kernel' ? `the kernel's own timer: ${when}` : `a reverter, a process started before it: ${when}`
+  return `${endedBy[lease]}: ${when}`
+}
+
+const endedBy: Readonly<Record<Exclude<Step['lease'], 'none'>, string>> = {
+  kernel: 'the kernel\'s own timer', reverter: 'a reverter, a process started before it',
+  restorer: 'the restorers, which watch its record in the Kubernetes API', 'power-service': 'the power service itself',
 }
 
 const printRefusal = ({ why, certain }: Refusal) => certain ? why : `if picked: ${why}`
