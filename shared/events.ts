@@ -9,7 +9,7 @@ import { boundTargetSchema } from '#shared/target.ts'
  * `k8s/` permissions, the wire tap of the tests and the catalogue in ARCHITECTURE.md are generated from this file.
  */
 
-export type Service = 'scheduler' | 'injector' | 'locust-bridge' | 'slo-evaluator'
+export type Service = 'scheduler' | 'injector' | 'locust-bridge' | 'slo-evaluator' | 'prober'
 export type Reader = Service | 'cli'
 
 const epochMs = () => z.number().int().nonnegative()
@@ -22,7 +22,7 @@ const counts = z.record(z.string().regex(/^\d+$/), z.int().positive())
 export const epochSchema = z.strictObject({ bucketCreatedMs: epochMs(), revision: count() })
 export type Epoch = z.output<typeof epochSchema>
 
-export const runPhase = z.enum(['load', 'steady', 'inject', 'hold', 'revert', 'recover', 'end'])
+export const runPhase = z.enum(['load', 'steady', 'inject', 'hold', 'revert', 'recover', 'end', 'verify'])
 export type RunPhase = z.output<typeof runPhase>
 
 /** Why a run left its path before its end. Only `gate` makes it failed; all others make it inconclusive. */
@@ -47,7 +47,7 @@ const defineFacts = <T extends Record<string, FactDefinition>>(facts: T): T => f
 export const facts = defineFacts({
   'run.submitted': {
     producer: 'scheduler',
-    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'cli'],
+    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'prober', 'cli'],
     doc: 'An experiment was accepted. It is carried as it was written; everybody parses it with the one schema.',
     data: z.strictObject({
       experiment: z.unknown(),
@@ -59,8 +59,8 @@ export const facts = defineFacts({
   },
   'run.phase': {
     producer: 'scheduler',
-    readers: ['scheduler', 'slo-evaluator', 'cli'],
-    doc: 'The run entered a phase: load, steady, inject, hold, revert, recover.',
+    readers: ['scheduler', 'slo-evaluator', 'prober', 'cli'],
+    doc: 'The run entered a phase: load, steady, inject, hold, revert, recover, and with probes verify: their ledgers are held against what is there.',
     data: z.strictObject({ phase: runPhase, atMs: epochMs() }),
   },
   'run.aborting': {
@@ -71,7 +71,7 @@ export const facts = defineFacts({
   },
   'run.sealed': {
     producer: 'scheduler',
-    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'cli'],
+    readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'prober', 'cli'],
     doc: 'Nothing after this fact counts for the verdict.',
     data: z.strictObject({ atMs: epochMs() }),
   },
@@ -177,6 +177,54 @@ export const facts = defineFacts({
     readers: ['cli'],
     doc: 'A PromQL gate\'s expression over the whole run at a fine step, asked after the run: dates its breach independently of the looks.',
     data: z.strictObject({ gate: z.string(), query: z.string(), stepMs: z.number().positive(), points: z.array(z.tuple([epochMs(), z.number()])) }),
+  },
+  'probe.opened': {
+    producer: 'prober',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'A prober has begun with the probes of a run. One that is started again in mid-run begins anew, with an empty ledger.',
+    data: z.strictObject({ node: z.string(), probes: z.array(z.string()), atMs: epochMs(), clock }),
+  },
+  'probe.refused': {
+    producer: 'prober',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'A probe cannot be made at all, such as one whose endpoint nobody has set.',
+    data: z.strictObject({ node: z.string(), probe: z.string(), why: z.string(), atMs: epochMs() }),
+  },
+  'probe.state': {
+    producer: 'prober',
+    readers: ['scheduler', 'cli'],
+    doc: 'A probe began to fail (`down`), or has not failed for a second (`up`). For people, and for the start of the faults; the verdict reads the samples.',
+    data: z.strictObject({ node: z.string(), probe: z.string(), state: z.enum(['up', 'down']), why: z.string().optional(), atMs: epochMs(), clock }),
+  },
+  'probe.samples': {
+    producer: 'prober',
+    readers: ['slo-evaluator', 'cli'],
+    doc: 'Every attempt of one probe over about a second, when all of them have ended: start, milliseconds taken, outcome. `unconfirmed`: taken, but not seen on a replica in time; it counts as failed.',
+    data: z.strictObject({
+      node: z.string(), probe: z.string(),
+      slots: z.array(z.tuple([epochMs(), z.number().nonnegative(), z.enum(['ok', 'failed', 'unconfirmed'])])).min(1),
+      errors: z.record(z.string(), z.int().positive()).describe('what the failed ones said, and how many'),
+      clock,
+    }),
+  },
+  'probe.ledger': {
+    producer: 'prober',
+    readers: ['slo-evaluator', 'cli'],
+    doc: 'What one prober wrote by one probe, and what of it was there after the recovery. `unread`: acknowledged, and could not be looked for.',
+    data: z.strictObject({
+      node: z.string(), probe: z.string(),
+      attempted: count(), acknowledged: count(), missing: count(), unread: count(),
+      unconfirmed: count(), unconfirmedMissing: count(),
+      oldestMissingAtMs: epochMs().optional(), newestMissingAtMs: epochMs().optional(),
+      missingIds: z.array(z.string()).max(20).describe('the first of them'),
+      atMs: epochMs(), clock,
+    }),
+  },
+  'probe.closed': {
+    producer: 'prober',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'A prober is done with the run: its samples and ledgers are stored, and what it wrote into the system is gone again.',
+    data: z.strictObject({ node: z.string(), atMs: epochMs() }),
   },
 })
 

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
+import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
 import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
+import type { ProbeSpec } from '#shared/probe.ts'
 import { faultKinds, gateKinds } from '#shared/registry.ts'
 import { dnsLabel, duration } from '#shared/units.ts'
 
@@ -16,6 +18,7 @@ export interface Experiment {
   /** Holds for each fault by itself. */
   blastRadius: BlastRadius
   gates: GateSpec[]
+  probes: ProbeSpec[]
   /** Quiet time before the first fault, in which `steady` gates are judged: the earliest fault's `at`. Without faults, what their looks take. */
   steadyMs: number
   /** The `during` gates are judged from the first confirmed injection to the last fault's end, and at least this long. Without faults, this long. */
@@ -75,7 +78,7 @@ const load = z.strictObject({
 const gateCommon = z.strictObject({
   name: dnsLabel().describe('Names the gate in the verdict; each once'),
   phase: z.enum(['steady', 'during', 'recovery']).default('during').describe('steady: before the fault; during: may abort; recovery: must hold again by the deadline'),
-  source: z.enum(['stream', 'prometheus']).optional().describe('stream: exact counts from Locust every 200 ms; prometheus: PromQL'),
+  source: z.enum(['stream', 'prometheus', 'probe']).optional().describe('stream: exact counts from Locust every 200 ms; prometheus: PromQL; probe: what probers saw (of gates that name a probe)'),
   window: duration({ minMs: 200 }).optional().describe('Stream: length of a block (default 1s). Prometheus: range of the query (default 5s)'),
   interval: duration({ minMs: 100 }).default(1_000).describe('Prometheus: time between two looks'),
   consecutive: z.int().min(1).max(1_000).optional().describe('Looks in a row that must break the limit (default: stream 3, prometheus 2)'),
@@ -110,6 +113,7 @@ const document = z.strictObject({
   faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).max(50).describe('What is done to the system, and when; an empty list, with `hold`, tries it under load alone'),
   blastRadius: blastRadius.prefault({}).describe('How much of what a target names each fault may hit'),
   gates: z.array(gateItem).min(1).max(100).describe('What must hold; each names exactly one kind of limit'),
+  probes: z.array(probeItem).max(20).optional().describe('Attempts at a steady rate from inside the cluster, beside load and PromQL; gates name them'),
   hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s); without faults, how long they are judged'),
   recovery: z.strictObject({
     within: duration({ minMs: 1_000 }).default(30_000).describe('Deadline after the last revert'),
@@ -135,6 +139,9 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
   const isFaultless = isSound('faults') && experiment.faults.length === 0
   if (isFaultless && experiment.hold === undefined && isSound('hold')) problem(['hold'], 'a time such as 3m: without faults nothing else says how long the gates are judged')
   if (isFaultless && isSound('gates') && experiment.gates.every(({ phase }) => phase === 'steady')) problem(['gates'], 'a gate with the phase during: without faults it is the hold that is judged')
+  for (const [index, item] of (experiment.probes ?? []).entries()) {
+    if (isSound('probes', index) && experiment.probes?.findIndex(({ name }) => name === item.name) !== index) problem(['probes', index, 'name'], `a name of its own; another probe is called ${item.name} too`)
+  }
   const names = new Set<string>()
   for (const [index, item] of experiment.gates.entries()) {
     const at = ['gates', index]
@@ -145,11 +152,25 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
     if (item.phase === 'steady' && isSound('faults') && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
     for (const { kind, rule } of rulesIn(item)) {
       const source = sourceOf(item, kind, rule, experiment)
+      if (rule.probe) {
+        checkProbeGate(item, [...at, kind.kind], rule.probe.name, experiment, problem)
+        continue
+      }
       if (!kind.sources.includes(source)) problem([...at, 'source'], `${kind.sources.join(' or ')} for a ${kind.kind} gate`)
       else if (!experiment.load && source === 'stream') problem([...at, 'source'], 'prometheus; an experiment without load has no samples to stream')
       else if (!experiment.load && rule.readsLoadMetrics) problem([...at, kind.kind], 'the names of the service\'s own metrics; an experiment without load has none of its own')
     }
   }
+}
+
+/** A gate on a probe is judged from the whole run at its end: it has no windows, no looks, and no other phase. */
+function checkProbeGate(item: GateCommon, at: (string | number)[], name: string, { probes = [] }: Document, problem: (path: (string | number)[], message: string) => void): void {
+  const gate = at.slice(0, -1)
+  const known = probes.map(probe => probe.name)
+  if (item.source !== undefined && item.source !== 'probe') problem([...gate, 'source'], 'probe; this gate names one')
+  if (item.phase !== 'during') problem([...gate, 'phase'], 'during; a gate on a probe is judged from the whole run')
+  for (const key of ['window', 'consecutive'] as const) if (item[key] !== undefined) problem([...gate, key], 'no such key; a gate on a probe is judged once, at the end of the run')
+  if (!known.includes(name)) problem([...at, 'probe'], known.length === 0 ? 'the name of a probe; the experiment has no probes' : `the name of a probe: ${known.join(', ')}`)
 }
 
 function resolve(from: Document): Experiment {
@@ -162,6 +183,7 @@ function resolve(from: Document): Experiment {
     faults: from.faults.map((fault, index) => ({ ...fault, id: `${index + 1}-${fault.kind}` })),
     blastRadius: from.blastRadius,
     gates,
+    probes: (from.probes ?? []).flatMap(resolveProbe),
     steadyMs: isFaultless ? Math.max(0, ...gates.filter(({ phase }) => phase === 'steady').map(looksMs)) : firstAtMs(from),
     holdMs: isFaultless ? from.hold ?? 0 : Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),
     recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
@@ -206,5 +228,6 @@ function rulesIn(item: GateCommon): { kind: GateKind; rule: GateRule }[] {
 
 /** A gate that names the service's own metrics can be read from nowhere else. */
 function sourceOf(item: GateCommon, kind: GateKind, rule: GateRule, experiment: Pick<Document, 'load'>): GateSource {
+  if (rule.probe) return 'probe'
   return item.source ?? (experiment.load && rule.readsLoadMetrics ? kind.sources[0] : 'prometheus')
 }

@@ -2,6 +2,7 @@ import type { FactData, GateStatus, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import type { GatePhase, Measurement } from '#shared/gate.ts'
 import { remember, type SampleBuffer } from '#shared/gate-blocks.ts'
+import { emptyProbes, foldProbes, probeRecoveryOf, type ProbeRecovery, type ProbesState } from '#shared/probe-core.ts'
 import { advance, answered, beginWatch, evidenceOf, watchStatus, type Look, type Watch } from '#shared/gate-watch.ts'
 
 /**
@@ -12,7 +13,7 @@ import { advance, answered, beginWatch, evidenceOf, watchStatus, type Look, type
  *   run.phase hold, without faults --> during watches --run.phase end, run.aborting--> over
  *   fault.reverted --> recovery watches (again at each later one; none while a later fault holds)
  *
- * Samples, answers and ticks make their looks.
+ * Samples, answers and ticks make their looks. Gates on probes have no watch: what the probers saw is folded beside (probe-core.ts).
  */
 export interface GateState {
   run: string
@@ -23,16 +24,19 @@ export interface GateState {
   recovery: readonly Watch[]
   /** The run has entered `recover`: only then is a recovery told. */
   recovering: boolean
+  probes: ProbesState
   /** Begin of the during phase: the first injection; without faults, of the hold. */
   duringFromMs?: number
   lastEndedMs?: number
   sealed: boolean
 }
 
-export const emptyGates = (run: string): GateState => ({ run, buffer: { samples: [], tickMs: 0 }, watches: [], recovery: [], recovering: false, sealed: false })
+export const emptyGates = (run: string): GateState => ({ run, buffer: { samples: [], tickMs: 0 }, watches: [], recovery: [], recovering: false, probes: emptyProbes, sealed: false })
 
-export function fold(state: GateState, stored: StoredFact): GateState {
-  if (state.sealed) return state
+export function fold(before: GateState, stored: StoredFact): GateState {
+  if (before.sealed) return before
+  const probes = foldProbes(before.probes, stored)
+  const state = probes === before.probes ? before : { ...before, probes }
   switch (stored.kind) {
     case 'run.submitted': {
       const parsed = experimentSchema.safeParse(stored.fact.data.experiment)
@@ -76,18 +80,21 @@ function injected(state: GateState, { fault, injectedAtMs }: FactData<'fault.inj
 function ended(state: GateState, atMs: number): GateState {
   const lastEndedMs = Math.max(state.lastEndedMs ?? 0, atMs)
   if (lastEndedMs === state.lastEndedMs && state.recovery.length > 0) return state
-  const recovery = recoveryGates(state.experiment).map(gate => beginWatch(gate, 'recovery', lastEndedMs))
+  const recovery = looked(recoveryGates(state.experiment)).map(gate => beginWatch(gate, 'recovery', lastEndedMs))
   return advanceAll({ ...state, lastEndedMs, recovery })
 }
 
-/** The gates that say when the system has recovered: those written for it, else those that were to hold during the fault. */
-export function recoveryGates(experiment: Experiment | undefined): Experiment['gates'] {
-  const of = (phase: GatePhase) => experiment?.gates.filter(gate => gate.phase === phase) ?? []
-  return of('recovery').length > 0 ? of('recovery') : of('during')
+/** The gates that say when the system has recovered: those written for it, else those that were to hold during the fault; and those on probes. */
+export function recoveryGates(experiment: Pick<Experiment, 'gates'> | undefined): Experiment['gates'] {
+  const gates = experiment?.gates ?? []
+  const of = (phase: GatePhase) => looked(gates).filter(gate => gate.phase === phase)
+  return [...of('recovery').length > 0 ? of('recovery') : of('during'), ...gates.filter(gate => gate.source === 'probe')]
 }
 
+const looked = (gates: Experiment['gates']) => gates.filter(gate => gate.source !== 'probe')
+
 function begin(state: GateState, phase: GatePhase, atMs: number): GateState {
-  const gates = state.experiment?.gates.filter(gate => gate.phase === phase) ?? []
+  const gates = looked(state.experiment?.gates ?? []).filter(gate => gate.phase === phase)
   return advanceAll({ ...state, watches: [...state.watches, ...gates.map(gate => beginWatch(gate, phase, atMs))] })
 }
 
@@ -143,7 +150,27 @@ export interface GateReport {
 export function reports(state: GateState): GateReport[] {
   const { experiment } = state
   const recovering = state.recovering && experiment ? state.recovery.map(watch => recoveryReport(watch, experiment.recovery)) : []
-  return [...state.watches.map(watch => report(watch, watchStatus(watch), evidenceOf(watch))), ...recovering]
+  return [...state.watches.map(watch => report(watch, watchStatus(watch), evidenceOf(watch))), ...recovering, ...probeReports(state)]
+}
+
+/** A probe that a gate names must be steady again; what else the gate says is judged at the end of the run. */
+function probeReports({ experiment, recovering, probes, lastEndedMs }: GateState): GateReport[] {
+  if (!experiment || !recovering || lastEndedMs === undefined) return []
+  return experiment.gates.flatMap(({ name, rule: { probe } }) => {
+    if (!probe) return []
+    const recovery = probeRecoveryOf(probes, probe.name, lastEndedMs, experiment.recovery)
+    const status: GateStatus = recovery.is === 'met' || recovery.is === 'missed' ? recovery.is : recovery.is === 'watching' ? 'breaking' : 'no-data'
+    return [{ gate: name, phase: 'recovery' as const, status, lookEndMs: lastEndedMs, evidence: probeRecoveryEvidence(probe.name, recovery, experiment.recovery) }]
+  })
+}
+
+export function probeRecoveryEvidence(probe: string, recovery: ProbeRecovery, { withinMs, stableMs }: Experiment['recovery']): string {
+  switch (recovery.is) {
+    case 'met': return `the probe ${probe} was steady for ${stableMs} ms from ${recovery.afterMs} ms after the last fault's end (allowed: ${withinMs} ms)`
+    case 'missed': return `the probe ${probe} was not steady ${withinMs} ms after the last fault's end`
+    case 'watching': return `the probe ${probe} has not been steady for ${stableMs} ms yet`
+    case 'unseen': return `no prober that counts has watched ${probe}`
+  }
 }
 
 function recoveryReport(watch: Watch, wanted: Experiment['recovery']): GateReport {

@@ -1,8 +1,15 @@
 import { z } from 'zod'
-import type { Block, Limit, Measurement, QueryContext } from '#shared/gate.ts'
+import type { Block, GateRule, Limit, Measurement, QueryContext } from '#shared/gate.ts'
 import { breaksRule } from '#shared/gate.ts'
 import { loadMetrics, overdueIn, sumWhere, thresholdLabel } from '#shared/load-metrics.ts'
 import { promqlProblem } from '#shared/promql.ts'
+
+/** A gate on a probe has neither blocks nor PromQL. */
+export const onlyByProbe: Pick<GateRule, 'readsLoadMetrics' | 'measure' | 'query'> = {
+  readsLoadMetrics: false,
+  measure: () => ({ is: 'no-data', why: 'a gate on a probe is judged at the end of the run' }),
+  query: () => '',
+}
 
 /** What the gates that count requests have in common: their arithmetic on a block, and the PromQL of the same share. */
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { ProbeFigures, ProbeOutcome } from '#shared/probe.ts'
 
 /** One posted stretch of load (about 200 ms of one Locust worker): exact counts, dated by the load generator's clock. */
 export interface LoadSample {
@@ -41,7 +42,7 @@ export interface Limit {
   unit: 'ratio' | 'seconds' | 'number'
 }
 
-export type GateSource = 'stream' | 'prometheus'
+export type GateSource = 'stream' | 'prometheus' | 'probe'
 export type GatePhase = 'steady' | 'during' | 'recovery'
 
 /** A gate's own rule, bound to the parameters that an experiment gave it. Every function is pure. */
@@ -56,6 +57,8 @@ export interface GateRule {
   overdueAfterMs?: number
   /** Whether the PromQL reads the bridge's own metrics, which are there only when the experiment has load. */
   readsLoadMetrics: boolean
+  /** The gate is on a probe: it is judged once, from all that the probers have seen, and neither measured nor asked for. */
+  probe?: { name: string; judge(figures: ProbeFigures): ProbeOutcome }
   /** Reads one block of load samples. */
   measure(block: Block): Measurement
   /** The PromQL whose single value is held against `limit`. */

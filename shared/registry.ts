@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import type { FaultKind } from '#shared/fault.ts'
 import type { GateKind } from '#shared/gate.ts'
+import type { ProbeKind } from '#shared/probe.ts'
 
 /** The folder is the registry: each file in it exports one kind as its default. Adding a kind touches no other file. */
 export async function load<T extends { kind: string }>(folder: string, beside = import.meta.url): Promise<ReadonlyMap<string, T>> {
@@ -15,3 +16,4 @@ export async function load<T extends { kind: string }>(folder: string, beside = 
 
 export const faultKinds = await load<FaultKind>('faults')
 export const gateKinds = await load<GateKind>('gates')
+export const probeKinds = await load<ProbeKind>('probes')

@@ -14,6 +14,7 @@ export type Dated = { is: 'dated'; atMs: number; clocks: readonly string[] } | {
  * against what was scraped of them: what scraping costs is part of what is measured. Only for other expressions Prometheus is asked again.
  */
 export function breachOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  if (gate.source === 'probe') return { is: 'unknown', why: 'a gate on a probe is judged once, at the end of the run' }
   if (gate.source === 'stream') return breachInBlocks(gate, phaseStartMs, facts)
   return gate.rule.readsLoadMetrics ? breachInSlidingWindow(gate, phaseStartMs, facts) : breachInHistory(gate, phaseStartMs, facts)
 }
@@ -79,7 +80,7 @@ function breachInHistory(gate: GateSpec, phaseStartMs: number, facts: readonly S
 
 /** Start of the first sample in the phase with a request that counts against the gate: no bad request was earlier. */
 export function firstBadOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
-  if (gate.source === 'prometheus' && !gate.rule.readsLoadMetrics) return { is: 'unknown', why: 'the gate reads metrics of its own, which tell of no single requests' }
+  if (gate.source !== 'stream' && !gate.rule.readsLoadMetrics) return { is: 'unknown', why: 'the gate reads metrics of its own, which tell of no single requests' }
   const [earliest] = samplesOf(facts).filter(sample => sample.endMs > phaseStartMs && countsBad(gate, sample)).toSorted((a, b) => a.startMs - b.startMs)
   if (!earliest) return { is: 'unknown', why: 'no sample has a bad request' }
   return { is: 'dated', atMs: earliest.startMs, clocks: [earliest.clock] }

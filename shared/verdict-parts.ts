@@ -1,9 +1,10 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
-import { recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
+import { probeRecoveryEvidence, recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
 import { evidenceOf, missingEvidence } from '#shared/gate-watch.ts'
 import { figuresOf, samplesOnce } from '#shared/load-figures.ts'
+import { probeFigures, probeRecoveryOf } from '#shared/probe-core.ts'
 import { breachOf, firstBadOf, type Dated } from '#shared/verdict-breach.ts'
 
 /** The parts of a judgement: what happened, in numbers. What follows from them is decided in verdict.ts. */
@@ -16,6 +17,8 @@ export interface JudgedGate {
   verdict: 'passed' | 'failed' | 'inconclusive'
   evidence: string
   looks: { endMs: number; value: number | null }[]
+  /** Of a gate on a probe alone: what was held against its limit. */
+  value?: number | null
   /** From the raw samples; only of a gate that failed in the during phase. */
   breachedAtMs?: number
 }
@@ -59,6 +62,7 @@ export interface JudgedRecovery {
 }
 
 export function judgeGate(gate: GateSpec, gates: GateState, facts: readonly StoredFact[]): JudgedGate {
+  if (gate.rule.probe) return judgeProbeGate(gate, gate.rule.probe, gates)
   const watch = [...gates.watches, ...gates.recovery].find(found => found.gate.name === gate.name && found.phase === gate.phase)
   const common = { name: gate.name, phase: gate.phase, source: gate.source, kind: gate.kind, description: gate.rule.description }
   if (!watch) return { ...common, verdict: 'inconclusive', evidence: `${gate.rule.description}: its phase never began`, looks: [] }
@@ -75,6 +79,12 @@ export function judgeGate(gate: GateSpec, gates: GateState, facts: readonly Stor
   }
   const missing = missingEvidence(watch)
   return { ...common, looks, ...(missing === undefined ? { verdict: 'passed', evidence } : { verdict: 'inconclusive', evidence: `${evidence}; ${missing}` }) }
+}
+
+function judgeProbeGate({ name, phase, source, kind, rule: { description } }: GateSpec, probe: NonNullable<GateSpec['rule']['probe']>, { experiment, probes, duringFromMs }: GateState): JudgedGate {
+  const spec = experiment?.probes.find(found => found.name === probe.name)
+  const judged = spec && experiment ? probe.judge(probeFigures(probes, spec, experiment, duringFromMs)) : { verdict: 'inconclusive' as const, value: null, evidence: 'there is no such probe' }
+  return { name, phase, source, kind, description, verdict: judged.verdict, evidence: `${description}: ${judged.evidence}`, looks: [], value: judged.value }
 }
 
 export function judgeFaults(experiment: Experiment, facts: readonly StoredFact[]): JudgedFault[] {
@@ -175,15 +185,23 @@ export function judgeLoad(facts: readonly StoredFact[]): JudgedLoad {
 
 export function judgeRecovery(experiment: Experiment, gates: GateState): JudgedRecovery & { missed: boolean } {
   const wanted = experiment.recovery
-  const watches = gates.recovering ? gates.recovery : []
-  const found = watches.map(watch => recoveryOf(watch, wanted))
-  const met = recoveryGates(experiment).length > 0 && found.length > 0 && found.every(({ is }) => is === 'met')
-  const afterMs = found.flatMap(recovery => recovery.is === 'met' ? [recovery.afterMs] : [])
+  const watched = (gates.recovering ? gates.recovery : []).map(watch => ({ recovery: recoveryOf(watch, wanted), evidence: `${watch.gate.name}: ${recoveryEvidence(watch, wanted)}` }))
+  const found = [...watched, ...gates.recovering ? probeRecoveries(experiment, gates) : []]
+  const met = recoveryGates(experiment).length > 0 && found.length > 0 && found.every(({ recovery }) => recovery.is === 'met')
+  const afterMs = found.flatMap(({ recovery }) => recovery.is === 'met' ? [recovery.afterMs] : [])
   return {
     requiredWithinMs: wanted.withinMs,
     recoveredInMs: met ? Math.max(...afterMs) : null,
     met,
-    evidence: watches.map(watch => `${watch.gate.name}: ${recoveryEvidence(watch, wanted)}`),
-    missed: found.some(({ is }) => is === 'missed'),
+    evidence: found.map(({ evidence }) => evidence),
+    missed: found.some(({ recovery }) => recovery.is === 'missed'),
   }
+}
+
+function probeRecoveries({ gates, recovery: wanted }: Experiment, { probes, lastEndedMs }: GateState) {
+  const names = [...new Set(gates.flatMap(({ rule: { probe } }) => probe ? [probe.name] : []))]
+  return lastEndedMs === undefined ? [] : names.map(name => {
+    const recovery = probeRecoveryOf(probes, name, lastEndedMs, wanted)
+    return { recovery, evidence: probeRecoveryEvidence(name, recovery, wanted) }
+  })
 }

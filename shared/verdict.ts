@@ -7,6 +7,7 @@ import {
   judgeFaults, judgeGate, judgeLoad, judgeRecovery, judgeTimings, unconfirmedReverts,
   type JudgedFault, type JudgedGate, type JudgedLoad, type JudgedRecovery, type Timings,
 } from '#shared/verdict-parts.ts'
+import { judgeProbes, type JudgedProbe } from '#shared/verdict-probes.ts'
 
 export type Verdict = 'passed' | 'failed' | 'inconclusive'
 
@@ -23,6 +24,8 @@ export interface Judgement {
   exitCode: 0 | 1 | 2 | 4
   gates: JudgedGate[]
   faults: JudgedFault[]
+  /** Each probe as each prober saw it; empty when the experiment has none. */
+  probes: JudgedProbe[]
   timings: Timings
   /** Null when the experiment has no load of its own. */
   load: JudgedLoad | null
@@ -55,7 +58,7 @@ export function judge(facts: readonly StoredFact[]): Judgement {
     run, experiment: experiment.name, verdict: decided.verdict, reasons,
     revertUnconfirmed: unconfirmed.length > 0,
     exitCode: unconfirmed.length > 0 ? 4 : { passed: 0, failed: 1, inconclusive: 2 }[decided.verdict] as 0 | 1 | 2,
-    gates: judged, faults: evidence.faults, timings: judgeTimings(experiment, gates, judged, inOrder), load: evidence.load, recovery: experiment.faults.length === 0 ? null : recovery,
+    gates: judged, faults: evidence.faults, probes: judgeProbes(experiment, gates), timings: judgeTimings(experiment, gates, judged, inOrder), load: evidence.load, recovery: experiment.faults.length === 0 ? null : recovery,
   }
 }
 
@@ -112,6 +115,7 @@ function decisiveFact(stored: StoredFact): Decided | undefined {
       return verified ? undefined : inconclusive(`${fault} on ${node} was injected, but its effect was not seen`)
     }
     case 'fault.refused': return inconclusive(`${stored.fact.data.fault} was refused by ${stored.fact.data.node}: ${stored.fact.data.why}`)
+    case 'probe.refused': return inconclusive(`the probe ${stored.fact.data.probe} was refused by the prober on ${stored.fact.data.node}: ${stored.fact.data.why}`)
     case 'fault.lapsed': return inconclusive(`the lease of ${stored.fact.data.fault} on ${stored.fact.data.node} ran out while it was held`)
     default: return undefined
   }
@@ -149,7 +153,7 @@ function endedEarly(experiment: Experiment, faults: readonly JudgedFault[]): str
 function unreadable(run: string): Judgement {
   const why = 'the log has no readable run.submitted'
   return {
-    run, experiment: '', verdict: 'inconclusive', reasons: [why], revertUnconfirmed: false, exitCode: 2, gates: [], faults: [],
+    run, experiment: '', verdict: 'inconclusive', reasons: [why], revertUnconfirmed: false, exitCode: 2, gates: [], faults: [], probes: [],
     timings: { breachToAbortMs: null, breachToRevertedMs: null, firstBadToRevertedMs: null, why: { breachToAbortMs: why, breachToRevertedMs: why, firstBadToRevertedMs: why } },
     load: null, recovery: { requiredWithinMs: 0, recoveredInMs: null, met: false, evidence: [] },
   }

@@ -12,11 +12,12 @@ const coreFiles = [
   'services/scheduler/lease.ts',
   'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
-  'shared/{experiment,experiment-problem,experiment-yaml}.ts',
+  'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
+  'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,fault,load-figures,target,units}.ts',
   'services/injector/cluster/restorer-core.ts',
   'services/cli/campaign/hpa-transitions.ts',
-  'shared/{faults,gates}/*.ts',
+  'shared/{faults,gates,probes}/*.ts',
 ]
 
 /** `missedLines`: where a branch begins that was never taken. None found: no test has loaded the file. */

@@ -24,6 +24,7 @@ export const natsUsers: Record<string, { service: Service; agents?: 'on-nodes' |
   'cluster-agent': { service: 'injector', agents: 'api-side' },
   'locust-bridge': { service: 'locust-bridge' },
   'slo-evaluator': { service: 'slo-evaluator' },
+  prober: { service: 'prober' },
 }
 
 /** Variable in the NATS server's environment that holds a user's password. */

@@ -45,6 +45,16 @@ export function tellFact(stored: StoredFact, { startedMs, experiment }: Context)
     case 'fault.lapsed': return told(`the lease of ${stored.fact.data.fault} ran out`, 'bad')
     case 'load.state': return told(printLoad(stored.fact.data), stored.fact.data.state === 'failed' ? 'bad' : 'plain')
     case 'gate.status': return tellGate(stored.fact.data, experiment, told)
+    case 'probe.refused': return told(`refused probe ${stored.fact.data.probe}: ${stored.fact.data.why}`, 'bad')
+    case 'probe.state': {
+      const { probe, node, state, why } = stored.fact.data
+      return told(`probe ${probe} is ${state} on ${node}${why === undefined ? '' : `: ${why}`}`, state === 'up' ? 'good' : 'bad')
+    }
+    case 'probe.ledger': {
+      const { probe, node, acknowledged, missing } = stored.fact.data
+      return told(`ledger of ${probe} on ${node}: ${missing} of ${acknowledged} acknowledged writes are missing`, missing === 0 ? 'good' : 'bad')
+    }
+    case 'probe.opened': case 'probe.closed': case 'probe.samples':
     case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }

@@ -1,3 +1,5 @@
+import { recoveryGates } from '#shared/gate-core.ts'
+import { faultedNodesOf } from '#shared/probe-core.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
 import type { AbortCause, GateStatus, RunPhase, StoredFact } from '#shared/events.ts'
 import { printDuration } from '#shared/units.ts'
@@ -5,11 +7,11 @@ import { printDuration } from '#shared/units.ts'
 /**
  * The life of a run, with no I/O and no clock of its own: `fold` takes what has happened, `decide` says what to do now.
  *
- *   (load) -> steady -> inject -> hold -> revert -> recover -> sealed -> judged
- *      |         |         |        |        |         |
- *      '---------'---------'--------'--------'---------'--- run.aborting: revert everywhere, (recover,) seal
+ *   (load) -> steady -> inject -> hold -> revert -> recover -> (verify) -> sealed -> judged
+ *      |         |         |        |        |         |          |
+ *      '---------'---------'--------'--------'---------'----------'--- run.aborting: revert everywhere, (recover, verify,) seal
  *
- *   without faults: (load) -> steady -> hold -> end -> sealed -> judged
+ *   without faults: (load) -> steady -> hold -> end -> (verify) -> sealed -> judged
  *
  * Every step is taken because of a fact in the stream, so a scheduler that starts in mid-run folds the same facts and goes on.
  */
@@ -21,12 +23,19 @@ export interface RunState {
   load: { state: 'none' | 'starting' | 'ramping' | 'reached' | 'stopping' | 'stopped' | 'failed'; detail?: string }
   faults: ReadonlyMap<string, FaultState>
   gates: ReadonlyMap<string, { status: GateStatus; evidence: string }>
+  /** By source: a prober that is started again is another one. */
+  probers: ReadonlyMap<string, Prober>
+  refusedProbe?: string
+  faultedNodes: ReadonlySet<string>
   /** Every look of the during gates has been taken. */
   duringClosed: boolean
   abort?: { cause: AbortCause; detail: string; atMs: number }
   sealedAtMs?: number
   verdict?: string
 }
+
+/** A prober that has begun with the run. `probes`: how each was when it last told. */
+export interface Prober { node: string; closed: boolean; probes: ReadonlyMap<string, { up: boolean; why?: string }> }
 
 /** One fault may be done on several nodes, and each ends it by itself. No node: nothing was heard of it yet. */
 export interface FaultState {
@@ -51,11 +60,11 @@ export type Effect = { key: string } & (
 )
 
 /** How long things that should take an instant may take before the run gives up on them. */
-export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000 } as const
+export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
-    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), duringClosed: false,
+    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), duringClosed: false, probers: new Map(), faultedNodes: new Set(),
     faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map() }])),
   }
 }
@@ -81,9 +90,20 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence }) }
     }
     case 'gate.closed': return { ...state, duringClosed: true }
+    case 'probe.opened': return withProber(state, stored.fact.source, { node: stored.fact.data.node, closed: false, probes: new Map() })
+    case 'probe.refused': return { ...state, refusedProbe: state.refusedProbe ?? `the probe ${stored.fact.data.probe} cannot be made on ${stored.fact.data.node}: ${stored.fact.data.why}` }
+    case 'probe.state': {
+      const { probe, state: at, why } = stored.fact.data
+      const known = state.probers.get(stored.fact.source)
+      return known ? withProber(state, stored.fact.source, { ...known, probes: new Map(known.probes).set(probe, { up: at === 'up', ...(why !== undefined && { why }) }) }) : state
+    }
+    case 'probe.closed': {
+      const known = state.probers.get(stored.fact.source)
+      return known ? withProber(state, stored.fact.source, { ...known, closed: true }) : state
+    }
     case 'fault.injected': {
       const { injectedAtMs } = stored.fact.data
-      return withFault(state, stored.fact.data, (known, { durationMs }) => ({
+      return withFault({ ...state, faultedNodes: new Set([...state.faultedNodes, ...faultedNodesOf(stored.fact.data)]) }, stored.fact.data, (known, { durationMs }) => ({
         ...(durationMs === undefined ? { at: 'reverted', confirmed: true } : { at: 'active' }), // an instant fault leaves nothing to revert
         injectedAtMs: known?.injectedAtMs ?? injectedAtMs,
       }))
@@ -118,6 +138,7 @@ export function decide(state: RunState, nowMs: number): Effect[] {
 
 function onPath(state: RunState, nowMs: number): Effect[] {
   const { experiment, phases } = state
+  if (phases.verify !== undefined) return ending(state, phases.verify, nowMs)
   if (phases.recover !== undefined) return recovering(state, phases.recover, nowMs)
   if (phases.revert !== undefined) {
     const late = holding(state)
@@ -149,6 +170,7 @@ function withoutFaults(state: RunState, steadyAtMs: number, nowMs: number): Effe
 function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
   const { phases, experiment } = state
   const abort = (cause: AbortCause, detail: string, gate?: string): Effect[] => [{ key: 'abort', effect: 'abort', cause, detail, ...(gate !== undefined && { gate }) }]
+  if (state.refusedProbe !== undefined) return abort('refused', state.refusedProbe)
   if (state.load.state === 'failed') return abort('load', state.load.detail ?? 'the load generator failed')
   if (phases.steady === undefined) {
     const patienceMs = experiment.load ? experiment.load.reachedWithinMs + 30_000 : 10_000
@@ -168,6 +190,9 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
     const missing = experiment.gates.filter(gate => gate.phase === 'steady' && !holds(state, gate.name)).map(gate => gate.name)
     return abort('steady', `the system was not seen steady ${before}: no good look at ${missing.join(', ')}`)
   }
+  if (!quietIsOver && nowMs > steadyEndMs + patience.probesUpMs && missingProbes(state).length > 0) {
+    return abort('steady', `the system was not seen steady ${before}: ${missingProbes(state).join('; ')}`)
+  }
   for (const [fault, { spec, nodes }] of state.faults) {
     for (const held of nodes.values()) {
       if (held.at === 'refused') return abort('refused', `${fault} was not injected: ${held.why}`)
@@ -182,6 +207,7 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
 function whileAborting(state: RunState, abort: NonNullable<RunState['abort']>, nowMs: number): Effect[] {
   const leaseOverMs = abort.atMs + state.experiment.leaseMs + patience.revertMs
   if (holding(state).length > 0 && nowMs < leaseOverMs) return []
+  if (state.phases.verify !== undefined) return ending(state, state.phases.verify, nowMs)
   const injectedSomething = firstInjectedAtMs(state) !== undefined
   const worthRecovering = injectedSomething && (abort.cause === 'gate' || abort.cause === 'unreadable' || abort.cause === 'lease')
   if (!worthRecovering) return nowMs >= abort.atMs + 500 ? ending(state, injectedSomething ? leaseOverMs : abort.atMs, nowMs) : []
@@ -197,14 +223,31 @@ function recovering(state: RunState, recoverAtMs: number, nowMs: number): Effect
 /** The load is stopped before the seal. `latestBeginMs`: no stop is asked for later than this, so it is the date to lose patience from. */
 function ending(state: RunState, latestBeginMs: number, nowMs: number): Effect[] {
   const loadIsOver = state.load.state === 'none' || state.load.state === 'stopped' || state.load.state === 'failed'
-  return loadIsOver || nowMs > latestBeginMs + patience.loadStopMs ? [{ key: 'seal', effect: 'seal' }] : [{ key: 'load-stop', effect: 'load-stop' }]
+  const { verify } = state.phases
+  if (verify === undefined && !loadIsOver && nowMs <= latestBeginMs + patience.loadStopMs) return [{ key: 'load-stop', effect: 'load-stop' }]
+  const waited = awaitedProbers(state)
+  if (verify === undefined) return waited.length > 0 ? [phase('verify')] : [{ key: 'seal', effect: 'seal' }]
+  return waited.length === 0 || nowMs > verify + patience.verifyMs ? [{ key: 'seal', effect: 'seal' }] : []
+}
+
+/** Probers that still have to tell what they saw. Those on a node that a fault was done to may never, and do not count. */
+function awaitedProbers({ probers, faultedNodes }: RunState): string[] {
+  return [...probers.values()].filter(({ closed, node }) => !closed && !faultedNodes.has(node)).map(({ node }) => node)
 }
 
 function steadyOver(state: RunState, steadyAtMs: number, nowMs: number): boolean {
-  return nowMs >= steadyAtMs + state.experiment.steadyMs && steadyGatesHold(state)
+  return nowMs >= steadyAtMs + state.experiment.steadyMs && steadyGatesHold(state) && missingProbes(state).length === 0
 }
 
 const steadyGatesHold = (state: RunState) => state.experiment.gates.every(gate => gate.phase !== 'steady' || holds(state, gate.name))
+/** Each probe must have been seen well by some prober before anything is done: a probe that never worked could tell nothing of a fault. */
+function missingProbes({ experiment, probers }: RunState): string[] {
+  return experiment.probes.flatMap(({ name }) => {
+    const seen = [...probers.values()].flatMap(({ node, probes }) => { const found = probes.get(name); return found ? [{ node, ...found }] : [] })
+    if (seen.some(({ up }) => up)) return []
+    return [`the probe ${name} ${seen.length === 0 ? `was attempted by nobody (${probers.size === 0 ? 'no prober is there' : `probers on ${[...probers.values()].map(({ node }) => node).join(', ')}`})` : `fails: ${seen.map(({ node, why }) => `${node}: ${why ?? 'no answer'}`).join(', ')}`}`]
+  })
+}
 const holds = (state: RunState, gate: string) => state.gates.get(`steady/${gate}`)?.status === 'holding'
 
 function holdOver(state: RunState, nowMs: number): boolean {
@@ -217,13 +260,11 @@ const isFaultless = ({ experiment }: RunState) => experiment.faults.length === 0
 
 /** A seal must not come before a late answer to the last look. An abort has decided already. */
 function looksAreIn({ experiment, duringClosed, abort }: RunState): boolean {
-  return abort !== undefined || duringClosed || experiment.gates.every(gate => gate.phase !== 'during')
+  return abort !== undefined || duringClosed || experiment.gates.every(gate => gate.phase !== 'during' || gate.source === 'probe')
 }
 
 function recoveryIsKnown(state: RunState): boolean {
-  const own = state.experiment.gates.filter(gate => gate.phase === 'recovery')
-  const gates = own.length > 0 ? own : state.experiment.gates.filter(gate => gate.phase === 'during')
-  const statuses = gates.map(gate => state.gates.get(`recovery/${gate.name}`)?.status)
+  const statuses = recoveryGates(state.experiment).map(gate => state.gates.get(`recovery/${gate.name}`)?.status)
   return statuses.every(status => status === 'met') || statuses.includes('missed')
 }
 
@@ -247,5 +288,7 @@ function withFault(state: RunState, { fault, node }: { fault: string; node: stri
   const nodes = new Map(found.nodes).set(node, change(found.nodes.get(node), found.spec))
   return { ...state, faults: new Map(state.faults).set(fault, { ...found, nodes }) }
 }
+
+const withProber = (state: RunState, source: string, prober: Prober): RunState => ({ ...state, probers: new Map(state.probers).set(source, prober) })
 
 const phase = (next: RunPhase): Effect => ({ key: `phase/${next}`, effect: 'phase', phase: next })

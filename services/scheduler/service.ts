@@ -60,6 +60,7 @@ interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouche
 const followed: FactType[] = [
   'run.submitted', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
   'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
+  'probe.opened', 'probe.refused', 'probe.state', 'probe.closed',
 ]
 /** Name of the agent that may use the Kubernetes API; there is one. */
 const apiSideAgent = 'cluster'

@@ -30,6 +30,7 @@ export function stagesOf(state: LiveState): Stage[] {
     { name: phases.inject !== undefined && phases.hold === undefined ? 'inject' : 'hold', weightMs: hold, ...at(phases.inject ?? phases.hold), ...due(duringFromMs, hold) },
     isFaultless ? { name: 'end', weightMs: 1_500, ...at(abort?.atMs ?? phases.end) } : { name: 'revert', weightMs: 500, ...at(abort?.atMs ?? phases.revert) },
     !isFaultless && { name: 'recover', weightMs: (experiment?.recovery.stableMs ?? 0) + 1_500, ...at(phases.recover), ...(experiment && { withinMs: experiment.recovery.withinMs }) },
+    (experiment?.probes.length ?? 0) > 0 && { name: 'verify', weightMs: 2_000, ...at(phases.verify) },
     { name: 'judged', weightMs: 500, ...at(sealedAtMs) },
   ]
   const all = stages.filter(stage => stage !== false)

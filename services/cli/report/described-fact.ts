@@ -38,6 +38,18 @@ export function describeFact({ kind, fact }: StoredFact): TimelineEntry | undefi
       const tone = status === 'met' || status === 'holding' ? 'good' : ['breached', 'unreadable', 'missed'].includes(status) ? 'bad' : 'plain'
       return entry(atMs, `gate ${gate} (${phase}) is ${status}: ${evidence}`, tone)
     }
+    case 'probe.opened': return entry(fact.data.atMs, `the prober on ${fact.data.node} begins with ${fact.data.probes.join(', ')}`)
+    case 'probe.refused': return entry(fact.data.atMs, `the probe ${fact.data.probe} was refused by the prober on ${fact.data.node}: ${fact.data.why}`, 'bad')
+    case 'probe.state': {
+      const { probe, node, state, why, atMs } = fact.data
+      return entry(atMs, `probe ${probe} is ${state}, seen from ${node}${why === undefined ? '' : `: ${why}`}`, state === 'up' ? 'good' : 'bad')
+    }
+    case 'probe.ledger': {
+      const { probe, node, acknowledged, missing, atMs } = fact.data
+      return entry(atMs, `the ledger of ${probe} on ${node}: ${missing} of ${acknowledged} acknowledged writes are missing`, missing === 0 ? 'good' : 'bad')
+    }
+    case 'probe.closed': return entry(fact.data.atMs, `the prober on ${fact.data.node} is done`)
+    case 'probe.samples':
     case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }
