@@ -63,6 +63,12 @@ def post_fork(server, worker):
     _slots.name_metric_files_by(worker.slot)
 
 
+def post_worker_init(worker):
+    from jewelry.warm_up import warm_up  # needs Django, which the worker has set up by now
+
+    warm_up()
+
+
 def child_exit(server, worker):
     from prometheus_client import multiprocess
 

@@ -52,11 +52,12 @@ DATABASES = {"default": environment.database(environment.text("DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS = environment.redis()
+IN_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 if REDIS:
-    CACHES = {"default": {"BACKEND": "store.redis_store.OptionalCache", "KEY_PREFIX": "shop"}}
+    CACHES = {"here": IN_MEMORY, "default": {"BACKEND": "store.redis_store.OptionalCache", "KEY_PREFIX": "shop"}}
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # a lost Redis loses no login
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {"here": IN_MEMORY, "default": IN_MEMORY}
     SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
 AUTH_USER_MODEL = "store.Customer"

@@ -79,6 +79,11 @@ class Review(models.Model):
         ]
 
 
+# What a page shows of a review. The product's key too: the manager of a product's reviews sets each one's product, and would ask the
+# database for the key of each.
+REVIEW_FIELDS = ("product", "rating", "text", "written_at", "customer__name")
+
+
 class WishlistItem(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
     product = models.ForeignKey(Product, on_delete=models.CASCADE)

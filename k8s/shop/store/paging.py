@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 PER_PAGE = 20
 COUNT_KEPT_S = 30
+
+# What hardly changes, and is the same for all, in this process's own memory: Redis would be asked for it by nearly every request.
+cached_here = caches["here"]
 
 
 def page_of(request: HttpRequest, rows: QuerySet, count: Callable[[], int] | None = None) -> Page:
@@ -20,4 +23,4 @@ def page_of(request: HttpRequest, rows: QuerySet, count: Callable[[], int] | Non
 
 
 def cached_count(key: str, rows: QuerySet) -> Callable[[], int]:
-    return lambda: cache.get_or_set(f"count:{key}", rows.count, COUNT_KEPT_S)
+    return lambda: cached_here.get_or_set(f"count:{key}", rows.count, COUNT_KEPT_S)

@@ -1,13 +1,12 @@
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.core.cache import cache
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
-from store.models import Category, Product
-from store.paging import cached_count, page_of
+from store.models import REVIEW_FIELDS, Category, Product
+from store.paging import cached_count, cached_here, page_of
 
 CATEGORIES_KEPT_S = 60
 REVIEWS_SHOWN = 10
@@ -15,7 +14,7 @@ CARD_FIELDS = ("name", "price_cents", "stock", "rating_sum", "rating_count")
 
 
 def categories() -> list[Category]:
-    return cache.get_or_set("categories", lambda: list(Category.objects.all()), CATEGORIES_KEPT_S)
+    return cached_here.get_or_set("categories", lambda: list(Category.objects.all()), CATEGORIES_KEPT_S)
 
 
 def listing(request: HttpRequest, title: str, products: QuerySet[Product], count_key: str | None, **more: object) -> HttpResponse:
@@ -51,7 +50,7 @@ def search(request: HttpRequest) -> HttpResponse:
 @require_safe
 def product(request: HttpRequest, pk: int) -> HttpResponse:
     chosen = get_object_or_404(Product.objects.select_related("category").defer("search"), pk=pk)
-    reviews = chosen.reviews.select_related("customer").only("rating", "text", "written_at", "customer__name")
+    reviews = chosen.reviews.select_related("customer").only(*REVIEW_FIELDS)
     return render(request, "product.html", {
         "title": chosen.name, "product": chosen, "reviews": reviews.order_by("-written_at")[:REVIEWS_SHOWN],
     })

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from store.models import Customer, Product, Review
+from store.models import REVIEW_FIELDS, Customer, Product, Review
 from store.paging import page_of
 from store.views.access import customer_only
 from store.views.problems import problem
@@ -22,7 +22,7 @@ def reviews(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return write(request, pk)
     product = get_object_or_404(Product.objects.only("name", "rating_sum", "rating_count"), pk=pk)
-    newest = product.reviews.select_related("customer").only("rating", "text", "written_at", "customer__name").order_by("-written_at", "pk")
+    newest = product.reviews.select_related("customer").only(*REVIEW_FIELDS).order_by("-written_at", "pk")
     page = page_of(request, newest, lambda: product.rating_count)
     return render(request, "reviews.html", {"title": f"Reviews of {product.name}", "product": product, "page": page})
 

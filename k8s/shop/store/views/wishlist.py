@@ -12,7 +12,7 @@ from store.views.problems import problem
 @customer_only
 @require_safe
 def show(request: HttpRequest) -> HttpResponse:
-    items = WishlistItem.objects.filter(customer=request.user).select_related("product").order_by("-added_at", "pk")
+    items = WishlistItem.objects.filter(customer=request.user).select_related("product").defer("product__description", "product__search").order_by("-added_at", "pk")
     return render(request, "wishlist.html", {"title": "Wishlist", "page": page_of(request, items)})
 
 
