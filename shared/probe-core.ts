@@ -59,7 +59,7 @@ export function foldProbes(state: ProbesState, stored: StoredFact): ProbesState 
 
 /** The nodes that a fault was done to; those of a fault on pods or processes are none. */
 export function faultedNodesOf({ targets }: Pick<FactData<'fault.injected'>, 'targets'>): string[] {
-  return targets.flatMap(target => 'node' in target && typeof target.node === 'object' && target.node !== null && 'name' in target.node ? [String(target.node.name)] : [])
+  return targets.flatMap(target => 'node' in target && typeof target.node === 'object' && target.node !== null && 'name' in target.node ? [target.node.name] : [])
 }
 
 function change(state: ProbesState, key: string, size: number, by: (view: ProbeView) => ProbeView): ProbesState {

@@ -21,7 +21,7 @@ const told = (state: RunState, at: 'up' | 'down', why?: string, prober = 'p1') =
 const probesClosed = (state: RunState, prober = 'p1') => after(state, 'probe.closed', { node: 'n1', atMs: 0 }, prober)
 const injected = (state: RunState, node?: string) => after(state, 'fault.injected', {
   fault: '1-kill', kind: 'kill', node: 'agent', verified: true, readBack: [], requestedAtMs: 3_000, injectedAtMs: 3_000, clock: 'c',
-  targets: [node === undefined ? { id: 'process:1:1', pid: 1, startTicks: 1, description: 'postgres' } : { id: 'node:1', node: { name: node, uid: '1' }, description: node } as never],
+  targets: [node === undefined ? { id: 'process:1:1', pid: 1, startTicks: 1, description: 'postgres' } : { id: 'node:1', node: { name: node, uid: '1' }, description: node }],
 })
 const keys = (state: RunState, nowMs: number) => decide(state, nowMs).map(effect => effect.key)
 const abortOf = (state: RunState, nowMs: number) => decide(state, nowMs).flatMap(effect => effect.effect === 'abort' ? [`${effect.cause}: ${effect.detail}`] : [])
