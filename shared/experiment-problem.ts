@@ -1,6 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
-import { schemaAt, valueAt } from '#shared/experiment-schema.ts'
+import { experimentJsonSchema, schemaAt, valueAt, type JsonSchema } from '#shared/experiment-schema.ts'
 import type { Path } from '#shared/experiment-yaml.ts'
 
 /** One thing to change in an experiment file. Lines and columns count from 1; `path` is as in `faults[0].duration`, empty for all of it. */
@@ -38,11 +38,11 @@ export function quoted(text: string): string {
   return JSON.stringify(shown).replace(/[\p{C}]/gu, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
 
-/** What an issue of the schema asks of the document that was parsed. */
-export function problemsOf(issue: z.core.$ZodIssue, document: unknown): PlainProblem[] {
+/** What an issue of the schema asks of the document that was parsed. `jsonSchema`: the same schema, for the words of suggestions. */
+export function problemsOf(issue: z.core.$ZodIssue, document: unknown, jsonSchema: JsonSchema = experimentJsonSchema): PlainProblem[] {
   const path = issue.path.filter(step => typeof step !== 'symbol') // no document has one
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(schemaAt(path, document)?.properties ?? {})
+    const known = Object.keys(schemaAt(path, document, jsonSchema)?.properties ?? {})
     return issue.keys.map(key => ({
       path: [...path, key],
       at: 'key',
@@ -54,7 +54,7 @@ export function problemsOf(issue: z.core.$ZodIssue, document: unknown): PlainPro
   return [{
     path,
     at: issue.code === 'invalid_key' ? 'key' : 'value',
-    says: { expected: expectedBy(issue), ...(isCustom && typeof value === 'object' ? {} : { found: describe(value) }), ...suggestion(issue, path, value, document) },
+    says: { expected: expectedBy(issue), ...(isCustom && typeof value === 'object' ? {} : { found: describe(value) }), ...suggestion(issue, value, schemaAt(path, document, jsonSchema)) },
   }]
 }
 
@@ -81,9 +81,9 @@ function expectedByUnion(issue: z.core.$ZodIssueInvalidUnion): string {
   return [...new Set(alternatives)].join(' or ')
 }
 
-function suggestion(issue: z.core.$ZodIssue, path: Path, value: unknown, document: unknown): { didYouMean?: string } {
+function suggestion(issue: z.core.$ZodIssue, value: unknown, schema: JsonSchema | undefined): { didYouMean?: string } {
   if (typeof value === 'string') return nearest(value, optionsOf(issue))
-  const pattern = schemaAt(path, document)?.pattern
+  const pattern = schema?.pattern
   const inSeconds = `${String(value)}s` // the usual slip: a duration without its unit
   return typeof value === 'number' && pattern !== undefined && new RegExp(pattern).test(inSeconds) ? { didYouMean: inSeconds } : {}
 }

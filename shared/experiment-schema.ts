@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Path } from '#shared/experiment-yaml.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 
-type JsonSchema = z.core.JSONSchema.JSONSchema
+export type JsonSchema = z.core.JSONSchema.JSONSchema
 
 /** The experiment file as JSON Schema (2020-12), for editors: what one writes, not what parsing gives. */
 export const experimentJsonSchema: JsonSchema = {
@@ -11,9 +11,9 @@ export const experimentJsonSchema: JsonSchema = {
   ...z.toJSONSchema(experimentSchema, { io: 'input' }),
 }
 
-/** The part of the schema that a path of this document has to follow; undefined where the document has left the schema. */
-export function schemaAt(path: Path, document: unknown): JsonSchema | undefined {
-  let schema = alternativeFor(experimentJsonSchema, document)
+/** The part of a schema that a path of this document has to follow; undefined where the document has left the schema. */
+export function schemaAt(path: Path, document: unknown, root: JsonSchema = experimentJsonSchema): JsonSchema | undefined {
+  let schema = alternativeFor(root, document)
   let value = document
   for (const step of path) {
     value = childOf(value, step)

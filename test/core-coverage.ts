@@ -16,7 +16,7 @@ const coreFiles = [
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,fault,load-figures,target,units}.ts',
   'services/injector/cluster/restorer-core.ts',
-  'services/cli/campaign/hpa-transitions.ts',
+  'services/cli/campaign/{core,evidence,hpa-transitions,manual-steps,outcome,sla,statistics}.ts',
   'shared/{faults,gates,probes}/*.ts',
 ]
 

@@ -39,7 +39,7 @@ export async function demoCommand({ results, processes = false, json = false }: 
   const runs: DemoRun[] = []
   for (const { file, expected } of acts) {
     if (interrupted.aborted) return 2
-    const path = fileURLToPath(new URL(`../../k8s/experiments/${file}`, import.meta.url))
+    const path = fileURLToPath(new URL(`../../k8s/experiments/local/${file}`, import.meta.url))
     const { experiments: [written] } = await readExperimentFile(path)
     if (!written) throw new Error(`${path} is an experiment`)
     if (!json) say(`\n${written.experiment.name}, expected to be ${expected}: 50 users at ${url}`)

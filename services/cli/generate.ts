@@ -1,12 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { experimentJsonSchema } from '#shared/experiment-schema.ts'
+import { campaignJsonSchema } from './campaign/campaign.ts'
 import { eventCatalogue } from './event-catalogue.ts'
 import { natsAuthorization } from './nats-authorization.ts'
 
 /** Every file in the repository that is made from code. A test holds each against what is committed. */
 export const generatedFiles: readonly { path: string; text: () => string }[] = [
   { path: 'shared/experiment.schema.json', text: () => `${JSON.stringify(experimentJsonSchema, null, 2)}\n` },
+  { path: 'services/cli/campaign/campaign.schema.json', text: () => `${JSON.stringify(campaignJsonSchema, null, 2)}\n` },
   { path: 'shared/EVENTS.md', text: eventCatalogue },
   { path: 'k8s/base/nats/authorization.conf', text: natsAuthorization },
 ]

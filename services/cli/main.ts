@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
+import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
@@ -78,8 +79,22 @@ program.command('plan').argument('<file>', 'experiment file')
     process.exitCode = exitCode
   })
 
-program.command('validate').argument('<files...>', 'experiment files')
-  .description('Check experiment files: every problem, with its line and what was meant')
+program.command('campaign').argument('<file>', 'campaign file')
+  .description('Do the steps of a campaign on the cluster of the kubeconfig\'s current context: checks, installs, loads, experiments, judgement, reports, clean-up')
+  .option('--profile <name>', 'one of the file\'s profiles')
+  .option('--results <folder>', 'where a new folder is made for each campaign', 'test-results')
+  .option('--registry <registry>', 'where the images are, below faultline/; without it they are on the nodes')
+  .option('--version <tag>', 'their tag')
+  .option('--audit-log <file>', 'the API server\'s audit log: without it, manual steps cannot be counted, and that bar is not met')
+  .addOption(namespace())
+  .option('--json', 'print the outcome as JSON')
+  .action(async (file: string, options: CampaignOptions) => {
+    const { campaignCommand } = await import('./campaign/campaign-command.ts')
+    process.exitCode = await campaignCommand(file, options)
+  })
+
+program.command('validate').argument('<files...>', 'experiment and campaign files')
+  .description('Check experiment and campaign files: every problem, with its line and what was meant (the validation campaign itself is npm run validate)')
   .option('--json', 'print the problems as JSON')
   .action(async (files: string[], options: { json?: boolean }) => {
     const { validate } = await import('./validate.ts')

@@ -8,6 +8,7 @@ import { ApiClient, SchedulerUnreachable } from './api-client.ts'
 import { followFacts } from './follow-facts.ts'
 import { linesView } from './live/lines.ts'
 import { screenView } from './live/screen.ts'
+import type { View } from './live/view.ts'
 import { writeReport } from './report/write-report.ts'
 
 export interface RunOutcome {
@@ -15,6 +16,7 @@ export interface RunOutcome {
   /** The results folder: a new one for each run. */
   folder: string
   judgement: Judgement
+  facts: StoredFact[]
 }
 
 /** Where progress goes: one live screen on a terminal, plain lines elsewhere, nowhere for --json. */
@@ -28,7 +30,8 @@ export interface RunOptions {
   document: unknown
   file: string
   resultsFolder: string
-  progress: Progress
+  /** Or what shows it. */
+  progress: Progress | View
   /** Aborts the run (not the command): the run is still judged, as inconclusive. */
   abortSignal: AbortSignal
   /** Aborts, with the reason, when the run cannot come to its end any more; left out: nobody would know. */
@@ -48,7 +51,7 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   const abort = () => void abortUntilHeard(client, run, over.signal) // the stream of facts tells how it ends
   if (abortSignal.aborted) abort()
   abortSignal.addEventListener('abort', abort)
-  const view = progress === 'live' ? screenView(run, process.stderr) : progress === 'lines' ? linesView(process.stderr) : undefined
+  const view = typeof progress === 'object' ? progress : progress === 'live' ? screenView(run, process.stderr) : progress === 'lines' ? linesView(process.stderr) : undefined
   const facts: StoredFact[] = []
   const givenUp = new AbortController()
   let deadline: NodeJS.Timeout | undefined
@@ -76,7 +79,7 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
     view?.end(isJudged ? judgement : undefined)
   }
   if (!isJudged) throw noVerdict(run, folder, { lost, givenUp: givenUp.signal, trouble })
-  return { run, folder, judgement }
+  return { run, folder, judgement, facts }
 }
 
 /** The scheduler may be away just then; faults end with their leases meanwhile. */

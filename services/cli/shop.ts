@@ -19,7 +19,7 @@ export async function shopCommand(): Promise<0> {
   const within = parents.map(({ name, pid }) => `${name}=${pid}`).join(' ')
   process.stdout.write(`The jewelry shop is at ${url} until Ctrl-C (customer1@example.test, password customer). In another terminal:
 
-  npx faultline run k8s/experiments/redis-pause.yaml \\
+  npx faultline run k8s/experiments/local/redis-pause.yaml \\
     --host ${url} --within ${within} --scrape ${scrape.map(({ address }) => address).join(' ')}
 `)
   if (!interrupted.aborted) await once(interrupted, 'abort')

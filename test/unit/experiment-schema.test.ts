@@ -7,9 +7,10 @@ import { experimentJsonSchema, schemaAt } from '#shared/experiment-schema.ts'
 import { faultKinds, gateKinds } from '#shared/registry.ts'
 import { generatedFiles, inCheckout } from '../../services/cli/generate.ts'
 
-const examples = new URL('../../k8s/experiments/', import.meta.url)
+const examples = new URL('../../k8s/experiments/local/', import.meta.url)
+const inCluster = new URL('../../k8s/experiments/', import.meta.url)
 const corpus = new URL('../corpus/experiments/valid/', import.meta.url)
-const yamlFiles = [examples, corpus].flatMap(folder => readdirSync(folder).filter(file => file.endsWith('.yaml')).map(file => new URL(file, folder)))
+const yamlFiles = [examples, inCluster, corpus].flatMap(folder => readdirSync(folder).filter(file => file.endsWith('.yaml')).map(file => new URL(file, folder)))
 const accepts = new Ajv2020({ strict: true, strictRequired: false, allErrors: true, validateFormats: false }).compile(experimentJsonSchema)
 
 for (const { path, text } of generatedFiles) {
@@ -27,9 +28,9 @@ for (const url of yamlFiles) {
 }
 
 test('each example points editors to the schema', () => {
-  for (const file of readdirSync(examples).filter(file => file.endsWith('.yaml'))) {
-    const [, schema] = /^# yaml-language-server: \$schema=(\S+)\n/.exec(readFileSync(new URL(file, examples), 'utf8')) ?? []
-    assert.ok(schema && existsSync(new URL(schema, examples)), file)
+  for (const url of yamlFiles.filter(({ pathname }) => pathname.includes('/k8s/'))) {
+    const [, schema] = /^# yaml-language-server: \$schema=(\S+)\n/.exec(readFileSync(url, 'utf8')) ?? []
+    assert.ok(schema && existsSync(new URL(schema, url)), url.pathname)
   }
 })
 

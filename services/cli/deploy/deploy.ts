@@ -72,3 +72,8 @@ function splitTag(tag: string): [string, string] {
   const colon = tag.lastIndexOf(':')
   return [tag.slice(0, colon), tag.slice(colon + 1)]
 }
+
+/** Removes a part with all that is in its namespace, data too. Repeatable. */
+export async function undeploy({ namespace }: Part, { patienceS }: { patienceS: number }): Promise<void> {
+  await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', `--timeout=${patienceS}s`])
+}

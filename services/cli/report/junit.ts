@@ -3,7 +3,7 @@ import type { Judgement } from '#shared/verdict.ts'
 import { visible } from './markup.ts'
 
 /** The package is CommonJS whose whole export is the builder; its types speak of a `default` that is not there. */
-const emptyReport = junitReportBuilder as unknown as Builder
+export const emptyReport = junitReportBuilder as unknown as Builder
 
 /**
  * One test case a gate, and one each for the recovery, the reverts and the whole: failed is a failure, inconclusive an error. The whole has

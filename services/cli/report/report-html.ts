@@ -62,7 +62,7 @@ ${load ? tile(load.requests.toLocaleString('en-US'), 'requests', `${load.failure
 </div>`
 }
 
-function gateCard(gate: ReportedGate, startMs: number): Markup {
+export function gateCard(gate: ReportedGate, startMs: number): Markup {
   const unit = gate.limits[0]?.unit ?? 'number'
   const plot = gate.looks.length === 0 ? markup`<p>No look was taken.</p>` : gatePlot({
     title: `Looks of the gate ${gate.name} against its limit`,
@@ -75,11 +75,11 @@ function gateCard(gate: ReportedGate, startMs: number): Markup {
 <p>${gate.kind}, ${gate.phase}, from ${gate.source === 'stream' ? 'the load stream' : 'Prometheus'}</p>${plot}<p>${gate.evidence}</p></section>`
 }
 
-function table(head: string[], rows: Content[]): Markup {
+export function table(head: string[], rows: Content[]): Markup {
   return markup`<div class="card"><table><thead><tr>${head.map(title => markup`<th scope="col">${title}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`
 }
 
-function faultTable({ judgement, startMs }: RunReport): Markup {
+export function faultTable({ judgement, startMs }: RunReport): Markup {
   if (!judgement.recovery) return markup`<div class="card">The experiment has none: its gates judged the hold.</div>`
   const when = (atMs: number | null) => atMs === null ? '–' : markup`<span title="${printInstant(atMs)}">${printSince(startMs, atMs)}</span>`
   return table(['fault', 'node', 'targets', 'injected', 'reverted', 'ended by', 'verified'], judgement.faults.map(fault => markup`<tr><td>${fault.id}</td><td>${fault.node || '–'}</td>

@@ -40,12 +40,12 @@ export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeli
   ].join('\n')
 }
 
-function table(head: string[], rows: string[][]): string[] {
+export function table(head: string[], rows: string[][]): string[] {
   const row = (cells: string[]) => `| ${cells.join(' | ')} |`
   return [row(head), row(head.map(() => '---')), ...rows.map(row), '']
 }
 
 /** Others' words on one line, with nothing in them that Markdown or HTML would act on (CommonMark, "Backslash escapes"). */
-function text(words: string): string {
+export function text(words: string): string {
   return visible(words).replace(/\s+/g, ' ').replace(/[\\`*_[\]<>|#~&!]/g, character => `\\${character}`)
 }

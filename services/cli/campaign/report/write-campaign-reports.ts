@@ -1,0 +1,31 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { printEventLog } from '../../report/event-log.ts'
+import { locustStatsOf } from '../statistics.ts'
+import { printCampaignHtml } from './campaign-html.ts'
+import { printCampaignJunit } from './campaign-junit.ts'
+import { printCampaignMarkdown } from './campaign-markdown.ts'
+import type { CampaignReport } from './campaign-report.ts'
+import { printChaosHtml } from './chaos-html.ts'
+import { printChaosMarkdown } from './chaos-markdown.ts'
+
+/** Writes a campaign's results folder; repeatable. Each file is there whole or not at all, and what was recorded is there first. */
+export async function writeCampaignReports(folder: string, report: CampaignReport): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const write = async (name: string, text: string) => {
+    const path = join(folder, name)
+    await writeFile(`${path}.new`, text)
+    await rename(`${path}.new`, path)
+  }
+  const { outcome, findings } = report
+  await write('events.jsonl', printEventLog(findings.runs.flatMap(({ facts }) => facts)))
+  const stats = locustStatsOf(findings.runs.find(({ purpose }) => purpose === 'load'))
+  if (stats) await write('locust-stats.json', `${JSON.stringify(stats, null, 2)}\n`)
+  if (findings.hpa.length > 0) await write('hpa.json', `${JSON.stringify(findings.hpa, null, 2)}\n`)
+  await write('verdict.json', `${JSON.stringify(outcome, null, 2)}\n`)
+  await write('report.md', printCampaignMarkdown(report))
+  await write('report.html', printCampaignHtml(report))
+  await write('chaos-report.md', printChaosMarkdown(report))
+  await write('chaos-report.html', printChaosHtml(report))
+  await write('junit.xml', printCampaignJunit(outcome))
+}
