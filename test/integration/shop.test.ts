@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { venvProgram } from '../parts/locust.ts'
 import { startPostgres, type Postgres } from '../parts/postgres.ts'
 import { startRedis } from '../parts/redis.ts'
 import { startShop, sumOf, Visitor, type Shop } from '../parts/shop.ts'
 
 const threads = 8
+const shopFolder = join(import.meta.dirname, '../../k8s/shop')
 const owned = new AsyncDisposableStack()
 let postgres: Postgres
 let shop: Shop
@@ -241,6 +246,31 @@ test('ten customers at once get the last three of two products, in whatever orde
   assert.equal(statuses.filter(status => status === 409).length, 7, statuses.join())
   assert.deepEqual([await stockOf(61), await stockOf(62)], [0, 0])
   assert.match((await visitor().get('/product/61')).text, /0 left/)
+})
+
+/** Queries that a page takes, by its path; each is asked for once before, so that what is kept is there. */
+const countQueries = `
+import json, sys, django
+django.setup()
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+counts = {}
+for path in sys.argv[1:]:
+    Client().get(path)
+    with CaptureQueriesContext(connection) as queries:
+        Client().get(path)
+    counts[path] = len(queries)
+print(json.dumps(counts))`
+
+test('a page of many reviews, products or categories takes as few queries as one of none', async () => {
+  for (const number of [11, 12, 13]) {
+    assert.equal((await (await customer(number)).post('/product/77/reviews', { rating: '4', text: 'Fine.' })).status, 302)
+  }
+  const { stdout } = await promisify(execFile)(venvProgram('python'), ['-c', countQueries, '/product/77', '/product/77/reviews', '/catalogue', '/category/rings'], {
+    cwd: shopFolder, env: { ...process.env, DATABASE_URL: postgres.url, SHOP_SECRET_KEY: 'a-test', DJANGO_SETTINGS_MODULE: 'jewelry.settings', PYTHONDONTWRITEBYTECODE: '1' },
+  })
+  assert.deepEqual(JSON.parse(stdout), { '/product/77': 2, '/product/77/reviews': 2, '/catalogue': 1, '/category/rings': 1 })
 })
 
 test('seeding again adds nothing', async () => {
