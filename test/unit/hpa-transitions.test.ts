@@ -29,6 +29,7 @@ test('pods that were there before are no transition', () => {
   const seen = transitions(points('10/10/10 10/10/10 3/3/3'), [3, 10, 3])
   assert.deepEqual(seen.map(({ is }) => is), ['missing', 'missing'])
   assert.deepEqual(transitions([], [3, 10]), [{ from: 3, to: 10, is: 'missing', why: 'it was never at 3 pods before' }])
+  assert.deepEqual(transitions(points('3/3/3'), []), [])
 })
 
 test('the load is cut by the middle of its samples, and a sample that came twice counts once', () => {

@@ -27,23 +27,36 @@ export type Transition = { from: number; to: number } & (
  * The legs of `path` (3, 10, 3: two of them), in order, each sought after the end of the one before. One entry a leg, whether it was seen or not.
  * Pure. Points in order of time.
  */
-export function transitions(points: readonly HpaPoint[], path: readonly number[]): Transition[] {
-  const legs = path.slice(1).map((to, index) => ({ from: path[index] ?? to, to }))
-  let begin = points.findIndex(point => isAt(point, path[0] ?? 0))
-  return legs.map(({ from, to }): Transition => {
-    if (begin === -1) return { from, to, is: 'missing', why: `it was never at ${from} pods before` }
-    const end = points.findIndex((point, index) => index > begin && isAt(point, to))
-    if (end === -1) {
-      const why = farthest(points.slice(begin), from, to)
-      begin = -1
-      return { from, to, is: 'missing', why }
-    }
-    const start = points.findLastIndex((point, index) => index >= begin && index < end && point.desired === from) + 1
-    begin = end
-    const startedAtMs = points[start]?.atMs ?? 0
-    const endedAtMs = points[end]?.atMs ?? 0
-    return { from, to, is: 'seen', startedAtMs, endedAtMs, tookMs: endedAtMs - startedAtMs }
+export function transitions(points: readonly HpaPoint[], [first, ...rest]: readonly number[]): Transition[] {
+  if (first === undefined) return []
+  let from = first
+  let ahead: readonly HpaPoint[] = points.slice(firstIndex(points, point => isAt(point, first)))
+  return rest.map(to => {
+    const found = walk(ahead, from, to)
+    ahead = found.ahead
+    from = to
+    return found.transition
   })
+}
+
+/** `ahead`: the points from the end of the leg on; none when it was not walked. */
+function walk(points: readonly HpaPoint[], from: number, to: number): { transition: Transition; ahead: readonly HpaPoint[] } {
+  let startedAtMs = NaN
+  for (const [index, point] of points.entries()) {
+    if (point.desired === from) startedAtMs = NaN
+    else if (Number.isNaN(startedAtMs)) startedAtMs = point.atMs
+    if (index > 0 && isAt(point, to)) {
+      return { transition: { from, to, is: 'seen', startedAtMs, endedAtMs: point.atMs, tookMs: point.atMs - startedAtMs }, ahead: points.slice(index) }
+    }
+  }
+  const why = points.length === 0 ? `it was never at ${from} pods before` : farthest(points, from, to)
+  return { transition: { from, to, is: 'missing', why }, ahead: [] }
+}
+
+/** Past the end when there is none. */
+function firstIndex(points: readonly HpaPoint[], holds: (point: HpaPoint) => boolean): number {
+  const index = points.findIndex(holds)
+  return index === -1 ? points.length : index
 }
 
 const isAt = ({ desired, current, ready }: HpaPoint, pods: number) => desired === pods && current === pods && ready === pods
