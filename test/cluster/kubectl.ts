@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { inNamespace, run, works } from './commands.ts'
 import { adminKubeconfig, controlPlaneNamespace, kubeconfigFile, paths, powerUrl } from './paths.ts'
@@ -5,7 +6,8 @@ import { adminKubeconfig, controlPlaneNamespace, kubeconfigFile, paths, powerUrl
 /** The environment of a command that speaks to the cluster as its administrator. */
 export const clusterEnvironment = (): NodeJS.ProcessEnv => ({
   ...process.env,
-  KUBECONFIG: adminKubeconfig, FAULTLINE_POWER_URL: powerUrl, FAULTLINE_POWER_TOKEN_FILE: paths.powerToken,
+  KUBECONFIG: adminKubeconfig,
+  ...existsSync(paths.powerToken) && { FAULTLINE_POWER_URL: powerUrl, FAULTLINE_POWER_TOKEN_FILE: paths.powerToken },
   PATH: `${paths.binaries}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
 })
 
