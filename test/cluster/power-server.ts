@@ -74,9 +74,11 @@ async function answer(request: IncomingMessage): Promise<object> {
 function turn(node: string, to: 'on' | 'off'): Promise<void> {
   const now = switching.get(node)
   if (now?.to === to) return now.done
-  const done = (now?.done ?? Promise.resolve()).then(() => run([process.execPath, command, to, node])).then(() => {
+  const done = (async () => {
+    await now?.done.catch(() => undefined) // it has said why
+    await run([process.execPath, command, to, node])
     if (to === 'on') keep(node, undefined)
-  }).finally(() => { if (switching.get(node)?.done === done) switching.delete(node) })
+  })().finally(() => { if (switching.get(node)?.done === done) switching.delete(node) })
   switching.set(node, { to, done })
   done.catch((error: unknown) => console.error(`${node} could not be switched ${to}: ${String(error)}`)) // one that is off and should not be is tried again
   return done

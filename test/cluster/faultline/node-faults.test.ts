@@ -106,7 +106,8 @@ test('an isolated node is silent to the others while its agent is heard; then it
   const hear = async (asking: SubjectPod, address: string) => (await kubectl(['--namespace', subject.namespace, 'exec', asking.name, '--', 'node', '-e',
     `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`])).trim()
   await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject']) // spread again after the drains
-  const pods = await subject.ready()
+  await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
+  const pods = await subject.pods()
   let cut: SubjectPod | undefined
   let other: SubjectPod | undefined
   let address = ''
