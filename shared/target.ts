@@ -76,7 +76,8 @@ export type WorkloadTarget = z.output<typeof workloadTarget>
 const peerPods = z.strictObject({ namespace: dnsLabel().optional().describe('Namespace of the peers (default: the target\'s own)'), ...podSelectors }).refine(...namesPods)
 const apiServer = z.strictObject({ apiServer: z.literal(true).describe('The Kubernetes API server: its Service and its endpoints') })
 const peerSide = z.union([apiServer, peerPods])
-export type PeerSide = { apiServer: true } | ({ namespace?: string | undefined } & PodSelector)
+/** `faultline`: what a fault must spare of faultline itself; no experiment names it. */
+export type PeerSide = { apiServer: true } | { faultline: 'nats' } | ({ namespace?: string | undefined } & PodSelector)
 
 /** The other side of a fault, or several. Nothing is done to it, so its namespace need not have opted in. */
 export const peerSides = z.union([peerSide, z.array(peerSide).min(1).max(20)]).transform((given): PeerSide[] => Array.isArray(given) ? given : [given])
@@ -122,6 +123,7 @@ export function printTargetSpec({ process, pods, nodes, workload }: TargetSpec):
 
 export function printPeerSide(side: PeerSide): string {
   if ('apiServer' in side) return 'the API server'
+  if ('faultline' in side) return 'the NATS servers of faultline'
   return `pods${side.namespace === undefined ? '' : ` of ${side.namespace}`} ${printPodSelector(side)}`
 }
 

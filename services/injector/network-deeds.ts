@@ -13,7 +13,7 @@ import type { Seen, StepInHand } from './step-in-hand.ts'
 
 const commandTimeoutMs = 3_000
 type Nft = Step & { do: 'nft' }
-type Table = Undo & { undo: 'delete-table' }
+export type Table = Undo & { undo: 'delete-table' }
 
 /** Devices in the network namespace of a process. */
 export function networkDevices(pid: number): string[] {
@@ -35,11 +35,15 @@ export function prepareNft(step: Nft, target: BoundProcess, id: string): StepInH
     undo,
     async act({ remainingMs }) {
       requireProcess(target)
-      await nft(undo, ['-f', '-'], newTable(step, undo.table, remainingMs))
-      return readLease(undo, step)
+      return addTable(undo, step, remainingMs)
     },
-    renew: remainingMs => renew(undo, step, remainingMs),
+    renew: remainingMs => renewTable(undo, step, remainingMs),
   }
+}
+
+export async function addTable(undo: Table, step: Nft, remainingMs: number): Promise<Seen> {
+  await nft(undo, ['-f', '-'], newTable(step, undo.table, remainingMs))
+  return readLease(undo, step)
 }
 
 /** Rules and lease come in one transaction: there is no moment with the one and without the other. */
@@ -58,7 +62,7 @@ function newTable({ rules, leaseSet, leased }: Nft, table: string, remainingMs: 
  * A bare `add` on a live element answers 0 and goes on counting down, so each is deleted and added in one transaction. When one is
  * gone the whole transaction fails (ENOENT): the lease has lapsed, and is not made again.
  */
-async function renew(undo: Table, { leaseSet, leased }: Nft, remainingMs: number): Promise<'renewed' | 'lapsed'> {
+export async function renewTable(undo: Table, { leaseSet, leased }: Nft, remainingMs: number): Promise<'renewed' | 'lapsed'> {
   if (remainingMs < 1) return 'lapsed'
   const names = leased.map(device => `"${device}"`).join(', ')
   try {
@@ -116,7 +120,7 @@ function enterable({ namespace, process: { pid, startTicks } }: Table): string |
 }
 
 /** `net:[4026531840]`, or nothing when the process has ended or is another user's. */
-function namespaceOf(pid: number | string): string | undefined {
+export function namespaceOf(pid: number | string): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/net`)
   } catch {
@@ -132,7 +136,7 @@ function namedNamespaces(): string[] {
   }
 }
 
-function requireTool(tool: 'nft' | 'nsenter'): string {
+export function requireTool(tool: 'nft' | 'nsenter'): string {
   try {
     return tool === 'nft' ? toolPath(tool) : findOnSystem(tool) ?? toolPath(tool)
   } catch (cause) {

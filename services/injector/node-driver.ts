@@ -1,11 +1,12 @@
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { FaultSpec } from '#shared/fault.ts'
-import { isPod, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
+import { isNode, isPod, type BoundNode, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { moveToHostCgroups } from './host-cgroup.ts'
 import { confirmName, podProcesses, podSceneNow, type PodProcesses } from './pod-processes.ts'
+import { describeOnNode, nodeSteps, prepareOnNode } from './node-network.ts'
 import { describe, prepareStep, stepsFor, type ProcessStep } from './process-steps.ts'
 import { checkVoucher } from './voucher.ts'
 
@@ -23,7 +24,7 @@ export interface NodeDriverOptions {
 /** Namespaces that are never touched, whatever their labels say. */
 export const refusedNamespaces: readonly string[] = ['kube-system', 'kube-public', 'kube-node-lease', 'faultline-system']
 
-/** The pods of this node, for the agent of a DaemonSet: it has no access to the API, and acts only on pods that are vouched for. */
+/** The pods of this node, and its network, for the agent of a DaemonSet: it has no access to the API, and acts only on pods that are vouched for. */
 export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolder, clock }: NodeDriverOptions): Driver {
   const look = (target: BoundTarget): { pod: BoundPod; found: PodProcesses } => {
     const pod = demandPod(target, node)
@@ -34,6 +35,10 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
     kinds: kindsDoneBy('node'),
     async plan({ spec, found: { chosen, peers } = { chosen: [], peers: [] } }) {
       return chosen.map((target): PlannedTarget => {
+        if (isNode(target)) {
+          demandThisNode(target, node)
+          return { target, steps: nodeSteps(spec, peers).map(describeOnNode) }
+        }
         const { pod, found } = look(target)
         return { target: pod, steps: stepsOn(spec, pod, found, peers).map(({ step, process }, index) => {
           prepareStep(step, process, `plan${index}`) // throws where the inject would
@@ -42,19 +47,28 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
       })
     },
     async prepare({ spec, targets, peers, id, vouchers }) {
-      const steps = targets.flatMap(target => {
+      const onNode = targets.filter(isNode).flatMap(target => {
+        demandThisNode(target, node)
+        checkVoucher(vouchers[target.id], target, voucherKey, clock.nowMs())
+        return nodeSteps(spec, peers).map((step, index) => prepareOnNode(step, `${id}_node${index}`))
+      })
+      const steps = targets.filter(target => !isNode(target)).flatMap(target => {
         const { pod, found } = look(target)
         checkVoucher(vouchers[pod.id], pod, voucherKey, clock.nowMs())
         return stepsOn(spec, pod, found, peers)
       })
-      return steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))
+      return [...onNode, ...steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))]
     },
     shelter: ({ pid }) => moveToHostCgroups(pid),
   }
 }
 
+function demandThisNode({ id, node: { name } }: BoundNode, node: string): void {
+  if (name !== node) throw new FaultRefused(`${id} is ${name}; this agent is on ${node}`)
+}
+
 function demandPod(target: BoundTarget, node: string): BoundPod {
-  if (!isPod(target)) throw new FaultRefused(`${target.id} is no pod; this agent touches pods of ${node} only`)
+  if (!isPod(target)) throw new FaultRefused(`${target.id} is no pod; this agent touches ${node} and its pods only`)
   if (target.pod.node !== node) throw new FaultRefused(`${target.id} is on ${target.pod.node}; this agent is on ${node}`)
   if (refusedNamespaces.includes(target.pod.namespace)) throw new FaultRefused(`${target.id} is in ${target.pod.namespace}, which is never touched`)
   return target

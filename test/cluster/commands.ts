@@ -44,6 +44,7 @@ export async function works(command: readonly string[], options?: CommandOptions
 /** Nothing of the shell or of npm that happened to run `up`; and whose it is, for those who look into /proc/PID/environ. */
 const daemonEnvironment: NodeJS.ProcessEnv = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C.UTF-8', FAULTLINE_CLUSTER_FOLDER: clusterFolder,
+  ...process.env['FAULTLINE_CLUSTER_PREFIX'] !== undefined && { FAULTLINE_CLUSTER_PREFIX: process.env['FAULTLINE_CLUSTER_PREFIX'] },
   ...process.arch === 'arm64' && { ETCD_UNSUPPORTED_ARCH: 'arm64' }, // Debian 12's etcd 3.4 does not start there without being told to
 }
 

@@ -1,6 +1,8 @@
 /** etcd, the API server and those who live beside it, as processes in the control plane's network namespace. */
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { addons } from './addons.ts'
 import { auditPolicy } from './audit.ts'
 import { inNamespace, startDaemon, waitFor } from './commands.ts'
@@ -9,7 +11,7 @@ import { controlPlaneNamespace, kubeconfigFile, network, paths } from './paths.t
 import { certificateFile, keyFile } from './pki.ts'
 import { isRunning } from './processes.ts'
 
-export const controlPlaneDaemons = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'coredns', 'metrics-server'] as const
+export const controlPlaneDaemons = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'coredns', 'metrics-server', 'power-server'] as const
 
 /** Requests that come through the API server's aggregation layer carry the user in these headers. */
 const front = [`--requestheader-client-ca-file=${certificateFile('front-ca')}`, '--requestheader-allowed-names=front-proxy-client']
@@ -63,6 +65,8 @@ export async function startControllers(): Promise<void> {
   await start('metrics-server', [join(paths.binaries, 'metrics-server'), ...as('metrics-server'), '--secure-port=4443',
     `--cert-dir=${join(paths.controlPlane, 'metrics-server')}`, `--kubelet-certificate-authority=${certificateFile('ca')}`, '--kubelet-preferred-address-types=InternalIP',
     '--metric-resolution=10s', '--kubelet-request-timeout=5s', ...front])
+  writeFileSync(paths.powerToken, randomBytes(24).toString('base64url'), { mode: 0o600 })
+  await start('power-server', [process.execPath, fileURLToPath(new URL('power-server.ts', import.meta.url))])
   await kubectlOfSetUp(['apply', '--filename', '-'], JSON.stringify(addons))
 }
 
@@ -70,7 +74,7 @@ export const runningControlPlane = (): Record<(typeof controlPlaneDaemons)[numbe
   const running = (daemon: (typeof controlPlaneDaemons)[number]) => isRunning(controlPlaneNamespace, daemon)
   return {
     etcd: running('etcd'), 'kube-apiserver': running('kube-apiserver'), 'kube-controller-manager': running('kube-controller-manager'),
-    'kube-scheduler': running('kube-scheduler'), coredns: running('coredns'), 'metrics-server': running('metrics-server'),
+    'kube-scheduler': running('kube-scheduler'), coredns: running('coredns'), 'metrics-server': running('metrics-server'), 'power-server': running('power-server'),
   }
 }
 

@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { inNamespace, run, works } from './commands.ts'
-import { adminKubeconfig, controlPlaneNamespace, kubeconfigFile, paths } from './paths.ts'
+import { adminKubeconfig, controlPlaneNamespace, kubeconfigFile, paths, powerUrl } from './paths.ts'
 
 /** The environment of a command that speaks to the cluster as its administrator. */
 export const clusterEnvironment = (): NodeJS.ProcessEnv => ({
   ...process.env,
   KUBECONFIG: adminKubeconfig,
+  ...existsSync(paths.powerToken) && { FAULTLINE_POWER_URL: powerUrl, FAULTLINE_POWER_TOKEN_FILE: paths.powerToken },
   PATH: `${paths.binaries}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
 })
 

@@ -21,6 +21,8 @@ export const paths = {
   images: within('images'),
   nodes: within('nodes'),
   controlPlane: within('control-plane'),
+  powerToken: within('control-plane', 'power.token'),
+  powerLeases: within('control-plane', 'power-leases.json'),
   auditLog: within('log', 'audit.log'),
 } as const
 
@@ -47,6 +49,9 @@ export const network = {
   dnsService: '10.96.0.10',
   pods: '10.244.0.0/16',
 } as const
+/** Of the power service, in the control plane's network, which nobody else listens in. */
+export const powerPort = 9647
+export const powerUrl = `http://${network.controlPlane}:${powerPort}`
 export const nodeAddress = (node: number): string => `172.30.0.1${node}`
 export const podSubnet = (node: number): string => `10.244.${node}.0/24`
 

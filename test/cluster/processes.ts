@@ -48,7 +48,7 @@ export async function killProcessesOf(namespace: string, isLetThrough: () => voi
 export function isRunning(namespace: string, daemon: string): boolean {
   return processesOf(namespace).some(({ pid }) => {
     const [program = '', first = ''] = commandLine(pid).split(' ')
-    return program.endsWith(`/${daemon}`) || program === daemon || first === daemon
+    return program.endsWith(`/${daemon}`) || program === daemon || first === daemon || first.endsWith(`/${daemon}.ts`)
   })
 }
 

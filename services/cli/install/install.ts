@@ -19,6 +19,8 @@ export interface InstallOptions {
   version: string
   /** For each workload that is waited for. */
   patienceS: number
+  /** Values of the Secret that nobody can make up: where a power service is, and its token. */
+  given?: Readonly<Record<string, string>>
 }
 
 /** NATS keeps its number of servers and its disks for as long as it is installed. */
@@ -27,11 +29,12 @@ export class VariantFixed extends InvalidInput {
 }
 
 const imageNames = ['services', 'nats', 'prometheus'] as const
-const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'daemonset/injector']
+const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'deployment/restorer', 'daemonset/injector']
 /** Objects that belong to no namespace; the policy last, so that the role never outlives it. */
 const outside = [
-  'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent',
+  'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent', 'clusterrolebinding/faultline-restorer', 'clusterrole/faultline-restorer',
   'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
+  'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
 ]
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
@@ -44,7 +47,7 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   }
   await kubectl(['apply', '--filename', join(folderOf('base'), 'namespace.yaml')])
   await kubectl(['annotate', 'namespace', namespace, `faultline.dev/variant=${options.variant}`, '--overwrite'])
-  const made = await provideSecret()
+  const made = await provideSecret(options.given)
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
   const restarted = await passLocustTokens(say)
   say(`applying k8s/${variants[options.variant]}`)

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { runProgram } from '../run-program.ts'
 import { install, uninstall, variants, type Variant } from './install.ts'
+import { powerValues } from './power-values.ts'
 import { namespace, secretName } from './secret.ts'
 
 const startedMs = performance.now()
@@ -19,7 +20,7 @@ program.command('install')
   .option('--version <tag>', 'their tag', 'dev')
   .option('--timeout <seconds>', 'for each workload that is waited for', wholeSeconds, 180)
   .action(async ({ timeout, ...options }: { variant: Variant; registry: string; version: string; timeout: number }) => {
-    await install({ ...options, patienceS: timeout }, say)
+    await install({ ...options, patienceS: timeout, given: powerValues() }, say)
     say('ready')
     console.log(`The scheduler's API: kubectl --namespace ${namespace} port-forward service/scheduler 9646
 Its token: kubectl --namespace ${namespace} get secret ${secretName} --output go-template='{{index .data "api-token" | base64decode}}'

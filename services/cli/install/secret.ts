@@ -31,11 +31,12 @@ export function missingValues(present: Readonly<Record<string, string>>): Record
 
 const secretSchema = z.looseObject({ data: z.record(z.string(), z.string()).default({}) })
 
-/** Makes the Secret, or adds what an older one lacks. Gives the names of what was made. */
-export async function provideSecret(): Promise<string[]> {
+/** Makes the Secret, or adds what an older one lacks; `given` is set, whatever was there. Gives the names of what was made or changed. */
+export async function provideSecret(given: Readonly<Record<string, string>> = {}): Promise<string[]> {
   const printed = await kubectl(['get', 'secret', secretName, '--namespace', namespace, '--ignore-not-found', '--output', 'json'])
   const present = printed.trim() === '' ? undefined : secretSchema.parse(JSON.parse(printed))
-  const missing = missingValues(present?.data ?? {})
+  const changed = Object.entries(given).map(([key, value]) => [key, Buffer.from(value).toString('base64')] as const).filter(([key, value]) => present?.data[key] !== value)
+  const missing = { ...missingValues(present?.data ?? {}), ...Object.fromEntries(changed) }
   if (Object.keys(missing).length === 0) return []
   const secret = present ?? { apiVersion: 'v1', kind: 'Secret', metadata: { name: secretName, namespace, labels: { 'app.kubernetes.io/part-of': 'faultline' } } }
   // through standard input: arguments can be read by every process of this machine

@@ -4,15 +4,22 @@ import { printPeerSide } from '#shared/target.ts'
 import { FaultRefused } from '../fault-refused.ts'
 import { resolvePods, type ResolverWorld } from '../pod-resolver.ts'
 import { ask, type Kubernetes } from './kubernetes.ts'
+import { recordsNamespace as ownNamespace } from './fault-records.ts'
 
 /** Addresses of all sides together, each once. A side that is empty is refused: the fault would be another than the one asked for. */
 export async function addressesOf(world: ResolverWorld, sides: readonly PeerSide[], own: string): Promise<string[]> {
   const found = await Promise.all(sides.map(async side => {
-    const addresses = 'apiServer' in side ? await ofApiServer(world.kubernetes) : await ofPods(world, side, side.namespace ?? own)
+    const addresses = await addressesOfSide(world, side, own)
     if (addresses.length === 0) throw new FaultRefused(`it has another side, and nobody is there: ${printPeerSide(side)}`)
     return addresses
   }))
   return [...new Set(found.flat())].sort()
+}
+
+function addressesOfSide(world: ResolverWorld, side: PeerSide, own: string): Promise<string[]> {
+  if ('apiServer' in side) return ofApiServer(world.kubernetes)
+  if ('faultline' in side) return ofPods(world, { labels: { 'app.kubernetes.io/name': side.faultline } }, ownNamespace)
+  return ofPods(world, side, side.namespace ?? own)
 }
 
 /**

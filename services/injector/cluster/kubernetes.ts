@@ -1,4 +1,4 @@
-import type { AppsV1Api, AutoscalingV2Api, CoordinationV1Api, CoreV1Api, Informer, PolicyV1Api, V1Lease, V1MicroTime } from '@kubernetes/client-node'
+import type { AppsV1Api, AutoscalingV2Api, CoordinationV1Api, CoreV1Api, Informer, PolicyV1Api, V1Lease, V1MicroTime, V1Pod } from '@kubernetes/client-node'
 import { messageOf } from '#shared/errors.ts'
 import { FaultRefused } from '../fault-refused.ts'
 
@@ -73,3 +73,6 @@ function saidBy(error: unknown): string {
     return ''
   }
 }
+
+/** Only what runs can be a target, and what is going already is none. */
+export const isRunning = ({ metadata, status }: V1Pod): boolean => status?.phase === 'Running' && !metadata?.deletionTimestamp

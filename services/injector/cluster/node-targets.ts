@@ -4,9 +4,8 @@ import { printLabels, printTargetSpec, type BoundNode, type NodesTarget } from '
 import { FaultRefused } from '../fault-refused.ts'
 import { resolvePods, type ResolverWorld } from '../pod-resolver.ts'
 import { pickTargets } from '../process-targets.ts'
-import { ask, type Kubernetes } from './kubernetes.ts'
+import { ask, isRunning, type Kubernetes } from './kubernetes.ts'
 import { hasOptedIn, howToOptIn } from './opt-in.ts'
-import { isRunning } from './pod-targets.ts'
 
 const ownNamespace = 'faultline-system'
 /** Of these there are several on several nodes, so that one may go. */

@@ -4,6 +4,7 @@ import type { BlastRadius } from '#shared/blast-radius.ts'
 import { FaultRefused } from '../fault-refused.ts'
 import { resolvePods, type ResolverWorld } from '../pod-resolver.ts'
 import { pickTargets } from '../process-targets.ts'
+import { isRunning } from './kubernetes.ts'
 import { demandOptIn } from './opt-in.ts'
 
 /** Rejects with FaultRefused. */
@@ -13,9 +14,6 @@ export async function findPods(target: PodsTarget, run: string, blastRadius: Bla
   if (bound.length === 0) throw new FaultRefused(`there are no running ${printTargetSpec({ pods: target })}; compare with: kubectl -n ${target.namespace} get pods --show-labels`)
   return pickTargets(bound, target.pick, run, blastRadius)
 }
-
-/** Only what runs can be a target, and what is going already is none. */
-export const isRunning = ({ metadata, status }: V1Pod): boolean => status?.phase === 'Running' && !metadata?.deletionTimestamp
 
 export function bindPod({ metadata, spec }: V1Pod): BoundPod[] {
   const { namespace, name, uid } = metadata ?? {}

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import type { StoredFact } from '#shared/events.ts'
 import { ApiClient } from '../../../services/cli/api-client.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { powerValues } from '../../../services/cli/install/power-values.ts'
 import { install, variants, type Variant } from '../../../services/cli/install/install.ts'
 import { namespace, secretName } from '../../../services/cli/install/secret.ts'
 
@@ -16,7 +17,7 @@ export const variant = variantOf(process.env['FAULTLINE_TEST_VARIANT'] ?? 'base'
 export const inSystem = (...args: string[]): Promise<string> => kubectl(['--namespace', namespace, ...args])
 
 /** Repeatable, and quick when it is there. */
-export const installed = (): Promise<void> => install({ variant, ...images, patienceS: 120 }, () => undefined)
+export const installed = (): Promise<void> => install({ variant, ...images, patienceS: 120, given: powerValues() }, () => undefined)
 
 export interface ForwardedScheduler extends AsyncDisposable {
   submit(experiment: unknown): Promise<string>

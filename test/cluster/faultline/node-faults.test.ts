@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { StoredFact } from '#shared/events.ts'
+import { judge } from '#shared/verdict.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
+import { startSubject, type Subject, type SubjectPod } from './subject.ts'
+
+const leaseMs = 3_000
+const optIn = 'faultline.dev/chaos'
+const owned = new AsyncDisposableStack()
+let scheduler: ForwardedScheduler
+let subject: Subject
+
+before(async () => {
+  await installed()
+  scheduler = owned.use(await forwardScheduler())
+  subject = owned.use(await startSubject({ namespace: 'faultline-test-nodes', optedIn: true, replicas: 3 }))
+  await kubectl(['label', 'nodes', '--all', `${optIn}=allowed`, '--overwrite'])
+})
+after(async () => {
+  await kubectl(['label', 'nodes', '--all', `${optIn}-`])
+  await owned.disposeAsync()
+  await installed() // the agent that was taken away
+})
+
+const experiment = (kind: string, durationS: number, more: object = {}) => ({
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: kind }, lease: `${leaseMs}ms`,
+  faults: [{ kind, target: { nodes: { running: { namespace: subject.namespace, labels: { app: 'subject' } } } }, at: '1s', duration: `${durationS}s`, ...more }],
+  gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 } }],
+  recovery: { within: '20s', stable: '1s' },
+})
+
+type Injected = Extract<StoredFact, { kind: 'fault.injected' }>['fact']['data']
+
+/** Runs it to its verdict; `whileThere` begins when the fault is there, with its node. */
+async function run(document: object, whileThere: (node: string, injected: Injected) => Promise<void>): Promise<StoredFact[]> {
+  const looks: Promise<void>[] = []
+  const facts = await scheduler.facts(await scheduler.submit(document), stored => {
+    if (stored.kind === 'fault.injected') looks.push(whileThere(nodeOf(stored.fact.data), stored.fact.data))
+  })
+  assert.deepEqual(facts.flatMap(({ kind, fact }) => kind === 'fault.refused' ? [fact.data.why] : kind === 'run.aborting' ? [fact.data.detail] : []), [])
+  assert.equal(looks.length, 1)
+  await Promise.all(looks)
+  return facts
+}
+
+function nodeOf({ targets: [target] }: Injected): string {
+  assert.ok(target && 'node' in target)
+  return target.node.name
+}
+
+const isCordoned = async (node: string) => (await kubectl(['get', 'node', node, '--output', 'jsonpath={.spec.unschedulable}'])) === 'true'
+const marksOf = (node: string) => kubectl(['get', 'node', node, '--output', 'jsonpath={.metadata.annotations.faultline\\.dev/cordoned-by}'])
+const isReady = async (node: string) => (await kubectl(['get', 'node', node, '--output', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'])) === 'True'
+const podsOn = async (node: string): Promise<SubjectPod[]> => (await subject.pods()).filter(pod => pod.node === node)
+
+function confirmEnded(facts: readonly StoredFact[], causes: string[]): void {
+  const reverted = facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [fact.data] : [])
+  assert.deepEqual(reverted.map(({ cause, verified }) => [cause, verified]), causes.map(cause => [cause, true]), JSON.stringify(reverted))
+}
+
+test('a drained node is cordoned and its pod goes elsewhere; then it is as before', async () => {
+  await subject.ready()
+  const facts = await run(experiment('node-drain', 6), async (node, { verified }) => {
+    assert.ok(verified)
+    assert.ok(await isCordoned(node))
+    assert.deepEqual(await podsOn(node), [])
+    assert.equal((await subject.ready()).length, 3)
+  })
+  confirmEnded(facts, ['duration'])
+  const [node = ''] = facts.flatMap(({ kind, fact }) => kind === 'fault.injected' ? [nodeOf(fact.data)] : [])
+  assert.deepEqual([await isCordoned(node), await marksOf(node)], [false, ''])
+  assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
+})
+
+test('a cordon ends within its lease and a second when its agent is dead to all signals and its pod deleted by force, with none in its place', async () => {
+  await subject.ready()
+  const agent = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=cluster-agent', '--output', 'name')).trim()
+  const home = await inSystem('get', agent, '--output', 'jsonpath={.spec.nodeName}')
+  const beside = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=injector', '--field-selector', `spec.nodeName=${home}`, '--output', 'name')).trim()
+  await inSystem('delete', 'deployment/cluster-agent', '--cascade=orphan') // nobody replaces it
+  const injected = Promise.withResolvers<string>()
+  const id = await scheduler.submit(experiment('node-drain', 60))
+  const judged = scheduler.facts(id, stored => { if (stored.kind === 'fault.injected') injected.resolve(nodeOf(stored.fact.data)) })
+  const node = await injected.promise
+  await delay(2_000) // renewed by now
+  assert.ok(await isCordoned(node))
+  await inSystem('exec', beside, '--', 'sh', '-c', 'for c in $(grep -lsz "^services/injector/main.ts$" /proc/[0-9]*/cmdline); do p=${c%/cmdline}; grep -q "^Uid:.65532" $p/status && kill -STOP ${p#/proc/}; done; true')
+  const beganAt = performance.now()
+  await inSystem('delete', agent, '--force', '--grace-period=0')
+  while (await isCordoned(node)) await delay(50)
+  const tookMs = performance.now() - beganAt
+  console.log(`the cordon ended ${Math.round(tookMs)} ms after the agent's last breath`)
+  assert.ok(tookMs < leaseMs + 1_000, `it took ${Math.round(tookMs)} ms`)
+  assert.equal(await marksOf(node), '')
+  await installed()
+  const facts = await judged
+  confirmEnded(facts, ['lease']) // the next agent tells what the restorer did
+  assert.equal(judge(facts).verdict, 'inconclusive')
+  assert.equal((await inSystem('get', 'leases', '--selector', 'faultline.dev/record', '--output', 'name')).trim(), '')
+})
+
+test('an isolated node is silent to the others while its agent is heard; then it comes back by itself', async () => {
+  const hear = async (asking: SubjectPod, address: string) => (await kubectl(['--namespace', subject.namespace, 'exec', asking.name, '--', 'node', '-e',
+    `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`])).trim()
+  await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject']) // spread again after the drains
+  await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
+  const pods = await subject.pods()
+  let cut: SubjectPod | undefined
+  let other: SubjectPod | undefined
+  let address = ''
+  const facts = await run(experiment('node-isolate', 10), async node => {
+    cut = pods.find(pod => pod.node === node)
+    other = pods.find(pod => pod.node !== node)
+    assert.ok(cut && other)
+    address = await kubectl(['--namespace', subject.namespace, 'get', 'pod', cut.name, '--output', 'jsonpath={.status.podIP}'])
+    assert.equal(await hear(other, address), 'silence')
+  })
+  confirmEnded(facts, ['duration']) // told by the agent of the isolated node
+  assert.ok(cut && other)
+  assert.equal(await hear(other, address), 'here')
+  assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
+})
+
+test('a node loses its power, and has it back and is ready after its time', { skip: process.env['FAULTLINE_POWER_URL'] === undefined && 'needs a power service' }, async () => {
+  const wasReady: boolean[] = []
+  const facts = await run(experiment('node-power', 12), async (node, { verified, readBack }) => {
+    assert.ok(verified, readBack.join('; '))
+    const givenUpAt = performance.now() + 11_000
+    while (await isReady(node) && performance.now() < givenUpAt) await delay(200)
+    wasReady.push(await isReady(node))
+  })
+  assert.deepEqual(wasReady, [false])
+  const [node = ''] = facts.flatMap(({ kind, fact }) => kind === 'fault.injected' ? [nodeOf(fact.data)] : [])
+  confirmEnded(facts, ['duration'])
+  assert.ok(await isReady(node))
+  assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
+})
+
+test('a node that carries faultline\'s control pods, and one that has not opted in, are refused by name', async () => {
+  const control = await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=nats', '--output', 'jsonpath={.items[0].spec.nodeName}')
+  const refusal = async (name: string) => {
+    const document = { ...experiment('node-drain', 5), faults: [{ kind: 'node-drain', target: { nodes: { name } }, at: '1s', duration: '5s' }] }
+    const facts = await scheduler.facts(await scheduler.submit(document))
+    assert.equal(judge(facts).verdict, 'inconclusive')
+    return facts.flatMap(({ kind, fact }) => kind === 'run.aborting' ? [fact.data.detail] : []).join()
+  }
+  assert.match(await refusal(control), /carries .*nats-0/)
+  await kubectl(['label', 'node', control, `${optIn}-`])
+  assert.match(await refusal(control), /has not opted in/)
+  assert.equal(await isCordoned(control), false)
+})
