@@ -57,6 +57,7 @@ function passLater(from: Socket, to: Socket): void {
     })
   })
   from.on('end', () => later(() => to.end()))
+  from.resume() // it was paused until it had somewhere to go
 }
 
 /** Uniform around the delay, as netem's. */
