@@ -13,7 +13,7 @@ import type { Seen, StepInHand } from './step-in-hand.ts'
 export const queueHandle = 'fa17:'
 export const delayClass = `${queueHandle}10`
 const leafHandle = 'fa18:'
-/** A class of HTB must have a rate: one that no veth reaches. */
+/** A class of HTB must have a rate: one that no veth reaches, with a burst of its own, since tc's default at this rate is next to nothing. */
 const unlimited = '100gbit'
 const triedWithinMs = 3_000
 
@@ -52,7 +52,7 @@ export function prepareDelayQueue(step: DelayQueue, target: BoundProcess, id: st
 export function queueCommands({ delayMs, jitterMs }: DelayQueue, device: string): string[][] {
   return [
     ['qdisc', 'add', 'dev', device, 'root', 'handle', queueHandle, 'htb', 'default', '0'], // 0: what is not steered is sent at once
-    ['class', 'add', 'dev', device, 'parent', queueHandle, 'classid', delayClass, 'htb', 'rate', unlimited, 'quantum', '60000'],
+    ['class', 'add', 'dev', device, 'parent', queueHandle, 'classid', delayClass, 'htb', 'rate', unlimited, 'burst', '1mb', 'cburst', '1mb', 'quantum', '60000'],
     ['qdisc', 'add', 'dev', device, 'parent', delayClass, 'handle', leafHandle, 'netem', 'limit', '100000', 'delay', `${delayMs}ms`, ...(jitterMs > 0 ? [`${jitterMs}ms`] : [])],
   ]
 }
