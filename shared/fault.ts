@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FaultlineError } from '#shared/errors.ts'
 import { targetSchemaOf, type PeerSide, type TargetKind, type TargetSpec } from '#shared/target.ts'
 import { duration } from '#shared/units.ts'
 
@@ -7,17 +8,34 @@ import { duration } from '#shared/units.ts'
  * `kernel` (an nftables timeout), `reverter` (a process started before the fault), `restorer` (pods that watch a record of the fault in the
  * Kubernetes API), `power-service` (which gives the power back by itself), `none` (done in an instant; nothing stays).
  *
- * `nft`: `rules` are chains of a table of the family netdev, made for this fault alone in the target's network namespace; each rule
- * hangs on the set `leaseSet` of interface names, whose elements `leased` the kernel removes when their time is over.
+ * `nft`: `rules` are chains of a table (of the family netdev unless it says inet), made for this fault alone in the target's network
+ * namespace; each rule hangs on the set `leaseSet` of interface names, whose elements `leased` the kernel removes when their time is over.
+ * `delay-queue`: an HTB root with netem below it on each leased device; the rules steer packets into it (`meta priority set`), under the lease.
+ * `divert`: a program that serves in the target's network namespace, and rules that lead packets to it, under the lease. It says on which
+ * ports it listens; the rules name them `$port0`, `$port1` and so on.
+ * `burn-cpu`, `hold-memory`: with `inside`, in the cgroups of the target.
  *
- * On a pod, `nft` is done once, in its network namespace; steps on processes are done to each of its containers, or to `container` alone.
+ * On a pod, steps on the network are done once, in its network namespace; steps on processes to each of its containers, or to `container` alone.
  */
 export type Step =
   | { do: 'kill'; signal: 'SIGKILL' | 'SIGTERM'; tree: boolean; container?: string; lease: 'none' }
   | { do: 'pause-tree'; container?: string; lease: 'reverter' }
   | ApiStep
-  | { do: 'burn-cpu'; workers: number; loadPercent: number; lease: 'reverter' }
-  | { do: 'nft'; rules: string; leaseSet: string; leased: string[]; lease: 'kernel' }
+  | { do: 'burn-cpu'; workers: number; loadPercent: number; inside?: true; container?: string; lease: 'reverter' }
+  | { do: 'hold-memory'; size: MemorySize; container?: string; lease: 'reverter' }
+  | LeasedRules & { do: 'nft' }
+  | LeasedRules & { do: 'delay-queue'; delayMs: number; jitterMs: number; why: string }
+  | LeasedRules & { do: 'divert'; to: Diversion; why: string }
+
+export interface LeasedRules { family?: 'netdev' | 'inet'; rules: string; leaseSet: string; leased: string[]; lease: 'kernel' }
+
+/** A number of bytes, or a share of the limit of the target's memory cgroup. */
+export type MemorySize = { bytes: number } | { percentOfLimit: number }
+
+/** What packets are led to. A route without a host leads to the target itself, at the address that the client had asked. */
+export type Diversion =
+  | { program: 'delay-proxy'; delayMs: number; jitterMs: number; routes: { host?: string; port: number }[] }
+  | { program: 'dns-responder'; answer: 'servfail' | 'nxdomain'; servers: number }
 
 /** What is done through the Kubernetes API, or by a service that the API-side agent asks. */
 export type ApiStep =
@@ -36,10 +54,24 @@ export interface FaultTarget {
   devices: string[]
   /** Addresses (IPv4 or IPv6) of the other side, for a fault that has one: of its pods, and of the Services that lead to them. */
   peers: string[]
+  /** TCP ports that are listened on in the target's network namespace. */
+  listening: number[]
+  /** Addresses of the name servers in the target's /etc/resolv.conf. */
+  nameservers: string[]
+  /** The kernel has the queues netem and htb. */
+  canDelay: boolean
+}
+
+/** The plan of this kind can do nothing here; the text says why, and what would help. */
+export class FaultImpossible extends FaultlineError {
+  readonly code = 'fault_impossible'
 }
 
 /** Who does it: an agent for the processes of its machine, the agent on a pod's node, or the one that may use the Kubernetes API. */
 export type Doer = 'local' | 'node' | 'cluster'
+
+/** What only one fault at a time can have of a target. */
+export type Alone = 'processes' | 'latency' | 'name resolution' | 'node' | 'replicas'
 
 /** A fault as an experiment asks for it, bound to its kind's plan. */
 export interface FaultSpec {
@@ -63,6 +95,11 @@ export interface FaultKind {
   documentation: string
   /** What it may be done to, and by whom. */
   targets: Readonly<Partial<Record<TargetKind, Doer>>>
+  /**
+   * Of two faults on one target at one time that name the same here, the second is refused, since the undo of one would undo the other too.
+   * Left out: any number of them, beside any others.
+   */
+  alone?: Alone
   /** An instant fault has no duration; every other must state one. */
   duration: 'required' | 'none'
   /** False: its target stays available, only worse, so that PodDisruptionBudgets are not asked. */
@@ -80,7 +117,7 @@ const required = { duration: duration({ minMs: 100 }).describe('The fault ends b
 
 /** Ties a parameter schema to a pure plan, so that `plan` takes checked parameters and nobody casts. */
 export function defineFault<P extends z.ZodObject>(
-  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; peers?(parameters: z.output<P>): PeerSide[]; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
+  fault: Omit<FaultKind, 'parameters' | 'item'> & { parameters: P; peers?(parameters: z.output<P>): PeerSide[] | undefined; plan(parameters: z.output<P>, target: FaultTarget): Step[] },
 ): FaultKind {
   const { kind, summary, parameters } = fault
   const item = z.strictObject({
@@ -95,5 +132,5 @@ export function defineFault<P extends z.ZodObject>(
     const peers = fault.peers?.(own)
     return { kind, target, atMs, ...(durationMs !== undefined && { durationMs }), ...(peers && { peers }), plan: found => fault.plan(own, found) }
   })
-  return { kind, summary, documentation: fault.documentation, targets: fault.targets, duration: fault.duration, ...(fault.disruptive === false && { disruptive: false }), parameters, item }
+  return { kind, summary, documentation: fault.documentation, targets: fault.targets, duration: fault.duration, ...(fault.alone && { alone: fault.alone }), ...(fault.disruptive === false && { disruptive: false }), parameters, item }
 }

@@ -45,6 +45,29 @@ export const ratio = () => z.union([
   }),
 ])
 
+const bitsOf = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 } as const
+
+/** `500kbit`, `10mbit`, `1gbit`, a second each: becomes bits per second. */
+export const bitRate = () => z.string().regex(/^\d+(?:\.\d+)?(?:bit|kbit|mbit|gbit)$/, 'a rate such as 500kbit, 10mbit or 1gbit (per second)')
+  .transform((text, context) => {
+    const [, digits = '', unit = 'bit'] = /^([\d.]+)(\w+)$/.exec(text) ?? []
+    const bits = Math.round(Number(digits) * bitsOf[unit as keyof typeof bitsOf])
+    if (bits >= 8_000 && bits <= 100e9) return bits
+    context.addIssue({ code: 'custom', message: 'a rate between 8kbit and 100gbit' })
+    return z.NEVER
+  })
+
+const bytesOf = { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 } as const
+
+/** `64Mi`, `1Gi`, as Kubernetes writes memory: becomes bytes. */
+export const byteSize = () => z.string().regex(/^\d+(?:Ki|Mi|Gi)$/, 'a size such as 64Mi or 1Gi')
+  .transform((text, context) => {
+    const bytes = Number(text.slice(0, -2)) * bytesOf[text.slice(-2) as keyof typeof bytesOf]
+    if (bytes >= 2 ** 20 && bytes <= 2 ** 40) return bytes
+    context.addIssue({ code: 'custom', message: 'a size between 1Mi and 1024Gi' })
+    return z.NEVER
+  })
+
 /** A name that is safe as a folder, a label and a subject token (RFC 1123 label). */
 export const dnsLabel = () => z.string().max(63)
   .regex(/^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and dashes, beginning and ending with a letter or digit (RFC 1123 label)')

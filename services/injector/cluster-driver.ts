@@ -33,7 +33,7 @@ export interface ClusterDriverOptions {
 
 const voucherMs = 60_000
 /** The plans of what is done through the API look at nothing. */
-const nothingSeen: FaultTarget = { cpuCount: 0, devices: [], peers: [] }
+const nothingSeen: FaultTarget = { cpuCount: 0, devices: [], peers: [], listening: [], nameservers: [], canDelay: false }
 
 /** What only the Kubernetes API can do: find targets and vouch for their opt-in, delete, drain, scale, and have the power cut. */
 export function clusterDriver({ world, power, vouchers, agent, clock }: ClusterDriverOptions): Driver {

@@ -26,7 +26,8 @@ export interface FaultName { run: string; fault: string }
 /** What was read back, and when (Unix epoch, milliseconds). */
 export interface Observation { verified: boolean; readBack: readonly string[]; atMs: number }
 
-export type HeldFault = FaultName & { targets: readonly string[] } & (
+/** `alone`: what no other fault may have of its targets meanwhile. */
+export type HeldFault = FaultName & { targets: readonly string[]; alone?: string | undefined } & (
   | { at: 'preparing' | 'acting'; leaseEndsMs: number; durationMs: number | undefined }
   | { at: 'active'; leaseEndsMs: number; endsMs: number }
   /** `why`: it failed, or ended before it was there. `doubted`: it was already reported that the revert is not confirmed. */
@@ -44,9 +45,9 @@ export type Result =
 
 export type Input =
   | Result
-  | FaultName & { is: 'inject'; targets: readonly string[]; epoch: Epoch; deadlineMs: number; leaseMs: number; durationMs: number | undefined }
+  | FaultName & { is: 'inject'; targets: readonly string[]; alone?: string | undefined; epoch: Epoch; deadlineMs: number; leaseMs: number; durationMs: number | undefined }
   | FaultName & { is: 'revert' }
-  | FaultName & { is: 'restore'; targets: readonly string[]; cause: RevertCause }
+  | FaultName & { is: 'restore'; targets: readonly string[]; alone?: string | undefined; cause: RevertCause }
   | { is: 'heartbeat'; run: string; epoch: Epoch; leaseMs: number }
   | { is: 'abort'; run: string }
   | { is: 'drain' }
@@ -89,7 +90,7 @@ export function step(state: State, input: Input, nowMs: number): Next {
 }
 
 function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): Next {
-  const { run, fault, targets, epoch, leaseMs, durationMs } = input
+  const { run, fault, targets, alone, epoch, leaseMs, durationMs } = input
   if (state.faults.has(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it is held already' }] }
   if (state.tombstones.includes(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it has ended already' }] }
   const why = refusal(state, input, nowMs)
@@ -97,7 +98,7 @@ function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): N
   const leaseEndsMs = nowMs + leaseMs
   const known = learn(state, epoch)
   return {
-    state: hold(known.state, { run, fault, targets, at: 'preparing', leaseEndsMs, durationMs }),
+    state: hold(known.state, { run, fault, targets, alone, at: 'preparing', leaseEndsMs, durationMs }),
     // until the act is done nobody knows when its duration ends: the lease alone ends it, and this bound is sure to be later
     effects: [...known.effects, { effect: 'prepare', run, fault, leaseEndsMs, endsMs: durationMs === undefined ? undefined : leaseEndsMs + durationMs }],
   }
@@ -110,9 +111,8 @@ function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): 
   for (const other of state.faults.values()) {
     const shared = other.targets.find(target => input.targets.includes(target))
     if (shared === undefined) continue
-    return other.at === 'quarantined'
-      ? `${shared} is quarantined: the revert of ${keyOf(other)} is not confirmed`
-      : `${shared} is held by ${keyOf(other)}`
+    if (other.at === 'quarantined') return `${shared} is quarantined: the revert of ${keyOf(other)} is not confirmed`
+    if (input.alone !== undefined && input.alone === other.alone) return `${shared} is held by ${keyOf(other)}`
   }
   return undefined
 }
@@ -142,10 +142,10 @@ function revert(state: State, input: FaultName): Next {
   return fault ? end(state, fault, 'command', 'it was reverted before it was there') : bury(state, keyOf(input))
 }
 
-function restore(state: State, { run, fault, targets, cause }: Input & { is: 'restore' }): Next {
+function restore(state: State, { run, fault, targets, alone, cause }: Input & { is: 'restore' }): Next {
   const lapsed: Effect[] = cause === 'lease' ? [{ effect: 'announce', fact: 'lapsed', run, fault }] : []
   return {
-    state: hold(state, { run, fault, targets, at: 'reverting', cause, injected: true, why: '', doubted: false }),
+    state: hold(state, { run, fault, targets, alone, at: 'reverting', cause, injected: true, why: '', doubted: false }),
     effects: [...lapsed, { effect: 'undo', run, fault, cause }],
   }
 }
@@ -176,7 +176,7 @@ function result(state: State, fault: HeldFault, input: Result, nowMs: number): N
 }
 
 function acted(state: State, fault: HeldFault, observation: Observation, nowMs: number): Next {
-  const { run, fault: name, targets } = fault
+  const { run, fault: name, targets, alone } = fault
   const injected: Effect = { effect: 'announce', fact: 'injected', run, fault: name, observation }
   if (fault.at === 'reverting') return { state: hold(state, { ...fault, injected: true }), effects: [injected] } // its undo is under way
   if (fault.at !== 'acting') return nothing(state)
@@ -187,16 +187,16 @@ function acted(state: State, fault: HeldFault, observation: Observation, nowMs: 
   const { leaseEndsMs } = fault
   const endsMs = nowMs + fault.durationMs
   return {
-    state: hold(state, { run, fault: name, targets, at: 'active', leaseEndsMs, endsMs }),
+    state: hold(state, { run, fault: name, targets, alone, at: 'active', leaseEndsMs, endsMs }),
     effects: [{ effect: 'renew', run, fault: name, leaseEndsMs, endsMs }, injected],
   }
 }
 
 function undone(state: State, fault: HeldFault & { at: 'reverting' }, observation: Observation, nowMs: number): Next {
-  const { run, fault: name, targets, cause, injected, why } = fault
+  const { run, fault: name, targets, alone, cause, injected, why } = fault
   const reverted: Effect = { effect: 'announce', fact: 'reverted', run, fault: name, cause, observation }
   if (!observation.verified) {
-    return { state: hold(state, { run, fault: name, targets, at: 'quarantined', cause, injected, why, retryAtMs: nowMs + retryMs }), effects: fault.doubted ? [] : [reverted] }
+    return { state: hold(state, { run, fault: name, targets, alone, at: 'quarantined', cause, injected, why, retryAtMs: nowMs + retryMs }), effects: fault.doubted ? [] : [reverted] }
   }
   const gone = forget(state, fault)
   const told: Effect = injected || fault.doubted ? reverted : { effect: 'refuse', run, fault: name, why }
@@ -206,10 +206,10 @@ function undone(state: State, fault: HeldFault & { at: 'reverting' }, observatio
 /** Undo it, unless that is under way. The first cause stays. */
 function end(state: State, fault: HeldFault, cause: RevertCause, why: string): Next {
   if (fault.at === 'reverting') return nothing(state)
-  const { run, fault: name, targets } = fault
+  const { run, fault: name, targets, alone } = fault
   const next: HeldFault & { at: 'reverting' } = fault.at === 'quarantined'
-    ? { run, fault: name, targets, at: 'reverting', cause: fault.cause, injected: fault.injected, why: fault.why, doubted: true }
-    : { run, fault: name, targets, at: 'reverting', cause, injected: fault.at === 'active', why, doubted: false }
+    ? { run, fault: name, targets, alone, at: 'reverting', cause: fault.cause, injected: fault.injected, why: fault.why, doubted: true }
+    : { run, fault: name, targets, alone, at: 'reverting', cause, injected: fault.at === 'active', why, doubted: false }
   return { state: hold(state, next), effects: [{ effect: 'undo', run, fault: name, cause: next.cause }] }
 }
 

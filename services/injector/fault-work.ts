@@ -43,13 +43,14 @@ export interface WorkOptions extends FaultName {
   blastRadius: BlastRadius
   journal: Journal
   clock: Clock
-  /** The reverter has ended; it does when the fault is over, and otherwise only when somebody killed it. */
-  onReverterGone(): void
+  /** The reverter or a worker has ended; they do when the fault is over, and otherwise only when somebody killed them. */
+  onEndedEarly(): void
 }
 
-export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onReverterGone }: WorkOptions): FaultWork {
+export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onEndedEarly }: WorkOptions): FaultWork {
   const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: clockId, targets, undos: [] }
   let steps: StepInHand[] = []
+  const done: StepInHand[] = [] // a heartbeat may come before the act: there is nothing to renew yet, and that is no lapse
   let lease: Lease = { leaseEndsMs: 0, endsMs: null }
   let reverter: ProcessId | undefined
   const remainingMs = () => Math.min(lease.leaseEndsMs, lease.endsMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs()
@@ -63,7 +64,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
       journal.write(entry)
       if (spec.durationMs === undefined) return
       if (driver.records) await driver.records.open(entry, remainingMs())
-      else reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onReverterGone })
+      else reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onEndedEarly })
     },
     async act() {
       const seen: Seen[] = []
@@ -72,7 +73,8 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
           entry.undos[index] = undo
           journal.write(entry)
         }
-        seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, remainingMs: remainingMs(), record }))
+        seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, remainingMs: remainingMs(), record, shelter: driver.shelter, onEndedEarly }))
+        done.push(step)
       }
       return { verified: seen.every(({ verified }) => verified), readBack: seen.flatMap(({ readBack }) => readBack), atMs: clock.nowMs() }
     },

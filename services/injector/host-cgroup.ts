@@ -43,15 +43,23 @@ export async function moveToHostCgroups(pid: number): Promise<void> {
 }
 
 /** Where the cgroup hierarchies are mounted, v1 and v2, by a text such as /proc/1/mountinfo (proc_pid_mountinfo(5)). Pure. */
-export function cgroupRoots(mountinfo: string): string[] {
-  const roots = mountinfo.split('\n').flatMap(line => {
+export const cgroupRoots = (mountinfo: string): string[] => [...new Set(hierarchiesOf(mountinfo).map(({ point }) => point))]
+
+/** `root`: which cgroup is at the mount point. `options`: of the file system, on v1 the names of its controllers. */
+export interface Hierarchy { type: 'cgroup' | 'cgroup2'; root: string; point: string; options: string[] }
+
+/** Pure. */
+export function hierarchiesOf(mountinfo: string): Hierarchy[] {
+  return mountinfo.split('\n').flatMap((line): Hierarchy[] => {
     const [mount = '', fileSystem = ''] = line.split(' - ')
-    const [type] = fileSystem.split(' ')
-    const point = mount.split(' ')[4]
-    return (type === 'cgroup' || type === 'cgroup2') && point !== undefined ? [point.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCodePoint(Number.parseInt(octal, 8)))] : []
+    const [type, , options = ''] = fileSystem.split(' ')
+    const [, , , root, point] = mount.split(' ')
+    if ((type !== 'cgroup' && type !== 'cgroup2') || root === undefined || point === undefined) return []
+    return [{ type, root: unescapeMount(root), point: unescapeMount(point), options: options.split(',') }]
   })
-  return [...new Set(roots)]
 }
+
+const unescapeMount = (text: string) => text.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCodePoint(Number.parseInt(octal, 8)))
 
 /**
  * Cgroups that a process is in, or below, together with the agent, by the texts of their /proc/PID/cgroup (cgroups(7)). The root of a hierarchy

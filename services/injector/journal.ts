@@ -28,7 +28,12 @@ export type Undo =
   | { undo: 'continue'; processes: ProcessId[]; leave: ProcessId[] }
   | { undo: 'end'; processes: ProcessId[] }
   | ApiUndo
-  | { undo: 'delete-table'; nft: string; nsenter: string; table: string; namespace: string; process: ProcessId }
+  | DeleteTable
+  | { undo: 'delete-queues'; table: DeleteTable; tc: string; devices: string[] }
+  | { undo: 'end-diversion'; table: DeleteTable; processes: ProcessId[] }
+
+/** A table of the family netdev, unless it says inet. */
+interface DeleteTable { undo: 'delete-table'; family?: 'netdev' | 'inet'; nft: string; nsenter: string; table: string; namespace: string; process: ProcessId }
 
 /** Undone through the Kubernetes API, or by the power service: these outlive the machine. `mark`: what the fault wrote on the node. */
 export type ApiUndo =

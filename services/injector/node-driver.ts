@@ -76,8 +76,8 @@ function demandPod(target: BoundTarget, node: string): BoundPod {
 
 /** A step on the network is done once, in the pod's namespace; one on processes to the containers that it names. */
 function stepsOn(spec: FaultSpec, pod: BoundPod, { network, containers }: PodProcesses, peers: readonly string[]): { step: ProcessStep; process: BoundProcess }[] {
-  return stepsFor(spec, network, peers).flatMap((step): { step: ProcessStep; process: BoundProcess }[] => {
-    if (step.do === 'nft') return [{ step, process: network }]
+  return stepsFor(spec, network, { peers, files: containers[0]?.first.pid ?? network.pid }).flatMap((step): { step: ProcessStep; process: BoundProcess }[] => {
+    if ('leaseSet' in step) return [{ step, process: network }]
     const wanted = 'container' in step ? step.container : undefined
     const chosen = containers.filter(({ name }) => wanted === undefined || name === wanted)
     if (chosen.length === 0) {

@@ -3,7 +3,8 @@ import type { PlannedTarget } from '#shared/commands.ts'
 import type { FaultSpec, Step } from '#shared/fault.ts'
 import { readProcess } from '#shared/process/process-table.ts'
 import { FaultRefused } from './fault-refused.ts'
-import { addTable, namespaceOf, renewTable, requireTool, type Table } from './network-deeds.ts'
+import { addTable, renewTable, type Table } from './network-deeds.ts'
+import { namespaceOf, requireTool } from './network-namespace.ts'
 import type { StepInHand } from './step-in-hand.ts'
 
 /** The node's own network is that of its first process, which hostPID shows. */
@@ -14,7 +15,7 @@ type Nft = Step & { do: 'nft' }
 export function nodeSteps(spec: FaultSpec, peers: readonly string[]): Nft[] {
   const devices = outerDevices(readFileSync(`/proc/${first}/net/route`, 'utf8'), readIfThere(`/proc/${first}/net/ipv6_route`))
   if (devices.length === 0) throw new FaultRefused('no route of this node leads over a gateway, so that it cannot be told which of its devices lead off it')
-  return spec.plan({ cpuCount: 0, devices, peers: [...peers] }).map(step => {
+  return spec.plan({ cpuCount: 0, devices, peers: [...peers], listening: [], nameservers: [], canDelay: false }).map(step => {
     if (step.do !== 'nft') throw new FaultRefused(`${spec.kind} cannot be done to a node`)
     return step
   })

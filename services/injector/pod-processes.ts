@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { commandLine, isAlive, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
 import type { BoundPod, BoundProcess } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
+import { isOwnProgram } from './process-targets.ts'
 
 /** A pod as this node's kernel shows it. */
 export interface PodProcesses {
@@ -28,7 +29,7 @@ export interface PodScene {
 export function podProcesses({ id, pod, description }: BoundPod, { table, cgroupOf, commandOf, containerLogs }: PodScene): PodProcesses {
   const inPod = table.filter(isAlive).flatMap(entry => {
     const container = containerIn(cgroupOf(entry.pid), pod.uid)
-    return container === undefined ? [] : [{ entry, container }]
+    return container === undefined || isOwnProgram(commandOf(entry.pid)) ? [] : [{ entry, container }]
   })
   const firsts = inPod.filter(({ entry, container }) => !inPod.some(other => other.entry.pid === entry.parent && other.container === container))
   const bound = ({ entry }: { entry: ProcessEntry }): BoundProcess => ({

@@ -1,19 +1,14 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Step } from '#shared/fault.ts'
 import type { BoundProcess } from '#shared/target.ts'
-import { findOnSystem } from '#shared/tools.mjs'
 import { FaultRefused } from './fault-refused.ts'
 import type { Undo } from './journal.ts'
 import { descendantsOf, findProcess, isAlive, isStopped, readProcesses, type ProcessEntry, type ProcessId } from '#shared/process/process-table.ts'
 import { untouchable } from './process-targets.ts'
 import type { ActContext, Seen, StepInHand } from './step-in-hand.ts'
 
-const patienceMs = { kill: 3_000, stop: 2_000, burn: 3_000, undo: 2_000 } as const
-const burnerPath = fileURLToPath(new URL('burner.ts', import.meta.url))
+const patienceMs = { kill: 3_000, stop: 2_000, undo: 2_000 } as const
 
 /** The target as it is now. Throws FaultRefused when it has ended, or when its PID now belongs to another process. */
 export function requireProcess({ id, pid, startTicks }: BoundProcess): ProcessEntry {
@@ -87,46 +82,6 @@ export async function continueProcesses({ processes, leave }: Undo & { undo: 'co
   return { verified: seen.stopped.length === 0, readBack }
 }
 
-export function prepareBurn({ workers, loadPercent }: Step & { do: 'burn-cpu' }, target: BoundProcess): StepInHand {
-  requireProcess(target)
-  return {
-    undo: { undo: 'end', processes: [] },
-    async act({ folder, id, reverter, record }) {
-      requireProcess(target)
-      if (!reverter) throw new FaultRefused('a burn without a reverter would have nobody to end it')
-      const args = [burnerPath, folder, id, String(loadPercent), String(reverter.pid), String(reverter.startTicks)]
-      const burners = Array.from({ length: workers }, () => startBurner(args, allowedCpus(target.pid)))
-      try {
-        await Promise.all(burners.map(burner => once(burner, 'spawn')))
-      } catch (cause) {
-        for (const burner of burners) burner.stdin?.destroy() // end-of-file instead of the word: those that did start never begin
-        throw new FaultRefused('the workers could not be started; see whether this user may start processes', { cause })
-      }
-      const found = burners.flatMap(({ pid }) => readProcesses().find(entry => entry.pid === pid) ?? [])
-      record({ undo: 'end', processes: found.map(idOf) }) // they wait for a word, and end when this process ends before it says it
-      for (const burner of burners) release(burner)
-      const busyTicks = 3 // one tick is 10 ms; starting up is over when they are released, so these are burnt
-      const now = await until(patienceMs.burn, () => found.flatMap(entry => findProcess(entry) ?? []), entries =>
-        entries.filter(entry => entry.cpuTicks >= ticksBefore(entry, found) + busyTicks).length === workers)
-      return { verified: now.length === workers && now.every(entry => entry.cpuTicks > ticksBefore(entry, found)), readBack: now.map(entry => `${print(entry)} burnt ${(entry.cpuTicks - ticksBefore(entry, found)) * 10} ms`) }
-    },
-  }
-}
-
-const ticksBefore = (entry: ProcessId, before: readonly ProcessEntry[]) => before.find(({ pid }) => pid === entry.pid)?.cpuTicks ?? 0
-
-function startBurner(args: string[], cpus: string): ChildProcess {
-  const taskset = findOnSystem('taskset')
-  const argv = taskset === undefined ? [process.execPath, ...args] : [taskset, '-c', cpus, process.execPath, ...args]
-  return spawn(argv[0] ?? '', argv.slice(1), { detached: true, stdio: ['pipe', 'ignore', 'ignore'], cwd: '/' })
-}
-
-function release(burner: ChildProcess): void {
-  burner.stdin?.on('error', () => undefined) // it ended first: the read-back says so
-  burner.stdin?.end('burn\n')
-  burner.unref()
-}
-
 /** SIGKILL to each of them that is still the one that was started. Repeatable. */
 export async function endProcesses({ processes }: Undo & { undo: 'end' }): Promise<Seen> {
   const left = await until(patienceMs.undo, () => {
@@ -179,7 +134,7 @@ function treeOf(root: ProcessEntry): ProcessEntry[] {
 }
 
 /** Looks until it is as it should be, or time is over; the last look in any case. */
-async function until<T>(patience: number, look: () => T, isGood: (seen: T) => boolean): Promise<T> {
+export async function until<T>(patience: number, look: () => T, isGood: (seen: T) => boolean): Promise<T> {
   const givenUpAt = performance.now() + patience
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
     const seen = look()
@@ -190,5 +145,5 @@ async function until<T>(patience: number, look: () => T, isGood: (seen: T) => bo
 
 const idOf = ({ pid, startTicks }: ProcessEntry): ProcessId => ({ pid, startTicks })
 const isAmong = (entry: ProcessId, others: readonly ProcessId[]) => others.some(({ pid, startTicks }) => pid === entry.pid && startTicks === entry.startTicks)
-const print = ({ pid, name }: ProcessEntry) => `${pid} (${name})`
+export const print = ({ pid, name }: ProcessEntry) => `${pid} (${name})`
 const printState = (entry: ProcessEntry) => `${print(entry)} ${entry.state}`

@@ -7,6 +7,7 @@ import type { Command, Reply } from '#shared/commands.ts'
 import { messageOf, MessageInvalid } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
 import { runFields } from '#shared/log.ts'
+import { faultKinds } from '#shared/registry.ts'
 import { parseItem, type Driver } from './driver.ts'
 import { initialState, keyOf, step, type Effect, type FaultName, type Input, type State } from './core.ts'
 import { leftFaultWork, newFaultWork, type FaultWork } from './fault-work.ts'
@@ -145,9 +146,9 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     const spec = parseItem(item)
     const answered = Promise.withResolvers<Reply<'inject'>>()
     replies.set(key, answered.resolve)
-    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onReverterGone: () => feed({ is: 'lapsed', run, fault }) }))
+    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onEndedEarly: () => feed({ is: 'lapsed', run, fault }) }))
     feed({
-      is: 'inject', run, fault, targets: targets.map(target => target.id), epoch, leaseMs, durationMs: spec.durationMs,
+      is: 'inject', run, fault, targets: targets.map(target => target.id), alone: aloneOf(spec.kind), epoch, leaseMs, durationMs: spec.durationMs,
       deadlineMs: clock.monotonicMs() + deadlineMs - clock.nowMs(), // the one date that two clocks must agree on
     })
     if (!state.faults.has(key)) work.delete(key) // refused
@@ -160,7 +161,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   for (const entry of left) {
     work.set(keyOf(entry), leftFaultWork(entry, journal, driver.records))
     log.warn({ ...runFields(entry.run), fault: entry.fault }, 'left by an earlier start: undoing it')
-    feed({ is: 'restore', run: entry.run, fault: entry.fault, targets: entry.targets.map(target => target.id), cause: causeOf(entry.id) })
+    feed({ is: 'restore', run: entry.run, fault: entry.fault, targets: entry.targets.map(target => target.id), alone: aloneOf(entry.kind), cause: causeOf(entry.id) })
   }
   await deeds.done()
 
@@ -212,6 +213,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   return { ready: () => phase === 'ready', stop: () => stopping ??= drain() }
 }
 
+const aloneOf = (kind: string) => faultKinds.get(kind)?.alone
 const leaseOf = ({ leaseEndsMs, endsMs }: Effect & { effect: 'prepare' | 'renew' }): Lease => ({ leaseEndsMs, endsMs: endsMs ?? null })
 
 /** Jobs of one name run one after another; jobs of different names beside each other. A failed one does not stop the next. */

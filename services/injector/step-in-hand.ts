@@ -18,6 +18,10 @@ export interface ActContext {
   remainingMs: number
   /** Journals a better undo; it is on disk when this returns. */
   record(undo: Undo): void
+  /** Takes a process out of what would end it together with this agent. Undefined: it is out already. */
+  shelter: ((process: ProcessId) => Promise<void>) | undefined
+  /** What the fault consists of has ended before it was to. */
+  onEndedEarly(): void
 }
 
 /** What was read back: from the kernel, never from what was asked of it. */

@@ -1,9 +1,11 @@
 import { clockId } from '#shared/clock.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { Observation } from './core.ts'
+import { endDiversion } from './divert-deeds.ts'
 import { isApiUndo, type JournalEntry, type Undo } from './journal.ts'
 import { deleteTable } from './network-deeds.ts'
 import { continueProcesses, endProcesses } from './process-deeds.ts'
+import { deleteQueues } from './queue-deeds.ts'
 import type { Seen } from './step-in-hand.ts'
 
 /** Undoes all of a fault, last step first, and reads back whether it is gone. Repeatable, from any process; never rejects. */
@@ -24,5 +26,7 @@ async function undoOne(undo: Undo): Promise<Seen> {
     case 'continue': return continueProcesses(undo)
     case 'end': return endProcesses(undo)
     case 'delete-table': return deleteTable(undo)
+    case 'delete-queues': return deleteQueues(undo)
+    case 'end-diversion': return endDiversion(undo)
   }
 }

@@ -17,6 +17,7 @@ address and its node; its restart policy decides what comes next, with a back-of
 `.trim(),
   targets: { pods: 'node' },
   duration: 'none',
+  alone: 'processes',
   parameters: z.strictObject({
     container: dnsLabel().optional().describe('Only this container (default: all of the pod)'),
     signal: z.enum(['SIGKILL', 'SIGTERM']).default('SIGKILL').describe('SIGKILL: dead at once. SIGTERM: asked to end'),

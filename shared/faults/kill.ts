@@ -16,6 +16,7 @@ PID is never hit. Done in an instant: it has no duration and nothing to undo; wh
 `.trim(),
   targets: { process: 'local' },
   duration: 'none',
+  alone: 'processes',
   parameters: z.strictObject({
     signal: z.enum(['SIGKILL', 'SIGTERM']).default('SIGKILL').describe('SIGKILL: dead at once. SIGTERM: asked to end, as at a deployment'),
     tree: z.boolean().default(false).describe('Also all descendants of the process'),

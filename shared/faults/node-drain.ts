@@ -21,6 +21,7 @@ read-back names them.
   targets: { nodes: 'cluster' },
   disruptive: false, // the Eviction API asks the budgets itself, pod by pod
   duration: 'required',
+  alone: 'node',
   parameters: z.strictObject({}),
   plan: () => [{ do: 'drain-node', lease: 'restorer' }],
 })

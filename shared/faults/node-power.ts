@@ -25,6 +25,7 @@ The service answers, with a bearer token:
 `.trim(),
   targets: { nodes: 'cluster' },
   duration: 'required',
+  alone: 'node',
   parameters: z.strictObject({}),
   plan: () => [{ do: 'power-off', lease: 'power-service' }],
 })

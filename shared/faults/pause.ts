@@ -21,6 +21,7 @@ kernel goes on accepting connections: the hardest way for a dependency to fail, 
 `.trim(),
   targets: { process: 'local' },
   duration: 'required',
+  alone: 'processes',
   parameters: z.strictObject({}),
   plan: () => [{ do: 'pause-tree', lease: 'reverter' }],
 })

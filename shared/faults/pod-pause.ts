@@ -19,6 +19,7 @@ for it: that is the system healing itself.
 `.trim(),
   targets: { pods: 'node' },
   duration: 'required',
+  alone: 'processes',
   parameters: z.strictObject({ container: dnsLabel().optional().describe('Only this container (default: all of the pod)') }),
   plan: ({ container }) => [{ do: 'pause-tree', ...(container !== undefined && { container }), lease: 'reverter' }],
 })

@@ -19,6 +19,7 @@ the number is what it is already. PodDisruptionBudgets are not asked: Kubernetes
   targets: { workload: 'cluster' },
   disruptive: false, // scaling asks no budgets
   duration: 'required',
+  alone: 'replicas',
   parameters: z.strictObject({ replicas: z.int().min(0).max(1_000).describe('How many there are to be') }),
   plan: ({ replicas }) => [{ do: 'scale', replicas, lease: 'restorer' }],
 })

@@ -40,9 +40,9 @@ function parse(words: string): Input {
   const targets = (word('targets') ?? 'p1').split(',')
   const why = rest.join(' ')
   switch (is) {
-    case 'inject': return { is, run, fault, targets, epoch: epoch(), deadlineMs: number('deadline'), leaseMs: number('lease'), durationMs: word('duration') === undefined ? undefined : number('duration') }
+    case 'inject': return { is, run, fault, targets, alone: word('alone') === 'no' ? undefined : 'processes', epoch: epoch(), deadlineMs: number('deadline'), leaseMs: number('lease'), durationMs: word('duration') === undefined ? undefined : number('duration') }
     case 'heartbeat': return { is, run, epoch: epoch(), leaseMs: number('lease') }
-    case 'restore': return { is, run, fault, targets, cause: word('cause') as RevertCause }
+    case 'restore': return { is, run, fault, targets, alone: 'processes', cause: word('cause') as RevertCause }
     case 'acted': case 'undone': return { is, run, fault, observation: { verified: rest[0] === 'verified', readBack: [], atMs: 0 } }
     case 'failed': return { is, run, fault, why }
     case 'revert': case 'prepared': case 'lapsed': return { is, run, fault }
@@ -73,7 +73,7 @@ const named = { run, fault: fc.constantFrom('f1', 'f2') }
 const epoch = fc.record({ bucketCreatedMs: fc.constantFrom(1, 2), revision: fc.nat(3) })
 const observation = fc.record({ verified: fc.boolean(), readBack: fc.constant([]), atMs: fc.constant(0) })
 const input: fc.Arbitrary<Input> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ is: fc.constant('inject' as const), ...named, targets: fc.subarray(['p1', 'p2', 'p3'], { minLength: 1 }), epoch, deadlineMs: fc.nat(5_000), leaseMs: fc.integer({ min: 1, max: 500 }), durationMs: fc.option(fc.integer({ min: 1, max: 1_000 }), { nil: undefined }) }) },
+  { weight: 4, arbitrary: fc.record({ is: fc.constant('inject' as const), ...named, targets: fc.subarray(['p1', 'p2', 'p3'], { minLength: 1 }), alone: fc.constantFrom('processes', undefined), epoch, deadlineMs: fc.nat(5_000), leaseMs: fc.integer({ min: 1, max: 500 }), durationMs: fc.option(fc.integer({ min: 1, max: 1_000 }), { nil: undefined }) }) },
   { weight: 4, arbitrary: fc.record({ is: fc.constantFrom('prepared' as const, 'lapsed' as const, 'revert' as const), ...named }) },
   { weight: 5, arbitrary: fc.record({ is: fc.constantFrom('acted' as const, 'undone' as const), ...named, observation }) },
   fc.record({ is: fc.constant('failed' as const), ...named, why: fc.constant('it failed') }),
@@ -130,9 +130,9 @@ test('no act without its undo on disk first, no second act, and no revert announ
   }))
 })
 
-test('no target is held by two faults', () => {
+test('no target is held by two faults that want it alone', () => {
   fc.assert(fc.property(history, steps => {
-    const held = [...playAll(steps).state.faults.values()].flatMap(fault => [...fault.targets])
+    const held = [...playAll(steps).state.faults.values()].flatMap(fault => fault.alone === undefined ? [] : [...fault.targets])
     assert.equal(new Set(held).size, held.length)
   }))
 })

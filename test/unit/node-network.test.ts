@@ -23,7 +23,7 @@ test('off the node lead the devices of routes with a gateway, tunnels and IPv6 i
 const rulesOf = (devices: string[]) => {
   const kind = faultKinds.get('node-isolate')
   assert.ok(kind)
-  return kind.item.parse({ kind: 'node-isolate', target: { nodes: { name: 'n1' } }, duration: '10s' }).plan({ cpuCount: 1, devices, peers: ['10.244.1.7', 'fd00::7'] })
+  return kind.item.parse({ kind: 'node-isolate', target: { nodes: { name: 'n1' } }, duration: '10s' }).plan({ cpuCount: 1, devices, peers: ['10.244.1.7', 'fd00::7'], listening: [], nameservers: [], canDelay: false })
     .map(step => step.do === 'nft' ? step.rules : '').join('')
 }
 

@@ -5,8 +5,8 @@ import { heldTargets, settleMs, type TimedFault } from '../../services/cli/plan/
 import { initialState, step } from '../../services/injector/core.ts'
 import { pickTargets } from '../../services/injector/process-targets.ts'
 
-const pause: TimedFault = { id: '1-pause', atMs: 5_000, durationMs: 20_000, candidates: ['a'], takes: 1 }
-const kill: TimedFault = { id: '2-kill', atMs: 7_000, candidates: ['a'], takes: 1 }
+const pause: TimedFault = { id: '1-pause', atMs: 5_000, durationMs: 20_000, candidates: ['a'], takes: 1, alone: 'processes' }
+const kill: TimedFault = { id: '2-kill', atMs: 7_000, candidates: ['a'], takes: 1, alone: 'processes' }
 const refused = (...faults: TimedFault[]) => heldTargets(faults).map(({ id, target, holder }) => `${id} ${target} ${holder}`)
 
 test('a fault that is due while another holds its target is refused, and the other is not', () => {
@@ -49,7 +49,7 @@ test('a certain meeting happens in every run, a possible one not in all, and non
 
 test('what is foretold is what the agent\'s core answers', () => {
   const inject = (fault: string, durationMs: number | undefined) => ({
-    is: 'inject', run: 'r', fault, targets: ['a'], epoch: { bucketCreatedMs: 1, revision: 1 }, deadlineMs: 60_000, leaseMs: 60_000, durationMs,
+    is: 'inject', run: 'r', fault, targets: ['a'], alone: 'processes', epoch: { bucketCreatedMs: 1, revision: 1 }, deadlineMs: 60_000, leaseMs: 60_000, durationMs,
   } as const)
   const held = step(initialState, inject('1-pause', 20_000), 5_000).state
   const answer = step(held, inject('2-kill', undefined), 7_000).effects

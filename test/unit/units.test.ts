@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { dnsLabel, duration, durationMs, printDuration, ratio } from '#shared/units.ts'
+import { bitRate, byteSize, dnsLabel, duration, durationMs, printDuration, ratio } from '#shared/units.ts'
 
 test('every whole number of milliseconds up to a day is printed so that it is read back as itself', () => {
   fc.assert(fc.property(fc.integer({ min: 0, max: 86_400_000 }), ms => {
@@ -30,4 +30,11 @@ test('a ratio is a percentage or a fraction of one, and never more than all', ()
 test('a name that could leave its folder or its subject is refused', () => {
   for (const name of ['..', '../x', 'a/b', 'a.b', 'A', '-a', 'a-', '', 'a b', 'a*', 'a>', 'x'.repeat(64)]) assert.equal(dnsLabel().safeParse(name).success, false, name)
   assert.equal(dnsLabel().parse('database-pause'), 'database-pause')
+})
+
+test('a rate has a unit and becomes bits per second, a size has one and becomes bytes; both have limits', () => {
+  assert.deepEqual(['8kbit', '1.5mbit', '100gbit', '8000bit'].map(text => bitRate().parse(text)), [8_000, 1_500_000, 100e9, 8_000])
+  for (const wrong of ['10', '10mb', '-1mbit', '7kbit', '101gbit', 'mbit']) assert.equal(bitRate().safeParse(wrong).success, false, wrong)
+  assert.deepEqual(['1024Ki', '64Mi', '2Gi'].map(text => byteSize().parse(text)), [2 ** 20, 2 ** 26, 2 ** 31])
+  for (const wrong of ['64', '64M', '1023Ki', '1.5Gi', '1025Gi']) assert.equal(byteSize().safeParse(wrong).success, false, wrong)
 })

@@ -5,6 +5,7 @@ import type { Problem } from '#shared/experiment-problem.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { stepMs } from '#shared/gate-watch.ts'
+import { faultKinds } from '#shared/registry.ts'
 import { isProcess, pickOf, printTargetSpec, type Pick as TargetPick } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
@@ -162,8 +163,8 @@ function planRemoteCandidate({ target, agent, steps }: FaultPreview['candidates'
 /** A fault that is refused for a reason of its own never holds anything. */
 function withHeldTargets(faults: FaultPlan[]): FaultPlan[] {
   const possible = faults.filter(({ refusals }) => !refusals.some(({ certain }) => certain))
-  const held = heldTargets(possible.map(({ id, atMs, durationMs, takes, candidates }) => ({
-    id, atMs, takes, ...(durationMs !== null && { durationMs }), candidates: candidates.map(candidate => candidate.id),
+  const held = heldTargets(possible.map(({ id, kind, atMs, durationMs, takes, candidates }) => ({
+    id, atMs, takes, alone: faultKinds.get(kind)?.alone, ...(durationMs !== null && { durationMs }), candidates: candidates.map(candidate => candidate.id),
   })))
   return faults.map(fault => ({
     ...fault,

@@ -8,6 +8,8 @@ export interface TimedFault {
   candidates: readonly string[]
   /** How many of them a run takes. */
   takes: number
+  /** What no other fault may have of a target meanwhile. */
+  alone?: string | undefined
 }
 
 /** The fault `id` would find `target` in the hands of the fault `holder`, which has it until then. */
@@ -27,14 +29,14 @@ export interface HeldTarget {
 export const settleMs = 500
 
 /**
- * Whom a fault would find held by an earlier one of its run, which the agent refuses (services/injector/core.ts): it does one thing at a
- * time to a target. Of two that are due together, the later in the list is refused. Pure.
+ * Whom a fault would find held by an earlier one of its run, which the agent refuses (services/injector/core.ts): some kinds can have a
+ * target only alone. Of two that are due together, the later in the list is refused. Pure.
  */
 export function heldTargets(faults: readonly TimedFault[]): HeldTarget[] {
   const inTime = faults.toSorted((a, b) => a.atMs - b.atMs) // stable: the list decides between those due together
   return inTime.flatMap((fault, index) => inTime.slice(0, index).flatMap(holder => {
     const untilMs = holder.atMs + (holder.durationMs ?? 0)
-    if (fault.atMs > untilMs + settleMs) return []
+    if (fault.atMs > untilMs + settleMs || fault.alone === undefined || fault.alone !== holder.alone) return []
     const shared = fault.candidates.filter(target => holder.candidates.includes(target))
     const certain = meetAlways(holder, fault, shared.length)
     return shared.map(target => ({ id: fault.id, target, holder: holder.id, untilMs, certain }))

@@ -13,9 +13,19 @@ export interface Subject extends AsyncDisposable {
   ask(pod: SubjectPod): Promise<string>
 }
 
-const script = 'require("node:http").createServer((_, answer) => answer.end("here")).listen(8080)'
+const answering = 'require("node:http").createServer((_, answer) => answer.end("here")).listen(8080)'
 
-export async function startSubject({ namespace, optedIn, replicas = 2 }: { namespace: string; optedIn: boolean; replicas?: number }): Promise<Subject> {
+export interface SubjectOptions {
+  namespace: string
+  optedIn: boolean
+  replicas?: number
+  /** What each of them runs, for Node; it must answer on port 8080. */
+  script?: string
+  /** More of the container, such as its resources. */
+  container?: object
+}
+
+export async function startSubject({ namespace, optedIn, replicas = 2, script = answering, container = {} }: SubjectOptions): Promise<Subject> {
   await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s'])
   await kubectl(['apply', '--filename', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: optedIn ? { 'faultline.dev/chaos': 'allowed' } : {} } },
@@ -29,7 +39,7 @@ export async function startSubject({ namespace, optedIn, replicas = 2 }: { names
             automountServiceAccountToken: false, terminationGracePeriodSeconds: 1, securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
             containers: [{
               name: 'subject', image: `${images.registry}/faultline/services:${images.version}`, imagePullPolicy: 'IfNotPresent', command: ['node', '-e', script],
-              securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }, readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },
+              securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }, readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 }, ...container,
             }],
           },
         },

@@ -1,0 +1,162 @@
+/** The network faults that are led under a lease, done for real between two network namespaces of this test's own; as root. */
+import assert from 'node:assert/strict'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { systemClock } from '#shared/clock.ts'
+import { commandLine, readProcess, readProcesses } from '#shared/process/process-table.ts'
+import { faultKinds } from '#shared/registry.ts'
+import type { BoundProcess } from '#shared/target.ts'
+import { toolPath } from '#shared/tools.mjs'
+import { newFaultWork, type FaultWork } from '../../services/injector/fault-work.ts'
+import { openJournal } from '../../services/injector/journal.ts'
+import { prepareStep, stepsFor } from '../../services/injector/process-steps.ts'
+import { revertAll } from '../../services/injector/revert-all.ts'
+
+const isRoot = process.getuid?.() === 0
+const run = promisify(execFile)
+const addresses = { target: '10.211.0.1', peer: '10.211.0.2' } as const
+
+/** A server in a namespace of its own; ready when it listens. What it is told on `listening` it has said. */
+async function startServer(made: AsyncDisposableStack, script: string, resolvConf: string): Promise<number> {
+  const child = spawn('unshare', ['--net', '--mount', 'sh', '-c', 'ip link set lo up && mount --bind "$0" /etc/resolv.conf && exec "$@"', resolvConf, process.execPath, '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  made.defer(() => void child.kill('SIGKILL'))
+  for await (const _ of child.stdout) break
+  assert.ok(child.pid)
+  return child.pid
+}
+
+const serving = `
+  const flood = Buffer.alloc(65536)
+  const server = require('node:http').createServer((request, answer) => {
+    if (request.url !== '/flood') return answer.end('here')
+    const more = () => { while (answer.write(flood)) ; answer.once('drain', more) }
+    more()
+  })
+  const names = require('node:dgram').createSocket('udp4')
+  names.on('message', (query, { port, address }) => { const answer = Buffer.from(query); answer[2] |= 0x80; answer[3] = 0x85; names.send(answer, port, address) })
+  names.bind(53, () => server.listen(8080, () => console.log('listening')))`
+
+async function stage() {
+  await using made = new AsyncDisposableStack()
+  const folder = mkdtempSync(join(tmpdir(), 'network-faults-'))
+  made.defer(() => rmSync(folder, { recursive: true }))
+  const resolvConf = join(folder, 'resolv.conf')
+  writeFileSync(resolvConf, `nameserver ${addresses.peer}\n`)
+  const [target, peer] = await Promise.all([startServer(made, serving, resolvConf), startServer(made, serving, resolvConf)])
+  const inside = (pid: number, ...argv: string[]) => run('nsenter', ['--target', String(pid), '--net', '--mount', ...argv])
+  await run('ip', ['link', 'add', 'toPeer', 'netns', String(target), 'type', 'veth', 'peer', 'name', 'toTarget', 'netns', String(peer)])
+  for (const [pid, device, address] of [[target, 'toPeer', addresses.target], [peer, 'toTarget', addresses.peer]] as const) {
+    await inside(pid, 'ip', 'address', 'add', `${address}/24`, 'dev', device)
+    await inside(pid, 'ip', 'link', 'set', device, 'up')
+  }
+  const state = join(folder, 'state')
+  const journal = openJournal(state)
+  made.defer(async () => {
+    await revertAll(state)
+    while (readProcesses().some(({ pid }) => commandLine(pid).includes(state))) await delay(20)
+  })
+  const owned = made.move()
+  return {
+    target, peer, state,
+    ofTarget: async (...argv: string[]) => (await inside(target, ...argv)).stdout,
+    /** What a program says in the namespace of one of them. */
+    said: async (pid: number, program: string) => (await inside(pid, process.execPath, '--eval', program)).stdout.trim(),
+    async inject(kind: string, parameters: object, { leaseMs = 10_000, peers = [] as string[] } = {}): Promise<FaultWork> {
+      const spec = faultKinds.get(kind)?.item.parse({ kind, target: { process: { match: 'unused' } }, duration: '60s', ...parameters })
+      assert.ok(spec)
+      const bound: BoundProcess = { id: 'process:target', pid: target, startTicks: readProcess(target)?.startTicks ?? 0, description: 'the target' }
+      const work = newFaultWork({
+        run: 'r', fault: `1-${kind}`, spec, targets: [bound], peers, vouchers: {}, blastRadius: {} as never, journal, clock: systemClock, onEndedEarly: () => undefined,
+        driver: { kinds: [kind], plan: async () => [], prepare: async ({ id }) => stepsFor(spec, bound, { peers }).map((step, index) => prepareStep(step, bound, `${id}_${index}`)) },
+      })
+      const nowMs = systemClock.monotonicMs()
+      await work.prepare({ leaseEndsMs: nowMs + leaseMs, endsMs: nowMs + 60_000 })
+      const seen = await work.act()
+      assert.ok(seen.verified, seen.readBack.join('; '))
+      return work
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+const answerMs = (address: string) => `const began = performance.now(); fetch("http://${address}:8080/").then(answer => answer.text()).then(() => { console.log(performance.now() - began); process.exit() })`
+const mbits = (address: string) => `fetch("http://${address}:8080/flood").then(async answer => {
+  const began = performance.now()
+  let bytes = 0
+  for await (const chunk of answer.body) if ((bytes += chunk.length) && performance.now() > began + 2000) break
+  console.log(bytes * 8 / 1000 / (performance.now() - began)); process.exit() })`
+const lookUp = 'new (require("node:dns").promises.Resolver)({ timeout: 500, tries: 1 }).resolve4("shop.test").then(() => "found", error => error.code).then(answer => { console.log(answer); process.exit() })'
+
+test('network-latency by redirect: who connects to the target waits twice, and the revert leaves nothing', { skip: !isRoot && 'needs root' }, async () => {
+  await using here = await stage()
+  const before = Number(await here.said(here.peer, answerMs(addresses.target)))
+  const work = await here.inject('network-latency', { delay: '400ms' })
+  const during = Number(await here.said(here.peer, answerMs(addresses.target)))
+  console.log(`in: ${before} ms, then ${during} ms`)
+  assert.ok(during - before > 500, `${during}, before ${before}`)
+  const seen = await work.undo('command')
+  assert.ok(seen.verified, seen.readBack.join('; '))
+  assert.ok(Number(await here.said(here.peer, answerMs(addresses.target))) < 700)
+  assert.equal(await here.ofTarget(toolPath('nft'), 'list', 'ruleset'), '')
+})
+
+test('network-latency by redirect to peers: what the target connects to is late, and the proxy is not led to itself', { skip: !isRoot && 'needs root' }, async () => {
+  await using here = await stage()
+  const work = await here.inject('network-latency', { delay: '400ms', jitter: '100ms', to: { labels: { app: 'peer' } }, ports: [8080] }, { peers: [addresses.peer] })
+  const during = Number(await here.said(here.target, answerMs(addresses.peer)))
+  console.log(`out: ${during} ms`)
+  assert.ok(during > 600)
+  assert.ok((await work.undo('command')).verified)
+})
+
+test('with the reverter killed and the proxy stopped, the kernel resets what goes through it when the lease is over', { skip: !isRoot && 'needs root' }, async () => {
+  await using here = await stage()
+  await here.inject('network-latency', { delay: '100ms' }, { leaseMs: 8_000 })
+  const program = `const socket = require("node:net").connect(8080, "${addresses.target}", () => setInterval(() => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"), 200))
+    socket.on("data", () => 0).on("error", error => { console.log(error.code); process.exit() })`
+  const reset = here.said(here.peer, program)
+  await delay(1_000)
+  const own = readProcesses().filter(({ pid }) => commandLine(pid).includes(here.state))
+  for (const { pid } of own) process.kill(pid, commandLine(pid).includes('reverter.ts') ? 'SIGKILL' : 'SIGSTOP')
+  assert.equal(own.length, 2)
+  assert.equal(await reset, 'ECONNRESET')
+  assert.equal(await here.said(here.peer, `fetch("http://${addresses.target}:8080/").then(answer => answer.text()).then(text => { console.log(text); process.exit() })`), 'here')
+  for (const { pid } of own) try { process.kill(pid, 'SIGCONT') } catch { /* killed */ }
+})
+
+test('bandwidth-limit: TCP comes down to about the rate, and back', { skip: !isRoot && 'needs root' }, async () => {
+  await using here = await stage()
+  const before = Number(await here.said(here.peer, mbits(addresses.target)))
+  const work = await here.inject('bandwidth-limit', { rate: '20mbit' })
+  const during = Number(await here.said(here.peer, mbits(addresses.target)))
+  assert.ok((await work.undo('command')).verified)
+  const after = Number(await here.said(here.peer, mbits(addresses.target)))
+  console.log(`${before} Mbit/s, then ${during}, then ${after}`)
+  assert.ok(during > 5 && during < 40 && before > 2 * during && after > 2 * during)
+})
+
+for (const [mode, expected] of Object.entries({ timeout: 'ETIMEOUT', servfail: 'ESERVFAIL', nxdomain: 'ENOTFOUND' })) {
+  test(`dns-error ${mode}: queries fail that way, and are answered again afterwards`, { skip: !isRoot && 'needs root' }, async () => {
+    await using here = await stage()
+    assert.equal(await here.said(here.target, lookUp), 'EREFUSED', 'the server\'s own word')
+    const work = await here.inject('dns-error', { mode })
+    assert.equal(await here.said(here.target, lookUp), expected)
+    assert.ok((await work.undo('command')).verified)
+    assert.equal(await here.said(here.target, lookUp), 'EREFUSED')
+    assert.equal(execFileSync('nsenter', ['-t', String(here.target), '-n', toolPath('nft'), 'list', 'ruleset'], { encoding: 'utf8' }), '')
+  })
+}
+
+test('a socket whose queries were answered by the responder is answered by the real server as soon as the lease is over', { skip: !isRoot && 'needs root' }, async () => {
+  await using here = await stage()
+  await here.inject('dns-error', { mode: 'servfail' }, { leaseMs: 3_000 })
+  const codes = await here.said(here.target, `const socket = require("node:dgram").createSocket("udp4"), codes = []
+    socket.on("message", answer => { if (codes.at(-1) !== (answer[3] & 15)) codes.push(answer[3] & 15); if (codes.length === 2) { console.log(codes.join(" ")); process.exit() } })
+    setInterval(() => socket.send(Buffer.from("123401000001000000000000046e616d6504746573740000010001", "hex"), 53, "${addresses.peer}"), 100)`)
+  assert.equal(codes, '2 5')
+})
