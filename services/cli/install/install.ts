@@ -9,7 +9,7 @@ import { passLocustTokens } from '../deploy/locust-tokens.ts'
 import { namespace, provideSecret } from './secret.ts'
 
 /** What can be installed: a folder each, in k8s/. */
-export const variants = { base: 'base', ha: 'overlays/ha', staging: 'overlays/staging' } as const
+export const variants = { base: 'base', ha: 'overlays/ha', staging: 'overlays/staging', demo: 'overlays/demo' } as const
 export type Variant = keyof typeof variants
 
 export interface InstallOptions {
