@@ -25,6 +25,7 @@ export const settings = {
   'metrics.token': { default: undefined, secret: true, doc: 'Bearer token of /metrics; needed when http.host is not loopback' },
   'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API and of the bridge\'s samples' },
   'scheduler.host': { default: undefined, doc: 'Name or address at which other schedulers reach this one; http.host when left out' },
+  'scheduler.experiments': { default: 'submitted', doc: 'Where experiments come from: submitted (its API), kubernetes (objects of the cluster too)' },
   'commands.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs commands: the scheduler\'s only' },
   'commands.publicKey': { default: undefined, doc: 'nkeys public key that commands must be signed with' },
   'prometheus.url': { default: undefined, doc: 'Prometheus that the gates ask' },

@@ -106,9 +106,11 @@ const document = z.strictObject({
   kind: z.literal('Experiment').describe('What this document is'),
   metadata: z.strictObject({
     name: dnsLabel().describe('Names the experiment in lists and in its results folder: lower-case letters, digits and dashes'),
+    namespace: dnsLabel().optional().describe('In a cluster, the namespace of the object; it says nothing about the targets'),
     labels: z.record(z.string().max(63), z.string().max(63)).optional().describe('Your own names and values; faultline only keeps them'),
-    description: z.string().max(2_000).optional().describe('What the experiment is to find out'),
+    annotations: z.record(z.string().max(253), z.string().max(10_000)).optional().describe('Your own notes; faultline does not read them'),
   }).describe('What the experiment is called'),
+  description: z.string().max(2_000).optional().describe('What the experiment is to find out'),
   load: load.optional().describe('Load from Locust; left out, the gates judge the traffic that is there'),
   faults: z.array(z.discriminatedUnion('kind', faultItems as FaultItems)).max(50).describe('What is done to the system, and when; an empty list, with `hold`, tries it under load alone'),
   blastRadius: blastRadius.prefault({}).describe('How much of what a target names each fault may hit'),

@@ -32,6 +32,10 @@ export interface RunState {
   abort?: { cause: AbortCause; detail: string; atMs: number }
   sealedAtMs?: number
   verdict?: string
+  /** Of the verdict. */
+  reasons?: readonly string[]
+  /** Where the experiment was written, as its submitter said. */
+  file?: string
 }
 
 /** A prober that has begun with the run. `probes`: how each was when it last told. */
@@ -71,6 +75,7 @@ export function begin(run: string, experiment: Experiment, submittedAtMs: number
 
 export function fold(state: RunState, stored: StoredFact): RunState {
   switch (stored.kind) {
+    case 'run.submitted': return state.file === undefined && stored.fact.data.file !== undefined ? { ...state, file: stored.fact.data.file } : state
     case 'run.phase': {
       const { phase, atMs } = stored.fact.data
       return state.phases[phase] === undefined ? { ...state, phases: { ...state.phases, [phase]: atMs } } : state
@@ -80,7 +85,7 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       return state.abort ? state : { ...state, abort: { cause, detail, atMs } }
     }
     case 'run.sealed': return { ...state, sealedAtMs: state.sealedAtMs ?? stored.fact.data.atMs }
-    case 'run.judged': return { ...state, verdict: state.verdict ?? stored.fact.data.verdict }
+    case 'run.judged': return { ...state, verdict: state.verdict ?? stored.fact.data.verdict, reasons: state.reasons ?? stored.fact.data.reasons }
     case 'load.state': {
       const { state: load, detail } = stored.fact.data
       return { ...state, load: { state: load, ...(detail !== undefined && { detail }) } }

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import type { Clock } from '#shared/clock.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { schedulerApi } from './api.ts'
+import type { Controller } from './controller.ts'
 import { joinLeadership } from './leadership.ts'
-import { startScheduler } from './service.ts'
+import { startScheduler, type Scheduler } from './service.ts'
 
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   let listeningAt: string | undefined
@@ -18,14 +21,23 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
+  const controller = config.need('scheduler.experiments') === 'kubernetes' ? await startKubernetesController({ scheduler, clock, log }) : undefined
   return {
     ready: () => scheduler.ready(),
     async stop() {
+      await controller?.stop()
       await api.close()
       await scheduler.stop()
     },
   }
 }, { health: false })
+
+async function startKubernetesController(options: { scheduler: Scheduler; clock: Clock; log: Logger }): Promise<Controller> {
+  const [{ KubeConfig }, { startController }] = await Promise.all([import('@kubernetes/client-node'), import('./controller.ts')]) // large, and of use in a cluster alone
+  const kubernetes = new KubeConfig()
+  kubernetes.loadFromDefault()
+  return startController({ ...options, kubernetes, instance: hostname() })
+}
 
 /** Where it listens may be every address of this machine, which is none for others. */
 function reachedAt(listensAt: string, host: string | undefined): string {

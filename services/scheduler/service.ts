@@ -4,7 +4,7 @@ import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { BlastRadius } from '#shared/blast-radius.ts'
-import type { Bus } from '#shared/bus.ts'
+import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
@@ -40,9 +40,13 @@ export interface Scheduler {
   runs(): RunState[]
   /** The run, as soon as its facts are here; undefined when they are not within that time. */
   arrival(run: string, withinMs: number): Promise<RunState | undefined>
+  /** Every fact that it folds from now on, with what the run has become by it. */
+  onFact(listener: FactListener): Subscription
   ready(): boolean
   stop(): Promise<void>
 }
+
+export type FactListener = (stored: StoredFact, state: RunState) => void
 
 export interface SchedulerOptions {
   bus: Bus
@@ -77,6 +81,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   const agents = new Map<string, { node: string; kinds: readonly string[]; seenMs: number }>()
   const heartbeatDueMs = new Map<string, number>()
   const arrivals = new Map<string, Set<() => void>>()
+  const listeners = new Set<FactListener>()
   const verdicts = new Counter({ name: 'faultline_runs_judged_total', help: 'Runs by verdict', labelNames: ['verdict'], registers: [metrics] })
   new Gauge({
     name: 'faultline_runs_active', help: 'Runs not yet sealed', registers: [metrics],
@@ -121,7 +126,9 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     const next = fold(state, stored)
     runs.set(run, next)
     if (isReady && leadership.epoch() && stored.kind === 'run.judged' && state.verdict === undefined) verdicts.inc({ verdict: stored.fact.data.verdict })
-    if (isReady) act(next)
+    if (!isReady) return
+    for (const tell of listeners) tell(stored, next)
+    act(next)
   }
 
   const presence = bus.onSignal('agent', '*', ({ node, kinds }) => {
@@ -272,6 +279,10 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     leadership,
     runs: () => [...runs.values()],
     ready: () => isReady && bus.connected,
+    onFact(listener) {
+      listeners.add(listener)
+      return { stop: () => void listeners.delete(listener) }
+    },
     arrival,
     async submit(document, { file, run = newRunName(document, clock.nowMs()) } = {}) {
       const experiment = experimentSchema.parse(document)

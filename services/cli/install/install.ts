@@ -9,7 +9,7 @@ import { passLocustTokens } from '../deploy/locust-tokens.ts'
 import { namespace, provideSecret } from './secret.ts'
 
 /** What can be installed: a folder each, in k8s/. */
-export const variants = { base: 'base', ha: 'overlays/ha', staging: 'overlays/staging' } as const
+export const variants = { base: 'base', ha: 'overlays/ha', staging: 'overlays/staging', demo: 'overlays/demo' } as const
 export type Variant = keyof typeof variants
 
 export interface InstallOptions {
@@ -32,10 +32,13 @@ const imageNames = ['services', 'nats', 'prometheus'] as const
 const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'deployment/restorer', 'daemonset/injector']
 /** Objects that belong to no namespace; the policy last, so that the role never outlives it. */
 const outside = [
+  'clusterrolebinding/faultline-scheduler', 'clusterrole/faultline-scheduler',
   'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent', 'clusterrolebinding/faultline-restorer', 'clusterrole/faultline-restorer',
   'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
   'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
 ]
+/** Removing the kind removes its objects. */
+const customResources = ['customresourcedefinition/experiments.faultline.dev']
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
 
@@ -59,9 +62,14 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   }
 }
 
-/** The agents first, while everything else is there: a node's agent ends what it holds before it ends itself. */
+/**
+ * The Experiments first, so that their runs are aborted, then the agents, while everything else is there: a node's agent ends what it holds before
+ * it ends itself.
+ */
 export async function uninstall({ patienceS }: { patienceS: number }, say: (doing: string) => void): Promise<void> {
   const forgiving = ['--ignore-not-found', `--timeout=${patienceS}s`]
+  say('removing every Experiment, which aborts its run')
+  await kubectl(['delete', ...customResources, ...forgiving])
   say('the agents end what they hold')
   await kubectl(['delete', 'daemonset/injector', 'deployment/cluster-agent', ...inNamespace, '--cascade=foreground', ...forgiving])
   say(`removing the namespace ${namespace} and what is outside of it`)

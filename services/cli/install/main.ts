@@ -15,7 +15,7 @@ const program = new Command('k8s')
 
 program.command('install')
   .description('bring it in, or up to date, and wait until it is ready; passwords and keys that were made before are kept')
-  .addOption(new Option('--variant <name>', 'base: one NATS server; ha: three; staging: three on persistent volumes').choices(Object.keys(variants)).default('base'))
+  .addOption(new Option('--variant <name>', 'base: one NATS server; ha: three; staging: three on persistent volumes; demo: small, for one node, at ports of the node').choices(Object.keys(variants)).default('base'))
   .option('--registry <registry>', 'where the images services, nats and prometheus are, below faultline/', 'localhost')
   .option('--version <tag>', 'their tag', 'dev')
   .option('--timeout <seconds>', 'for each workload that is waited for', wholeSeconds, 180)

@@ -93,10 +93,8 @@ function phasesOf(facts: readonly StoredFact[], endMs: number): RunReport['phase
 }
 
 function purposeOf(document: unknown): string | undefined {
-  if (typeof document !== 'object' || document === null || !('metadata' in document)) return undefined
-  const { metadata } = document
-  if (typeof metadata !== 'object' || metadata === null || !('description' in metadata)) return undefined
-  return typeof metadata.description === 'string' ? metadata.description : undefined
+  if (typeof document !== 'object' || document === null || !('description' in document)) return undefined
+  return typeof document.description === 'string' ? document.description : undefined
 }
 
 /** Where the run took place, and how good what was recorded is. */
