@@ -142,7 +142,15 @@ test('what is at no endpoint, or at one of another kind, is told without its add
 test('a run with probes of the shop, its database and its Redis passes on what they saw, and is replayed to the same bytes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'prober-'))
   try {
-    await using session = await startSession({ services: 'embedded', subject: (children, own) => startShop(children, own, () => undefined) })
+    let endpoints: Readonly<Record<string, string>> = {}
+    await using session = await startSession({
+      services: 'embedded',
+      async subject(children, own) {
+        const shop = await startShop(children, own, () => undefined)
+        endpoints = shop.endpoints
+        return shop
+      },
+    })
     const file = fileURLToPath(new URL('../../k8s/experiments/database-stall.yaml', import.meta.url))
     const { experiments: [written] } = await readExperimentFile(file)
     assert.ok(written)
@@ -154,6 +162,13 @@ test('a run with probes of the shop, its database and its Redis passes on what t
     assert.ok(orders.ledger !== null && orders.ledger.acknowledged > 20 && orders.ledger.missing === 0, JSON.stringify(orders.ledger))
     assert.deepEqual(judgement.probes.map(({ name }) => name), ['orders', 'rows', 'keys', 'home'])
     assert.ok((await replay(results)).identical, 'its own log does not give the same verdict')
+
+    const { origin, password } = new URL(endpoints['shop'] ?? '')
+    const order = (given?: string, method = 'PUT') => fetch(`${origin}/api/orders/9f3c1e52-0000-4000-8000-000000000001`, {
+      method, headers: given === undefined ? {} : { authorization: `Basic ${Buffer.from(`any:${given}`).toString('base64')}` },
+    })
+    assert.deepEqual([(await order()).status, (await order('wrong')).status, (await order(undefined, 'GET')).status], [401, 401, 404], 'nobody places an order without the password')
+    assert.deepEqual([(await order(password)).status, (await order(password)).status, (await order(undefined, 'GET')).status], [201, 200, 200], 'once, however often it is asked for')
 
     const unknown = await run({ ...written.document as object, probes: [{ name: 'orders', http: { endpoint: 'elsewhere', path: '/' } }], gates: [{ name: 'back', recoveryTime: { probe: 'orders', max: '10s' } }] })
     assert.equal(unknown.judgement.verdict, 'inconclusive')
