@@ -49,6 +49,8 @@ export const settings = {
   'sentinel.password': { default: undefined, secret: true, doc: 'Its password; many let anybody ask who the master is' },
   'power.url': { default: undefined, doc: 'Power service that node-power asks to switch nodes off and on; faultline faults node-power shows its protocol' },
   'power.token': { default: undefined, secret: true, doc: 'Its bearer token' },
+  'prober.node': { default: 'local', doc: 'Name of the node that this prober looks from' },
+  'probes.endpointsFolder': { default: undefined, doc: 'Endpoints that probes may name: a folder with one file an endpoint, which holds its URL' },
   'locust.url': { default: undefined, doc: 'Web API of a Locust that is there already; without it the bridge starts one' },
   'locust.token': { default: undefined, secret: true, doc: 'What that Locust takes from programs, as a bearer token' },
   'log.level': { default: 'info', doc: 'pino level: trace, debug, info, warn, error' },

@@ -1,6 +1,7 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment } from '#shared/experiment.ts'
 import type { ProbeFigures, ProbeSpec } from '#shared/probe.ts'
+import { isNode } from '#shared/target.ts'
 import { longestHole, watchedOf, type Span } from '#shared/probe-watched.ts'
 
 /**
@@ -59,7 +60,7 @@ export function foldProbes(state: ProbesState, stored: StoredFact): ProbesState 
 
 /** The nodes that a fault was done to; those of a fault on pods or processes are none. */
 export function faultedNodesOf({ targets }: Pick<FactData<'fault.injected'>, 'targets'>): string[] {
-  return targets.flatMap(target => 'node' in target && typeof target.node === 'object' && target.node !== null && 'name' in target.node ? [target.node.name] : [])
+  return targets.flatMap(target => isNode(target) ? [target.node.name] : [])
 }
 
 function change(state: ProbesState, key: string, size: number, by: (view: ProbeView) => ProbeView): ProbesState {

@@ -27,11 +27,12 @@ program.command('run').argument('<file>', 'experiment file')
   .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
   .option('--prometheus <url>', 'a Prometheus that is there already')
+  .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
   .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
   .addOption(processes())
-  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'embedded', 'processes']))
+  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'endpoints', 'embedded', 'processes']))
   .addOption(context())
   .addOption(namespace())
   .option('--json', 'print the judgement as JSON, and no progress')
@@ -133,6 +134,14 @@ program.command('faults').argument('[kind]', 'show one kind in full')
     process.stdout.write(printFaults(kind, options.json ?? false))
   })
 
+program.command('probes').argument('[kind]', 'show one kind in full')
+  .description('The catalogue of probes with their parameters')
+  .option('--json', 'print it as JSON')
+  .action(async (kind: string | undefined, options: { json?: boolean }) => {
+    const { printProbes } = await import('./probes.ts')
+    process.stdout.write(printProbes(kind, options.json ?? false))
+  })
+
 program.command('config').description('Every setting: its value in force, where that came from, and its environment variable')
   .option('--json', 'print them as JSON')
   .action(async (options: { json?: boolean }) => {
@@ -170,11 +179,11 @@ function namespace(): Option {
 }
 
 function embedded(): Option {
-  return new Option('--embedded', 'the four services in this process (the default)')
+  return new Option('--embedded', 'the services in this process (the default)')
 }
 
 function processes(): Option {
-  return new Option('--processes', 'the four services as processes of their own, which share only NATS').conflicts('embedded')
+  return new Option('--processes', 'the services as processes of their own, which share only NATS').conflicts('embedded')
 }
 
 /** The wrapper that started this process holds one end of a pipe: when it is killed, even by SIGKILL, this process ends as if interrupted. */

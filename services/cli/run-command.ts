@@ -21,6 +21,7 @@ export interface RunCommandOptions {
   host?: string
   prometheus?: string
   scrape?: string[]
+  endpoints?: string
   results: string
   processes?: boolean
   json?: boolean
@@ -35,8 +36,10 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   }
   demandWhatItNeeds(file, experiments, options)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
+  const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')
   const subject = {
     parents: (options.within ?? []).map(parseParent),
+    ...(endpoints !== undefined && { endpoints }),
     scrape: (options.scrape ?? []).map((address, index) => ({ job: `target-${index + 1}`, address })),
   }
   const prometheus = prometheusThere(options.prometheus)

@@ -14,7 +14,7 @@ test('a plain object keeps its keys and their limits, and says nothing of unknow
     properties: {
       name: { description: 'a name', type: 'string', maxLength: 5 },
       count: { type: 'integer', minimum: 1, maximum: 3 },
-      when: { type: 'string', format: 'date-time', pattern: (z.toJSONSchema(schema).properties?.['when'] as { pattern: string }).pattern },
+      when: { type: 'string', format: 'date-time', pattern: (z.toJSONSchema(schema).properties as { when: { pattern: string } }).when.pattern },
       share: { type: 'number', minimum: 0, exclusiveMinimum: true, maximum: 1, exclusiveMaximum: true },
     },
   })

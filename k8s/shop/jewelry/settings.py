@@ -83,6 +83,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 
+# What a program shows to place an order by id (basic authentication, any user); without it none may.
+ORDERS_PASSWORD = environment.text("SHOP_ORDERS_PASSWORD", "")
+
 LATENCY_BUCKETS_S = environment.seconds_list("SHOP_LATENCY_BUCKETS", environment.DEFAULT_LATENCY_BUCKETS_S)
 
 LOGGING = {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { images, tagOf } from '../images/image.ts'
 import { kubectl } from './kubectl.ts'
 import { passLocustTokens } from './locust-tokens.ts'
+import { passShopEndpoints } from './shop-endpoints.ts'
 import type { Part } from './parts.ts'
 
 export interface DeployOptions {
@@ -23,6 +24,7 @@ export async function deploy(part: Part, options: DeployOptions, say: (doing: st
   await kubectl(['apply', '--filename', join(folderOf(part), part.namespaceFile)])
   await provideSecrets(part, say)
   const restarted = part.name === 'locust' ? await passLocustTokens(say) : []
+  if (part.name === 'shop') await passShopEndpoints(say)
   if (part.jobs.length > 0) await kubectl(['delete', 'job', ...part.jobs, ...inNamespace, '--ignore-not-found'])
   say(`applying k8s/${part.name}`)
   await applyKustomization(part, options)

@@ -26,8 +26,8 @@ export const parts: Record<Part['name'], Part> = {
     namespace: 'jewelry-shop',
     namespaceFile: 'kubernetes/namespace.yaml',
     secrets: {
-      shop: { 'secret-key': () => random() + random() },
-      postgres: { superuser: random, replication: random, rewind: random, 'rest-api': random, shop: random },
+      shop: { 'secret-key': () => random() + random(), 'orders-password': random },
+      postgres: { superuser: random, replication: random, rewind: random, 'rest-api': random, shop: random, prober: random },
       redis: { password: random },
     },
     jobs: ['shop-prepare'],

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { InvalidInput } from '#shared/errors.ts'
 import { kubectl } from '../deploy/kubectl.ts'
 import { passLocustTokens } from '../deploy/locust-tokens.ts'
+import { passShopEndpoints } from '../deploy/shop-endpoints.ts'
 import { namespace, provideSecret } from './secret.ts'
 
 /** What can be installed: a folder each, in k8s/. */
@@ -29,7 +30,7 @@ export class VariantFixed extends InvalidInput {
 }
 
 const imageNames = ['services', 'nats', 'prometheus'] as const
-const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'deployment/restorer', 'daemonset/injector']
+const workloads = ['statefulset/nats', 'deployment/scheduler', 'deployment/prometheus', 'deployment/slo-evaluator', 'deployment/locust-bridge', 'deployment/cluster-agent', 'deployment/restorer', 'daemonset/injector', 'daemonset/prober']
 /** Objects that belong to no namespace; the policy last, so that the role never outlives it. */
 const outside = [
   'clusterrolebinding/faultline-scheduler', 'clusterrole/faultline-scheduler',
@@ -53,6 +54,7 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   const made = await provideSecret(options.given)
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
   const restarted = await passLocustTokens(say)
+  await passShopEndpoints(say)
   say(`applying k8s/${variants[options.variant]}`)
   await withImages(options, folder => kubectl(['apply', '--kustomize', folder]))
   const awaited = [...workloads.map(workload => ({ namespace, workload })), ...restarted.filter(other => other.namespace !== namespace)]

@@ -4,6 +4,7 @@ import { faultRows, printFaults } from './faults.ts'
 import type { LiveState } from './fold.ts'
 import { gateRows, printGates, rankOf } from './gates.ts'
 import { loadLines } from './load.ts'
+import { probeLines } from './probes.ts'
 import { stageLines } from './stages.ts'
 
 export interface Terminal {
@@ -52,14 +53,15 @@ function compose(view: View, { gaps, events, twoLines, gatesAtLeast, faultsAtMos
   const faults = section('faults', limited(faultRows(state, nowMs), faultsAtMost, ({ rank }) => rank, chosen => printFaults(chosen, inner, paint), paint))
   const told = state.judged ? [] : section('events', state.events.slice(-events).map(event => eventLine(event, paint)).slice(0, events))
   const load = section('load', loadLines(state, nowMs, inner, twoLines ? 2 : 1, paint))
+  const probes = section('probes', limited(probeLines(state, inner, paint), faultsAtMost, () => 0, chosen => chosen, paint))
   const stages = stageLines(state, nowMs, width - 1, twoLines ? 2 : 1, paint).map(line => ` ${line}`)
   const rows = gateRows(state)
-  const parts = [[headLine(view)], stages, faults, load, told, ending].filter(part => part.length > 0)
+  const parts = [[headLine(view)], stages, faults, probes, load, told, ending].filter(part => part.length > 0)
   const fixed = parts.reduce((sum, part) => sum + part.length, 0) + (gaps ? parts.length : 0)
   const room = height - fixed
   if (room < Math.min(rows.length, gatesAtLeast)) return undefined
   const gates = section('gates', limited(rows, room, rankOf, chosen => printGates(chosen, inner, paint), paint))
-  const all = [[headLine(view)], stages, faults, gates, load, told, ending].filter(part => part.length > 0)
+  const all = [[headLine(view)], stages, faults, gates, probes, load, told, ending].filter(part => part.length > 0)
   return gaps ? all.flatMap(part => ['', ...part]) : all.flat()
 }
 

@@ -16,14 +16,15 @@ import { schedulerApi } from '../../scheduler/api.ts'
 import { takeEpoch } from '../../scheduler/epoch.ts'
 import { soleLeader } from '../../scheduler/leadership.ts'
 import { startScheduler } from '../../scheduler/service.ts'
+import { startProber } from '../../prober/service.ts'
 import { startSloEvaluator } from '../../slo-evaluator/service.ts'
 import type { ScrapeTarget } from '../parts/prometheus.ts'
 import { journalFolder, type LocalServices, type ServicesOptions } from './services.ts'
 
 const listen = { host: '127.0.0.1', port: 0 }
 
-/** The four services in this process, each with a connection, metrics and a port of its own, as they have when they are processes. */
-export async function startEmbeddedServices({ folder, nats, parents, token, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
+/** The services in this process, each with a connection, metrics and a port of its own, as they have when they are processes. */
+export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
   await using unfinished = new AsyncDisposableStack()
   const log = createLog('faultline', { destination: pino.destination({ dest: join(folder, 'faultline.log'), sync: true }) })
   const keys = newCommandKeys()
@@ -59,6 +60,11 @@ export async function startEmbeddedServices({ folder, nats, parents, token, chil
   unfinished.defer(() => api.close())
   const apiUrl = await api.listen(listen)
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
+
+  const looking = await begin('prober')
+  const prober = await startProber({ ...looking, node: 'local', endpointsFolder })
+  unfinished.defer(() => prober.stop())
+  await serve('prober', looking.metrics, () => looking.bus.connected)
 
   const judge = await begin('slo-evaluator')
   await serve('slo-evaluator', judge.metrics, () => judge.bus.connected)

@@ -11,8 +11,8 @@ import { journalFolder, type LocalServices, type ServicesOptions } from './servi
 
 const programOf = (service: Service) => fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
 
-/** The four services as processes of their own, which share NATS and nothing else. */
-export async function startServiceProcesses({ folder, nats, parents, token, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
+/** The services as processes of their own, which share NATS and nothing else. */
+export async function startServiceProcesses({ folder, nats, parents, endpointsFolder, token, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
   const keys = newCommandKeys()
   const started: Child[] = []
 
@@ -31,12 +31,13 @@ export async function startServiceProcesses({ folder, nats, parents, token, chil
   mkdirSync(stateFolder, { recursive: true })
   const injector = await start('injector', { 'injector.stateFolder': stateFolder, 'injector.parents': parents.map(({ name, pid }) => `${name}=${pid}`).join(',') })
   const bridge = await start('locust-bridge', { 'api.token': token })
+  const prober = await start('prober', { 'probes.endpointsFolder': endpointsFolder })
   const scheduler = await start('scheduler', { 'api.token': token, 'commands.signingSeed': keys.signingSeed })
   return {
     apiUrl: `http://${scheduler}`,
     loadMetricsUrl: `http://${bridge}/metrics`,
     scrape: [
-      { job: 'injector', address: injector }, { job: 'locust-bridge', address: bridge }, { job: 'scheduler', address: scheduler, bearerToken: token },
+      { job: 'injector', address: injector }, { job: 'locust-bridge', address: bridge }, { job: 'prober', address: prober }, { job: 'scheduler', address: scheduler, bearerToken: token },
     ],
     async startEvaluator({ url, bearerToken, tokenFile, caFile, orgId }) {
       await start('slo-evaluator', {

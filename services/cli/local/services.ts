@@ -2,18 +2,20 @@ import type { DeclaredParent } from '../../injector/process-targets.ts'
 import type { PrometheusOptions } from '../../slo-evaluator/prometheus.ts'
 import type { ScrapeTarget } from '../parts/prometheus.ts'
 
-/** What the four services of a local session are started with. They share NATS and nothing else. */
+/** What the five services of a local session are started with. They share NATS and nothing else. */
 export interface ServicesOptions {
   /** The session's folder. */
   folder: string
   nats: { servers: string; token: string }
   /** Processes that may be touched, with their descendants. */
   parents: readonly DeclaredParent[]
+  /** Folder with the addresses that probes may name. */
+  endpointsFolder: string
   /** Bearer token of the scheduler's API and of the bridge's samples. */
   token: string
 }
 
-/** The services of a local session, in this process or in four of their own. */
+/** The services of a local session, in this process or in processes of their own. */
 export interface LocalServices extends AsyncDisposable {
   apiUrl: string
   /** Where the load's metrics are. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ChildFailed, Children, type Child } from '#shared/process/children.ts'
@@ -13,14 +14,19 @@ import { startServiceProcesses } from './service-processes.ts'
 import { journalFolder } from './services.ts'
 
 /** What a session is about: processes that may be touched, with their descendants, and what its Prometheus reads. */
-export interface Subject { parents: DeclaredParent[]; scrape: ScrapeTarget[] }
+export interface Subject {
+  parents: DeclaredParent[]
+  scrape: ScrapeTarget[]
+  /** Where probes look: a folder that is there, or URLs by name. */
+  endpoints?: string | Readonly<Record<string, string>>
+}
 
 export interface SessionOptions {
   /** Starts, if need be, what is to be tested, as children of the session; says what it begins. */
   subject: (children: Children, folder: string, begin: (doing: string) => void) => Promise<Subject>
   /** A Prometheus that is there already; without it the session starts one. */
   prometheus?: PrometheusOptions
-  /** `embedded`: the services in this process; `processes`: four of their own. */
+  /** `embedded`: the services in this process; `processes`: processes of their own. */
   services: 'embedded' | 'processes'
   /** Told what is being done, for people who wait. */
   onProgress?: (doing: string) => void
@@ -53,9 +59,9 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const lost = new AbortController()
   const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
   adoptJournals(folder)
-  const { parents, scrape } = await subject(children, folder, begin)
+  const { parents, scrape, endpoints = {} } = await subject(children, folder, begin)
 
-  begin(where === 'embedded' ? 'nats-server and the services' : 'nats-server and four services')
+  begin(where === 'embedded' ? 'nats-server and the services' : 'nats-server and the services as processes')
   const natsToken = randomBytes(24).toString('base64url')
   const nats = await onFreePort(async port => {
     watch('nats-server', await children.start(natsServerPlan({ folder, port, token: natsToken })))
@@ -63,7 +69,7 @@ export async function startSession({ subject, prometheus, services: where, onPro
   })
   const token = randomBytes(24).toString('base64url')
   const start = where === 'embedded' ? startEmbeddedServices : startServiceProcesses
-  const services = unfinished.use(await start({ folder, nats, parents, token, children, watch }))
+  const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, children, watch }))
 
   if (!prometheus) begin('Prometheus, and its first scrape')
   const asked = prometheus ?? { url: await startPrometheus(children, folder, [...services.scrape, ...scrape]) }
@@ -76,6 +82,14 @@ export async function startSession({ subject, prometheus, services: where, onPro
     apiUrl: services.apiUrl, loadMetricsUrl: services.loadMetricsUrl, token, lost: lost.signal,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/** As a mounted Secret would have them; for this user's eyes only. */
+export function writeEndpoints(folder: string, endpoints: Readonly<Record<string, string>>): string {
+  const path = join(folder, 'endpoints')
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  for (const [name, url] of Object.entries(endpoints)) writeFileSync(join(path, name), `${url}\n`, { mode: 0o600 })
+  return path
 }
 
 async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[]): Promise<string> {

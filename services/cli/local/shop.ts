@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Children } from '#shared/process/children.ts'
 import { startTicksOf } from '#shared/process/process-tree.ts'
@@ -11,6 +12,7 @@ import type { Subject } from './session.ts'
 export interface ShopSubject extends Subject {
   /** Base URL of the shop. */
   url: string
+  endpoints: Readonly<Record<string, string>>
 }
 
 /**
@@ -37,11 +39,20 @@ export async function startShop(children: Children, folder: string, begin: (doin
   })
 
   begin('the jewelry shop and its demo data')
+  const ordersPassword = randomBytes(18).toString('base64url')
   const { url, metricsAddress } = await onFreePort(port => onFreePort(async metricsPort => {
-    const plan = shopPlan({ folder, port, metricsPort, databaseUrl, ...(redisUrl !== undefined && { redisUrl }) })
+    const plan = shopPlan({ folder, port, metricsPort, databaseUrl, ordersPassword, ...(redisUrl !== undefined && { redisUrl }) })
     for (const command of plan.before) await children.run(command) // repeatable
     declare('shop', await children.start(plan.server))
     return plan
   }))
-  return { url, parents, scrape: [{ job: 'shop', address: metricsAddress }] }
+  const endpoints = { shop: withPassword(url, ordersPassword), 'shop-database': databaseUrl, ...(redisUrl !== undefined && { 'shop-redis': redisUrl }) }
+  return { url, parents, scrape: [{ job: 'shop', address: metricsAddress }], endpoints }
+}
+
+function withPassword(base: string, password: string): string {
+  const url = new URL(base)
+  url.username = 'prober'
+  url.password = password
+  return url.href
 }

@@ -12,6 +12,8 @@ export interface ShopOptions {
   metricsPort: number
   databaseUrl: string
   redisUrl?: string
+  /** What a program shows to place an order by id; without it none may. */
+  ordersPassword?: string
   workers?: number
   /** Per worker. Requests that stall hold one each; keep workers × threads above the number of users. */
   threads?: number
@@ -29,12 +31,13 @@ export interface ShopPlan {
 const source = fileURLToPath(new URL('../../../k8s/shop', import.meta.url))
 
 /** The jewelry shop on loopback; its settings are described in k8s/shop/README.md. Throws ToolMissing. */
-export function shopPlan({ folder, port, metricsPort, databaseUrl, redisUrl, workers = 4, threads = 16 }: ShopOptions): ShopPlan {
+export function shopPlan({ folder, port, metricsPort, databaseUrl, redisUrl, ordersPassword = '', workers = 4, threads = 16 }: ShopOptions): ShopPlan {
   const python = toolPath('python') // FAULTLINE_PYTHON_BIN, or that of the environment set-up makes of k8s/shop/requirements.txt
   const env = {
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl ?? '',
     SHOP_SECRET_KEY: randomBytes(32).toString('base64url'),
+    SHOP_ORDERS_PASSWORD: ordersPassword,
     SHOP_BIND: `127.0.0.1:${port}`,
     SHOP_WORKERS: String(workers),
     SHOP_THREADS: String(threads),

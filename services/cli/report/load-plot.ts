@@ -2,6 +2,7 @@ import { percent } from '#shared/gate-share.ts'
 import { printLimit, printMs, printSince, printValue } from './figures.ts'
 import type { Mark, Panel, Span, StackedPlot } from './plot.ts'
 import type { RunReport } from './run-report.ts'
+import { probePanels } from './probe-report.ts'
 import type { LoadPoint } from './series.ts'
 
 /** Which numbers of a run the stacked plot shows, with every gate's limit where its number is drawn. Pure. */
@@ -9,7 +10,7 @@ export function loadPlot(report: RunReport): StackedPlot {
   const { startMs, endMs, phases, plotted } = report
   return {
     startMs, endMs, phases,
-    panels: plotted.length === 0 ? gatePanels(report) : [requestsPanel(report), errorsPanel(report), latencyPanel(report)],
+    panels: [...plotted.length === 0 ? gatePanels(report) : [requestsPanel(report), errorsPanel(report), latencyPanel(report)], ...probePanels(report.probes, report.stepMs)],
     spans: spansOf(report),
     marks: marksOf(report),
     tooltips: plotted.map(point => ({ startMs: point.startMs, endMs: point.endMs, text: tooltipOf(point, startMs) })),

@@ -5,6 +5,7 @@ import { Markup, markup, type Content } from './markup.ts'
 import { gatePlot, stackedPlot } from './plot.ts'
 import { reportStyle } from './report-style.ts'
 import { loadPlot } from './load-plot.ts'
+import { probeHead, probeRows } from './probe-report.ts'
 import type { ReportedGate, RunReport } from './run-report.ts'
 
 /** `report.html`: one page that needs nothing else, runs no script and asks nobody for anything. Pure. */
@@ -29,6 +30,8 @@ ${tiles(judgement)}
 <div class="gates">${judgement.gates.length === 0 ? 'None could be read.' : report.gates.map(gate => gateCard(gate, startMs))}</div>
 <h2>Faults</h2>
 ${faultTable(report)}
+${judgement.probes.length === 0 ? '' : markup`<h2>Probes</h2>
+${table(probeHead, probeRows(judgement).map(row => markup`<tr>${row.map(cell => markup`<td>${cell}</td>`)}</tr>`))}`}
 <h2>Recovery</h2>
 ${recoveryCard(judgement)}
 <h2>Load</h2>
@@ -64,7 +67,7 @@ ${load ? tile(load.requests.toLocaleString('en-US'), 'requests', `${load.failure
 
 export function gateCard(gate: ReportedGate, startMs: number): Markup {
   const unit = gate.limits[0]?.unit ?? 'number'
-  const plot = gate.looks.length === 0 ? markup`<p>No look was taken.</p>` : gatePlot({
+  const plot = gate.source === 'probe' ? '' : gate.looks.length === 0 ? markup`<p>No look was taken.</p>` : gatePlot({
     title: `Looks of the gate ${gate.name} against its limit`,
     startMs, looks: gate.looks, breachedAtMs: gate.breachedAtMs,
     unit: value => printValue(unit, value),
@@ -72,7 +75,7 @@ export function gateCard(gate: ReportedGate, startMs: number): Markup {
     limits: gate.limits.map(limit => ({ label: printLimit(limit), tooltip: gate.description, value: limit.value, breaksWhen: limit.breaksWhen })),
   })
   return markup`<section class="card ${toneOf(gate.verdict)}"><div class="row"><h3>${gate.name}</h3><span class="badge">${gate.verdict}</span></div>
-<p>${gate.kind}, ${gate.phase}, from ${gate.source === 'stream' ? 'the load stream' : 'Prometheus'}</p>${plot}<p>${gate.evidence}</p></section>`
+<p>${gate.kind}, ${gate.phase}, from ${{ stream: 'the load stream', prometheus: 'Prometheus', probe: 'the probers' }[gate.source]}</p>${plot}<p>${gate.evidence}</p></section>`
 }
 
 export function table(head: string[], rows: Content[]): Markup {

@@ -1,6 +1,7 @@
 import { percent } from '#shared/gate-share.ts'
 import { printInstant, printMs, printSince } from './figures.ts'
 import { visible } from './markup.ts'
+import { probeHead, probeRows } from './probe-report.ts'
 import type { RunReport } from './run-report.ts'
 
 /** `report.md`: what a person needs in a pull request or a job summary. Pure. */
@@ -31,6 +32,7 @@ export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeli
       String(load.users), String(load.requests), `${load.failures}${load.requests > 0 ? ` (${percent(load.failures / load.requests)})` : ''}`,
       String(load.requestsPerSecond ?? '–'), printMs(load.p50Ms), printMs(load.p95Ms), load.reached ? 'yes' : '**no**',
     ]])),
+    ...(judgement.probes.length === 0 ? [] : ['## Probes', '', ...table(probeHead, probeRows(judgement).map(row => row.map(text)))]),
     '## Recovery', '',
     ...(recovery === null ? ['The experiment has no faults to recover from.'] : recovery.evidence.length > 0 ? recovery.evidence.map(line => `- ${text(line)}`) : ['Nothing of it was seen.']), '',
     '## Timeline', '',

@@ -4,6 +4,7 @@ import type { Limit } from '#shared/gate.ts'
 import { factsInOrder } from '#shared/verdict-log.ts'
 import type { JudgedGate } from '#shared/verdict-parts.ts'
 import type { Judgement } from '#shared/verdict.ts'
+import { probeSeries, type ProbeSeries } from './probe-report.ts'
 import { describeFact, type TimelineEntry } from './described-fact.ts'
 import { loadSeries, type LoadPoint } from './series.ts'
 
@@ -22,6 +23,9 @@ export interface RunReport {
   seconds: LoadPoint[]
   /** The same for the plots, whose steps are wider in a long run. */
   plotted: LoadPoint[]
+  probes: ProbeSeries[]
+  /** Width of a point of `plotted` and `probes`. */
+  stepMs: number
   timeline: TimelineEntry[]
   environment: { name: string; value: string }[]
 }
@@ -50,7 +54,8 @@ export function reportOf(facts: readonly StoredFact[], judgement: Judgement): Ru
   const stepMs = 1_000 * Math.max(1, Math.ceil((endMs - startMs) / 1_000 / maxPlottedPoints))
   const seconds = loadSeries(inOrder, { fromMs: startMs, stepMs: 1_000, overdueAfterMs })
   return {
-    judgement, startMs, endMs, seconds,
+    judgement, startMs, endMs, seconds, stepMs,
+    probes: probeSeries(inOrder, stepMs),
     purpose: purposeOf(submitted?.fact.data.experiment),
     plotted: stepMs === 1_000 ? seconds : loadSeries(inOrder, { fromMs: startMs, stepMs, overdueAfterMs }),
     phases: phasesOf(inOrder, endMs),
@@ -83,6 +88,7 @@ function datesOf({ kind, fact }: StoredFact): number[] {
     case 'fault.injected': return [fact.data.injectedAtMs]
     case 'fault.reverted': return [fact.data.revertedAtMs]
     case 'load.sample': return [fact.data.startMs, fact.data.endMs]
+    case 'probe.samples': return fact.data.slots.map(([atMs]) => atMs)
     default: return []
   }
 }

@@ -1,0 +1,52 @@
+/** Where probes find the shop: the Secret prober-endpoints of faultline, from the shop's own Secrets. */
+import { z } from 'zod'
+import { kubectl } from './kubectl.ts'
+
+const shopNamespace = 'jewelry-shop'
+const target = { namespace: 'faultline-system', name: 'prober-endpoints' }
+
+const secretSchema = z.looseObject({ data: z.record(z.string(), z.string()).default({}) })
+type Values = Readonly<Record<string, string>>
+
+/** Every Redis of the shop has a Sentinel beside it; any of them knows the master. */
+const sentinels = [0, 1, 2].map(number => `redis-${number}.redis.${shopNamespace}:26379`)
+
+/** By name, each with its URL; those whose password is not there are left out. Pure. */
+export function shopEndpoints({ shop, postgres, redis }: { shop: Values; postgres: Values; redis: Values }): Values {
+  const [first, ...others] = sentinels
+  return {
+    ...(shop['orders-password'] !== undefined && { shop: `http://prober:${encodeURIComponent(shop['orders-password'])}@shop.${shopNamespace}` }),
+    ...(postgres['prober'] !== undefined && { 'shop-database': `postgres://prober:${encodeURIComponent(postgres['prober'])}@postgres.${shopNamespace}/shop` }),
+    ...(redis['password'] !== undefined && {
+      'shop-redis': `redis+sentinel://:${encodeURIComponent(redis['password'])}@${first}/shop?${others.map(address => `sentinel=${address}`).join('&')}`,
+    }),
+  }
+}
+
+/**
+ * Makes or renews them when both the shop's Secrets and faultline's namespace are there: called when either is installed, so their order does not
+ * matter. Endpoints of other names are the operator's and stay. A prober reads them at the start of each run.
+ */
+export async function passShopEndpoints(say: (doing: string) => void): Promise<void> {
+  const namespace = await kubectl(['get', 'namespace', target.namespace, '--ignore-not-found', '--output', 'name'])
+  if (namespace.trim() === '') return
+  const [shop, postgres, redis] = [await valuesOf('shop'), await valuesOf('postgres'), await valuesOf('redis')]
+  const endpoints = shopEndpoints({ shop, postgres, redis })
+  if (Object.keys(endpoints).length === 0) return
+  const there = await read(target.namespace, target.name)
+  const data = { ...there?.data, ...Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [name, Buffer.from(url).toString('base64')])) }
+  if (there && Object.entries(data).every(([name, value]) => there.data[name] === value)) return
+  say(`telling the probers where the shop is: ${Object.keys(endpoints).join(', ')}`)
+  const secret = { apiVersion: 'v1', kind: 'Secret', ...there, metadata: { ...target, labels: { 'app.kubernetes.io/part-of': 'faultline' } }, data }
+  await kubectl([there ? 'replace' : 'create', '--filename', '-'], JSON.stringify(secret)) // not in arguments, which every process can read
+}
+
+async function valuesOf(name: string): Promise<Values> {
+  const secret = await read(shopNamespace, name)
+  return Object.fromEntries(Object.entries(secret?.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+}
+
+async function read(namespace: string, name: string): Promise<z.output<typeof secretSchema> | undefined> {
+  const printed = await kubectl(['get', 'secret', name, '--namespace', namespace, '--ignore-not-found', '--output', 'json'])
+  return printed.trim() === '' ? undefined : secretSchema.parse(JSON.parse(printed))
+}
