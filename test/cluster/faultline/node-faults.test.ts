@@ -108,14 +108,15 @@ test('an isolated node is silent to the others while its agent is heard; then it
   await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject']) // spread again after the drains
   await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
   const pods = await subject.pods()
+  const addresses = new Map(await Promise.all(pods.map(async ({ name }) => [name, await kubectl(['--namespace', subject.namespace, 'get', 'pod', name, '--output', 'jsonpath={.status.podIP}'])] as const)))
   let cut: SubjectPod | undefined
   let other: SubjectPod | undefined
   let address = ''
-  const facts = await run(experiment('node-isolate', 10), async node => {
+  const facts = await run(experiment('node-isolate', 12), async node => {
     cut = pods.find(pod => pod.node === node)
     other = pods.find(pod => pod.node !== node)
     assert.ok(cut && other)
-    address = await kubectl(['--namespace', subject.namespace, 'get', 'pod', cut.name, '--output', 'jsonpath={.status.podIP}'])
+    address = addresses.get(cut.name) ?? ''
     assert.equal(await hear(other, address), 'silence')
   })
   confirmEnded(facts, ['duration']) // told by the agent of the isolated node

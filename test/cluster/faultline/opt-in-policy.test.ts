@@ -30,3 +30,24 @@ test('faultline\'s own namespace is refused even with the label', async () => {
     await kubectl(['label', 'namespace', namespace, 'faultline.dev/chaos-'])
   }
 })
+
+test('of a node, the cluster-agent may change whether it is schedulable, where it has opted in; the restorer where it bears a fault\'s mark; neither anything else', async () => {
+  const node = (await kubectl(['get', 'nodes', '--output', 'jsonpath={.items[0].metadata.name}'])).trim()
+  const patch = (account: string, body: object) =>
+    kubectl(['patch', 'node', node, '--type=merge', `--patch=${JSON.stringify(body)}`, '--dry-run=server', '--output=name', `--as=system:serviceaccount:${namespace}:${account}`])
+  const cordon = { metadata: { annotations: { 'faultline.dev/cordoned-by': 'test' } }, spec: { unschedulable: true } }
+  await assert.rejects(patch('cluster-agent', cordon), /has not opted in/)
+  await kubectl(['label', 'node', node, 'faultline.dev/chaos=allowed'])
+  try {
+    assert.match(await patch('cluster-agent', cordon), /node/)
+    await assert.rejects(patch('restorer', cordon), /has not opted in/)
+    await assert.rejects(patch('cluster-agent', { metadata: { labels: { other: 'label' } } }), /labels of a node/)
+    await assert.rejects(patch('cluster-agent', { metadata: { annotations: { other: 'annotation' } } }), /annotations/)
+    await assert.rejects(patch('cluster-agent', { spec: { taints: [{ key: 'other', effect: 'NoExecute' }] } }), /taints of a node/)
+    await kubectl(['annotate', 'node', node, 'faultline.dev/cordoned-by=test'])
+    assert.match(await patch('restorer', { metadata: { annotations: { 'faultline.dev/cordoned-by': null } }, spec: { unschedulable: null } }), /node/)
+  } finally {
+    await kubectl(['label', 'node', node, 'faultline.dev/chaos-'])
+    await kubectl(['annotate', 'node', node, 'faultline.dev/cordoned-by-'])
+  }
+})
