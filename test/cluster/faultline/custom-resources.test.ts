@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -99,7 +99,7 @@ test('deleting it while there is no scheduler hangs on nothing, and the fault en
   await paused('alone')
   const answered = subject.ask(pod)
   const beganAt = performance.now()
-  await inSystem('delete', 'deployment/scheduler', '--cascade=orphan')
+  await inSystem('scale', 'deployment/scheduler', '--replicas=0')
   await inSystem('delete', 'pods', '--selector', 'app.kubernetes.io/name=scheduler', '--force', '--grace-period=0')
   const deletingAt = performance.now()
   await inNamespace('delete', 'experiment', 'alone', '--timeout=10s')
@@ -113,8 +113,8 @@ test('deleting it while there is no scheduler hangs on nothing, and the fault en
 })
 
 const filesIn = (folder: string) => {
-  const url = new URL(`../../../${folder}/`, import.meta.url)
-  return readdirSync(url).filter(file => file.endsWith('.yaml')).map(file => fileURLToPath(new URL(file, url)))
+  const path = fileURLToPath(new URL(`../../../${folder}/`, import.meta.url))
+  return globSync(`${path}/**/*.yaml`).sort()
 }
 const asks = (file: string) => kubectl(['--namespace', subject.namespace, 'apply', '--dry-run=server', '--filename', file])
 
