@@ -11,15 +11,15 @@ export const clusterEnvironment = (): NodeJS.ProcessEnv => ({
   PATH: `${paths.binaries}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
 })
 
-export const kubectl = (...args: string[]): Promise<string> => run(command(args), { env: clusterEnvironment() })
+export const kubectl = (...args: string[]): Promise<string> => run(kubectlCommand(args), { env: clusterEnvironment() })
 
 export const kubectlApply = (manifest: object, ...args: string[]): Promise<string> =>
-  run(command(['apply', '--filename', '-', ...args]), { env: clusterEnvironment(), input: JSON.stringify(manifest) })
+  run(kubectlCommand(['apply', '--filename', '-', ...args]), { env: clusterEnvironment(), input: JSON.stringify(manifest) })
 
 /** What the set-up of the cluster itself asks for, under a name of its own in the audit log. */
 export const kubectlOfSetUp = (args: readonly string[], input?: string): Promise<string> =>
-  run(command(['--kubeconfig', kubeconfigFile('set-up'), ...args]), { env: clusterEnvironment(), ...input !== undefined && { input } })
+  run(kubectlCommand(['--kubeconfig', kubeconfigFile('set-up'), ...args]), { env: clusterEnvironment(), ...input !== undefined && { input } })
 
-export const kubectlWorks = (...args: string[]): Promise<boolean> => works(command(['--kubeconfig', kubeconfigFile('set-up'), ...args]), { env: clusterEnvironment() })
+export const kubectlWorks = (...args: string[]): Promise<boolean> => works(kubectlCommand(['--kubeconfig', kubeconfigFile('set-up'), ...args]), { env: clusterEnvironment() })
 
-const command = (args: readonly string[]): string[] => inNamespace(controlPlaneNamespace, join(paths.binaries, 'kubectl'), ...args)
+export const kubectlCommand = (args: readonly string[]): string[] => inNamespace(controlPlaneNamespace, join(paths.binaries, 'kubectl'), ...args)

@@ -36,7 +36,7 @@ function identities(nodeCount: number): Identity[] {
     { name: 'apiserver-kubelet-client', subject: '/O=system:masters/CN=kube-apiserver-kubelet-client', kubeconfig: false },
     { name: 'admin', subject: '/O=system:masters/CN=admin', kubeconfig: true },
     // apart from the admin, so that the audit log tells a person's calls from theirs
-    ...['coredns', 'metrics-server', 'set-up'].map(name => ({ name, subject: `/O=system:masters/CN=${name}`, kubeconfig: true })),
+    ...['coredns', 'metrics-server', 'set-up', 'node-fencing'].map(name => ({ name, subject: `/O=system:masters/CN=${name}`, kubeconfig: true })),
     ...['kube-controller-manager', 'kube-scheduler', 'kube-proxy'].map(name => ({ name, subject: `/CN=system:${name}`, kubeconfig: true })),
     ...nodeNumbers(nodeCount).map(node => ({
       name: nodeName(node), subject: `/O=system:nodes/CN=system:node:${nodeName(node)}`, kubeconfig: true,

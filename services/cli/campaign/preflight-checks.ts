@@ -3,7 +3,7 @@ import { quantityToScalar } from '@kubernetes/client-node/dist/util.js'
 import { clusterFinding } from './cluster-finding.ts'
 import type { StepContext } from './step.ts'
 
-export interface Demands { nodes: number; cpus: number; memoryGiB: number; images: string[]; namespaces: string[] }
+export interface Demands { nodes: number; cpus: number; memoryGiB: number; images: string[]; namespaces: string[]; optedInNodes: number }
 export interface Seen { required: string; measured: string; met: boolean }
 export type Check = 'cluster' | 'permissions' | 'nodes' | 'capacity' | 'metrics' | 'images' | 'agents' | 'opt-in'
 
@@ -77,10 +77,16 @@ export const preflightChecks: Record<Check, (demands: Demands, context: StepCont
     }
   },
 
-  async 'opt-in'({ namespaces }, { kubeConfig }) {
+  async 'opt-in'({ namespaces, optedInNodes }, { kubeConfig }) {
     const api = kubeConfig.makeApiClient(CoreV1Api)
     const found = await Promise.all(namespaces.map(async name => ({ name, labels: (await api.readNamespace({ name })).metadata?.labels ?? {} })))
-    const closed = found.filter(({ labels }) => labels['faultline.dev/chaos'] !== 'allowed').map(({ name }) => name)
-    return { required: `${namespaces.join(', ')} opted in`, measured: closed.length === 0 ? 'yes' : `not ${closed.join(', ')}; kubectl label namespace NAME faultline.dev/chaos=allowed`, met: closed.length === 0 }
+    const isOpen = (labels: Readonly<Record<string, string>> = {}) => labels['faultline.dev/chaos'] === 'allowed'
+    const closed = found.filter(({ labels }) => !isOpen(labels)).map(({ name }) => name)
+    const openNodes = (await api.listNode()).items.filter(({ metadata }) => isOpen(metadata?.labels)).length
+    const missing = [
+      ...(closed.length > 0 ? [`not ${closed.join(', ')}; kubectl label namespace NAME faultline.dev/chaos=allowed`] : []),
+      ...(openNodes < optedInNodes ? [`${openNodes} nodes; kubectl label node NAME faultline.dev/chaos=allowed`] : []),
+    ]
+    return { required: `${[...namespaces, `${optedInNodes} nodes`].join(', ')} opted in`, measured: missing.join('; ') || [...namespaces, `${openNodes} nodes`].join(', '), met: missing.length === 0 }
   },
 }

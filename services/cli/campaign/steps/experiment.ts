@@ -1,32 +1,62 @@
 import { z } from 'zod'
+import { dnsLabel, duration, printDuration } from '#shared/units.ts'
 import type { StepVerdict } from '../core.ts'
+import { hitBy, untilReadyElsewhere } from '../ready-elsewhere.ts'
 import { runFile } from '../run-file.ts'
-import { defineStep } from '../step.ts'
+import { defineStep, type Bar, type StepContext } from '../step.ts'
 
 /** The worst that can be said of several runs. */
 const order: readonly StepVerdict[] = ['passed', 'inconclusive', 'failed']
+
+const readyAgain = z.strictObject({
+  namespace: dnsLabel().describe('Of the workloads'),
+  workloads: z.array(z.strictObject({ kind: z.enum(['Deployment', 'StatefulSet']), name: dnsLabel() })).min(1).max(20).describe('Which'),
+  within: duration({ minMs: 1_000 }).describe('Time from the injection'),
+})
+type ReadyAgain = z.output<typeof readyAgain>
 
 export default defineStep({
   kind: 'experiment',
   summary: 'Runs an experiment in the cluster, once or several times',
   documentation: `
 Submits the experiment of the file to the scheduler, and waits for its verdict. With \`repeat\` it is run so many times, one after another, and every
-one must pass; the first that does not ends the step. An abort of the campaign aborts the run: its faults are reverted before the step is over.`,
-  timeoutMs: 15 * 60_000,
+one must pass; the first that does not ends the step. With \`readyAgain\`, each run has a bar of its own: so long after the injection every
+workload must have all its replicas Ready, those pods and nodes that were hit not counted. An abort of the campaign aborts the run: its faults
+are reverted before the step is over.`,
+  timeoutMs: 30 * 60_000,
   parameters: z.strictObject({
     file: z.string().min(1).max(1_000).describe('Experiment file, relative to the campaign\'s; it holds one experiment'),
     repeat: z.int().min(1).max(100).default(1).describe('How often it must pass, one run after another'),
+    readyAgain: readyAgain.optional().describe('Workloads that must be whole again, elsewhere'),
   }),
   experimentFiles: ({ file }) => [file],
-  async run({ file, repeat }, context) {
+  async run({ file, repeat, readyAgain: wanted }, context) {
     let worst: StepVerdict = 'passed'
     const said: string[] = []
+    const bars: Bar[] = []
     for (let repetition = 1; repetition <= repeat && worst === 'passed' && !context.signal.aborted; repetition++) {
-      const { judgement, run } = await runFile(context, { file, purpose: 'experiment', repetition })
-      worst = order[Math.max(order.indexOf(worst), order.indexOf(judgement.verdict))] ?? 'failed'
-      if (judgement.revertUnconfirmed) worst = 'failed'
-      said.push(`${run}: ${judgement.verdict}: ${judgement.reasons[0] ?? ''}`)
+      let whole: Promise<Bar> | undefined
+      const { judgement, run } = await runFile(context, {
+        file, purpose: 'experiment', repetition,
+        onFact(stored) {
+          if (wanted && stored.kind === 'fault.injected') whole ??= readyAgainBar(wanted, hitBy(stored.fact.data), context)
+        },
+      })
+      if (wanted) bars.push(await whole ?? { ...barHead(wanted, context.step), measured: 'not measured: nothing was injected', met: false })
+      const verdict = judgement.revertUnconfirmed || bars.some(({ met }) => !met) ? 'failed' : judgement.verdict
+      worst = order[Math.max(order.indexOf(worst), order.indexOf(verdict))] ?? 'failed'
+      said.push(`${run}: ${judgement.verdict}: ${judgement.reasons[0] ?? ''}`, ...bars.slice(-1).map(({ name, measured }) => `${name}: ${measured}`))
     }
-    return { verdict: worst, why: said.join('; '), bars: [] }
+    return { verdict: worst, why: said.join('; '), bars }
   },
 })
+
+const barHead = ({ within }: ReadyAgain, step: string) => ({ name: `every replica Ready elsewhere, ${step}`, required: `less than ${printDuration(within)}` })
+
+async function readyAgainBar(wanted: ReadyAgain, hit: ReturnType<typeof hitBy>, { kubeConfig, signal, step, say }: StepContext): Promise<Bar> {
+  const { namespace, workloads, within } = wanted
+  const seen = await untilReadyElsewhere({ kubeConfig, namespace, workloads, hit, withinMs: within, signal })
+  if ('missing' in seen) return { ...barHead(wanted, step), measured: `not within that time: ${seen.missing}`, met: false }
+  say(`every replica is Ready elsewhere after ${(seen.tookMs / 1_000).toFixed(1)} s`)
+  return { ...barHead(wanted, step), measured: `${(seen.tookMs / 1_000).toFixed(1)} s`, met: true }
+}

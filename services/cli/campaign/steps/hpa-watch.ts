@@ -11,29 +11,29 @@ import { defineStep, type Bar, type StepContext } from '../step.ts'
 
 export default defineStep({
   kind: 'hpa-watch',
-  summary: 'Watches an autoscaler go a way such as 3, 10, 3 under a load step beside it',
+  summary: 'Watches an autoscaler go a way such as 3, 10, 3 under load steps beside it',
   documentation: `
-Looks every second at the autoscaler and at what it scales until the whole way was seen, or until \`within\` after the load step's end. Bars: each
+Looks every second at the autoscaler and at what it scales until the whole way was seen, or until \`within\` after the end of the last load step. Bars: each
 transition was seen; the load's p95 and failed requests in each of them; and that nobody but the autoscaler's own controller has scaled, which
 the API server's audit log says: without one, that is not measured and so not met. It changes nothing.`,
   timeoutMs: 90 * 60_000,
   parameters: z.strictObject({
-    beside: dnsLabel().describe('The load step, beside or before it'),
+    beside: z.array(dnsLabel()).min(1).max(20).describe('The load steps beside it'),
     namespace: dnsLabel().describe('Of the autoscaler'),
     autoscaler: dnsLabel().describe('Name of the HorizontalPodAutoscaler'),
     deployment: dnsLabel().describe('What it scales'),
     path: z.array(z.int().min(1).max(10_000)).min(2).max(20).default([3, 10, 3]).describe('Numbers of pods, in order'),
-    within: duration({ minMs: 1_000 }).default(300_000).describe('How long after the load\'s end the way may take'),
+    within: duration({ minMs: 1_000 }).default(300_000).describe('How long after the end of the last load the way may take'),
     p95: duration({ minMs: 1 }).describe('Greatest p95 of the response time in each transition'),
     failures: ratio().describe('Greatest share of failed requests in each transition'),
   }),
-  refersTo: ({ beside }) => [beside],
+  refersTo: ({ beside }) => beside,
   async run(parameters, context) {
     const { beside, namespace, autoscaler, deployment, path, within } = parameters
     const points = await follow(context, { namespace, name: autoscaler, path, beside, withinMs: within })
-    await context.ended(beside)
+    await Promise.all(beside.map(step => context.ended(step)))
     const seen = transitions(points, path)
-    const samples = context.findings.runs.filter(({ step }) => step === beside).flatMap(({ facts }) => facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : []))
+    const samples = context.findings.runs.filter(({ step }) => beside.includes(step)).flatMap(({ facts }) => facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : []))
     const recorded: RecordedHpa = { step: context.step, namespace, name: autoscaler, deployment, path, points, transitions: seen, figures: figuresIn(samples, spansOf(seen)) }
     context.findings.hpa.push(recorded)
     const bars = [...barsOf(recorded, parameters), await scalingBar(recorded, context)]
@@ -43,12 +43,12 @@ the API server's audit log says: without one, that is not measured and so not me
 })
 
 /** Every point until the whole way was seen, or time is over. */
-async function follow({ kubeConfig, signal, say, ended }: StepContext, { namespace, name, path, beside, withinMs }: { namespace: string; name: string; path: readonly number[]; beside: string; withinMs: number }): Promise<HpaPoint[]> {
+async function follow({ kubeConfig, signal, say, ended }: StepContext, { namespace, name, path, beside, withinMs }: { namespace: string; name: string; path: readonly number[]; beside: readonly string[]; withinMs: number }): Promise<HpaPoint[]> {
   const points: HpaPoint[] = []
   const enough = new AbortController()
   let patience: NodeJS.Timeout | undefined
   const whenLoadIsOver = async () => {
-    await ended(beside)
+    await Promise.all(beside.map(step => ended(step)))
     patience = setTimeout(() => enough.abort(), withinMs)
   }
   void whenLoadIsOver()

@@ -14,7 +14,7 @@ export default defineStep({
 Each check is a bar, and all are made, so that everything that is missing is told at once. \`cluster\`: it answers, as version 1.30 or later.
 \`permissions\`: what the campaign does, it may do. \`nodes\`: so many are Ready. \`capacity\`: so much CPU and memory is allocatable on them.
 \`metrics\`: the metrics API has figures of every node, which the autoscaler needs. \`images\`: images that come from no registry are on every node.
-\`agents\`: faultline's services are available, and an agent is on every node. \`opt-in\`: the namespaces bear the label faultline.dev/chaos=allowed.
+\`agents\`: faultline's services are available, and an agent is on every node. \`opt-in\`: the namespaces, and so many nodes, bear the label faultline.dev/chaos=allowed.
 It changes nothing.`,
   timeoutMs: 2 * 60_000,
   parameters: z.strictObject({
@@ -24,6 +24,7 @@ It changes nothing.`,
     memoryGiB: z.number().min(0).max(1_000_000).default(0).describe('Least allocatable memory, of all nodes together'),
     images: z.array(z.string().min(1).max(300)).max(50).default([]).describe('Names below faultline/, such as shop'),
     namespaces: z.array(dnsLabel()).max(50).default([]).describe('That must have opted in'),
+    optedInNodes: z.int().min(0).max(1_000).default(0).describe('Least number of nodes that have opted in'),
   }),
   async run({ checks, ...demands }, context) {
     context.findings.cluster = await clusterFinding(context.kubeConfig).catch(() => null)
