@@ -11,10 +11,10 @@ const taint = 'node.kubernetes.io/out-of-service'
 
 const kubectl = (...args: string[]): Promise<string> => run(kubectlCommand(['--kubeconfig', kubeconfigFile(fencingUser), ...args]), { env: clusterEnvironment() })
 
-/** To be called when the node has no power. Waits until the control plane has given the node up, as it does for a taint that is to count. */
-export async function fence(node: string): Promise<void> {
+/** To be called when the node has no power. Waits until the control plane has given the node up; one that has power again by then is left alone. */
+export async function fence(node: string, isOff: () => boolean): Promise<void> {
   await kubectl('wait', `node/${node}`, '--for=condition=Ready=Unknown', '--timeout=120s')
-  await kubectl('taint', 'node', node, `${taint}=nodeshutdown:NoExecute`, '--overwrite')
+  if (isOff()) await kubectl('taint', 'node', node, `${taint}=nodeshutdown:NoExecute`, '--overwrite')
 }
 
 /** To be called when the node is ready again. Repeatable. */

@@ -1,7 +1,7 @@
 /**
  * The power service of this cluster, as the fault node-power asks for one (its protocol is in shared/faults/node-power.ts). It lives in the control plane's
  * network, as a machine's management controller lives beside it: whatever happens to faultline or to Kubernetes, a lease that is over gives the power
- * back. It switches by the commands `cluster off` and `cluster on`, and is told nothing but what a request says.
+ * back. It also does what a cloud's node controller does when it knows that a machine is off (fencing.ts). It switches by the commands `cluster off` and `cluster on`, and is told nothing but what a request says.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { bears } from '#shared/bearer.ts'
 import { systemClock } from '#shared/clock.ts'
 import { run } from './commands.ts'
+import { fence, unfence } from './fencing.ts'
 import { network, nodeName, nodeNumbers, paths, powerPort } from './paths.ts'
 import { leaseSchema, renewed, start, type Lease } from './power-leases.ts'
 import { settingsOfRunningCluster } from './settings.ts'
@@ -77,7 +78,10 @@ function turn(node: string, to: 'on' | 'off'): Promise<void> {
   const done = (async () => {
     await now?.done.catch(() => undefined) // it has said why
     await run([process.execPath, command, to, node])
-    if (to === 'on') keep(node, undefined)
+    if (to === 'on') {
+      await unfence(node)
+      keep(node, undefined)
+    } else void fence(node, () => leases.has(node)).catch((error: unknown) => console.error(`${node} could not be fenced: ${String(error)}`))
   })().finally(() => { if (switching.get(node)?.done === done) switching.delete(node) })
   switching.set(node, { to, done })
   done.catch((error: unknown) => console.error(`${node} could not be switched ${to}: ${String(error)}`)) // one that is off and should not be is tried again

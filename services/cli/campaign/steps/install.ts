@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { kubectl } from '../../deploy/kubectl.ts'
 import { install, variants, type Variant } from '../../install/install.ts'
+import { powerValues } from '../../install/power-values.ts'
 import { defineStep } from '../step.ts'
 
 export default defineStep({
@@ -17,7 +18,7 @@ campaign's clean-up removes it again.`,
   async run({ variant, patience }, { settings, findings, say }) {
     const there = await kubectl(['get', 'namespace', settings.namespace, '--ignore-not-found', '--output', 'name'])
     if (there.trim() === '') findings.broughtIn.push({ is: 'faultline' })
-    await install({ variant, registry: settings.registry ?? 'localhost', version: settings.version ?? 'dev', patienceS: patience }, say)
+    await install({ variant, registry: settings.registry ?? 'localhost', version: settings.version ?? 'dev', patienceS: patience, given: powerValues() }, say)
     return { verdict: 'passed', why: there.trim() === '' ? 'faultline is there' : 'faultline was there, and is up to date', bars: [] }
   },
 })
