@@ -38,8 +38,8 @@ const document = z.strictObject({
   kind: z.literal('Campaign').describe('What this document is'),
   metadata: z.strictObject({
     name: dnsLabel().describe('Names the campaign in its results folder: lower-case letters, digits and dashes'),
-    description: z.string().max(2_000).optional().describe('What the campaign is to find out'),
   }).describe('What the campaign is called'),
+  description: z.string().max(2_000).optional().describe('What the campaign is to find out'),
   profile: dnsLabel().default('default').describe('The profile where nobody asks for another'),
   profiles: z.record(dnsLabel(), z.record(dnsLabel(), z.record(z.string(), z.unknown()))).default({ default: {} })
     .describe('By name of the profile, then of a step: the parameters that the profile has otherwise'),
@@ -99,9 +99,9 @@ function checkTogether(campaign: Document, context: z.core.$RefinementCtx<Docume
   }
 }
 
-function resolve({ metadata, profile, profiles, steps }: Document): Campaign {
+function resolve({ metadata, description, profile, profiles, steps }: Document): Campaign {
   return {
-    name: metadata.name, description: metadata.description, profile, profiles: Object.keys(profiles),
+    name: metadata.name, description, profile, profiles: Object.keys(profiles),
     withProfile: chosen => Object.hasOwn(profiles, chosen) ? profiled(steps, profiles[chosen] ?? {}) : undefined,
   }
 }
