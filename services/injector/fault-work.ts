@@ -81,7 +81,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
     async renew(next) {
       lease = next
       journal.writeLease(entry.id, lease)
-      const renewals = [...steps.map(step => step.renew?.(remainingMs())), driver.records?.renew(entry.id, remainingMs())]
+      const renewals = [...done.map(step => step.renew?.(remainingMs())), driver.records?.renew(entry.id, remainingMs())]
       const answers = await Promise.all(renewals.map(renewal => renewal ?? Promise.resolve('renewed')))
       return answers.includes('lapsed') ? 'lapsed' : 'renewed'
     },
