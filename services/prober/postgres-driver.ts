@@ -14,7 +14,7 @@ export function postgresDriver(url: URL, { ledger }: Extract<ProbePlan, { by: 'p
     client.on('error', () => {}) // the next use of it fails
     try {
       await within(client.connect(), signal)
-      if (!hasTable) await makeTable(client)
+      if (!hasTable) await prepareTable(client)
       hasTable = true
       return { client, socket }
     } catch (error) {
@@ -42,10 +42,16 @@ export function postgresDriver(url: URL, { ledger }: Extract<ProbePlan, { by: 'p
   }
 }
 
-/** Asked first: CREATE needs a right that a prober need not have, even for a table that is there. Several attempts may race to make it. */
-async function makeTable(client: pg.Client): Promise<void> {
+/**
+ * Asked first: CREATE needs a right that a prober need not have, even for a table that is there. Several attempts may race to make it. A write whose
+ * answer never came may arrive after the ledger was cleared, and a prober that was killed clears nothing: what is older than a day goes.
+ */
+async function prepareTable(client: pg.Client): Promise<void> {
   const { rows: [found] } = await client.query<{ there: boolean }>(`SELECT to_regclass('faultline_ledger') IS NOT NULL AS there`)
-  if (found?.there) return
+  if (found?.there) {
+    await client.query(`DELETE FROM faultline_ledger WHERE written_at < now() - interval '1 day'`)
+    return
+  }
   try {
     await client.query(ledgerTable)
   } catch (error) {

@@ -6,7 +6,8 @@ export default defineProbe({
   summary: 'Does PostgreSQL take writes, and are those that it has acknowledged still there?',
   documentation: `
 An attempt inserts a row with an id of its own into the table \`faultline_ledger\`; it is acknowledged when the server says so, which under
-synchronous replication is when a standby has it too. After the recovery every acknowledged id is looked for, and the rows are deleted. With
+synchronous replication is when a standby has it too. After the recovery every acknowledged id is looked for, and the rows are deleted; what
+is left behind by a prober that was killed is deleted after a day. With
 \`ledger: false\`, an attempt is \`SELECT 1\`.
 
 The table is made by the operator (\`npm run deploy\` does, for the shop), whose user then needs to select, insert and delete in it and nothing else;

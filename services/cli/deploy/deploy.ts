@@ -23,8 +23,7 @@ export async function deploy(part: Part, options: DeployOptions, say: (doing: st
   const inNamespace = ['--namespace', part.namespace]
   await kubectl(['apply', '--filename', join(folderOf(part), part.namespaceFile)])
   await provideSecrets(part, say)
-  const restarted = part.name === 'locust' ? await passLocustTokens(say) : []
-  if (part.name === 'shop') await passShopEndpoints(say)
+  const restarted = await { locust: passLocustTokens, shop: passShopEndpoints }[part.name](say)
   if (part.jobs.length > 0) await kubectl(['delete', 'job', ...part.jobs, ...inNamespace, '--ignore-not-found'])
   say(`applying k8s/${part.name}`)
   await applyKustomization(part, options)

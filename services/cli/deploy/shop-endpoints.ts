@@ -1,9 +1,11 @@
 /** Where probes find the shop: the Secret prober-endpoints of faultline, from the shop's own Secrets. */
 import { z } from 'zod'
 import { kubectl } from './kubectl.ts'
+import type { Restarted } from './locust-tokens.ts'
 
 const shopNamespace = 'jewelry-shop'
 const target = { namespace: 'faultline-system', name: 'prober-endpoints' }
+const reader = 'daemonset/prober'
 
 const secretSchema = z.looseObject({ data: z.record(z.string(), z.string()).default({}) })
 type Values = Readonly<Record<string, string>>
@@ -25,20 +27,25 @@ export function shopEndpoints({ shop, postgres, redis }: { shop: Values; postgre
 
 /**
  * Makes or renews them when both the shop's Secrets and faultline's namespace are there: called when either is installed, so their order does not
- * matter. Endpoints of other names are the operator's and stay. A prober reads them at the start of each run.
+ * matter. Endpoints of other names are the operator's and stay. Probers that are there are restarted: a kubelet takes a minute or more to bring what has
+ * changed in a Secret into a pod. Gives what is to be waited for.
  */
-export async function passShopEndpoints(say: (doing: string) => void): Promise<void> {
+export async function passShopEndpoints(say: (doing: string) => void): Promise<Restarted[]> {
   const namespace = await kubectl(['get', 'namespace', target.namespace, '--ignore-not-found', '--output', 'name'])
-  if (namespace.trim() === '') return
+  if (namespace.trim() === '') return []
   const [shop, postgres, redis] = [await valuesOf('shop'), await valuesOf('postgres'), await valuesOf('redis')]
   const endpoints = shopEndpoints({ shop, postgres, redis })
-  if (Object.keys(endpoints).length === 0) return
+  if (Object.keys(endpoints).length === 0) return []
   const there = await read(target.namespace, target.name)
   const data = { ...there?.data, ...Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [name, Buffer.from(url).toString('base64')])) }
-  if (there && Object.entries(data).every(([name, value]) => there.data[name] === value)) return
+  if (there && Object.entries(data).every(([name, value]) => there.data[name] === value)) return []
   say(`telling the probers where the shop is: ${Object.keys(endpoints).join(', ')}`)
   const secret = { apiVersion: 'v1', kind: 'Secret', ...there, metadata: { ...target, labels: { 'app.kubernetes.io/part-of': 'faultline' } }, data }
   await kubectl([there ? 'replace' : 'create', '--filename', '-'], JSON.stringify(secret)) // not in arguments, which every process can read
+  const present = await kubectl(['get', reader, '--namespace', target.namespace, '--ignore-not-found', '--output', 'name'])
+  if (present.trim() === '') return []
+  await kubectl(['rollout', 'restart', reader, '--namespace', target.namespace])
+  return [{ namespace: target.namespace, workload: reader }]
 }
 
 async function valuesOf(name: string): Promise<Values> {

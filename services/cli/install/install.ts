@@ -54,7 +54,7 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   const made = await provideSecret(options.given)
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
   const restarted = await passLocustTokens(say)
-  await passShopEndpoints(say)
+  await passShopEndpoints(say) // the probers are waited for below, whether they were restarted or not
   say(`applying k8s/${variants[options.variant]}`)
   await withImages(options, folder => kubectl(['apply', '--kustomize', folder]))
   const awaited = [...workloads.map(workload => ({ namespace, workload })), ...restarted.filter(other => other.namespace !== namespace)]
