@@ -1,28 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { due, forget, graceMs, isStillDue, retryMs, see, tryLater, type WatchedRecords } from '../../services/injector/cluster/restorer-core.ts'
+import { due, forget, isStillDue, retryMs, see, tryLater, type WatchedRecords } from '../../services/injector/cluster/restorer-core.ts'
 
 const none: WatchedRecords = new Map()
 const record = (version: string, remainingMs = 3_000, isOver = false) => ({ version, remainingMs, isOver })
 
-test('a record that nobody renews is due when its time and the grace are over, counted from when it was seen', () => {
+test('a record that nobody renews is due when its time is over, counted from when it was seen', () => {
   const seen = see(none, 'f', record('1'), 1_000)
-  assert.deepEqual(due(seen, 4_000 + graceMs - 1), [])
-  assert.deepEqual(due(seen, 4_000 + graceMs), ['f'])
+  assert.deepEqual(due(seen, 4_000 - 1), [])
+  assert.deepEqual(due(seen, 4_000), ['f'])
   assert.ok(isStillDue(seen, 'f', '1'))
 })
 
 test('seen again in the same version its time does not begin anew; in another it does', () => {
   const seen = see(none, 'f', record('1'), 0)
   assert.equal(see(seen, 'f', record('1'), 2_000), seen)
-  assert.deepEqual(due(see(seen, 'f', record('2'), 2_000), 3_000 + graceMs), [])
+  assert.deepEqual(due(see(seen, 'f', record('2'), 2_000), 3_000), [])
 })
 
 test('one that was renewed when it was looked at is not ended, but seen anew', () => {
   const seen = see(none, 'f', record('1', 0), 0)
-  assert.deepEqual(due(seen, graceMs), ['f'])
+  assert.deepEqual(due(seen, 0), ['f'])
   assert.equal(isStillDue(seen, 'f', '2'), false)
-  assert.deepEqual(due(see(seen, 'f', record('2'), graceMs), graceMs), [])
+  assert.deepEqual(due(see(seen, 'f', record('2'), 0), 0), [])
 })
 
 test('what is over or gone is never due; what could not be ended is tried again', () => {

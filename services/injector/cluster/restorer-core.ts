@@ -10,15 +10,13 @@
 export interface Watched { version: string; endsMs: number }
 export type WatchedRecords = ReadonlyMap<string, Watched>
 
-/** The agent ends its faults itself, at their end exactly; a restorer comes after it, and within the second that is promised. */
-export const graceMs = 300
 export const retryMs = 1_000
 
 /** A record as it is now. `isOver`: somebody has marked it as reverted. */
 export function see(records: WatchedRecords, id: string, { version, remainingMs, isOver }: { version: string; remainingMs: number; isOver: boolean }, nowMs: number): WatchedRecords {
   if (isOver) return forget(records, id)
   if (records.get(id)?.version === version) return records
-  return new Map(records).set(id, { version, endsMs: nowMs + remainingMs + graceMs })
+  return new Map(records).set(id, { version, endsMs: nowMs + remainingMs })
 }
 
 export function forget(records: WatchedRecords, id: string): WatchedRecords {
