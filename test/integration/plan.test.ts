@@ -98,14 +98,14 @@ test('the JSON plan holds all of it under stable keys', async () => {
   const { code, plan: planned } = await planJson(experimentText(pause), ['--within', `worker=${worker.pid}`], { watched: [worker.pid] })
   assert.equal(code, 0)
   assert.deepEqual({ ...planned, file: '' }, {
-    file: '', possible: true, problems: [], parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks }],
+    file: '', possible: true, problems: [], cluster: null, parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks }],
     experiments: [{
       name: 'dry', possible: true,
       timeline: { load: null, steadyMs: 1_000, holdEndMs: 11_000, recovery: { withinMs: 20_000, stableMs: 1_000, gates: ['works'] }, leaseMs: 3_000 },
       faults: [{
         id: '1-pause', kind: 'pause', atMs: 1_000, durationMs: 5_000, match: workerMatch, parent: null, pick: 'one', takes: 1, refusals: [],
         candidates: [{
-          id: `process:${pid}:${startTicks}`, pid, startTicks, commandLine: commandLine(pid).slice(0, 200),
+          id: `process:${pid}:${startTicks}`, pid, startTicks, agent: null, commandLine: commandLine(pid).slice(0, 200),
           steps: [{ lease: 'reverter', act: `kill -STOP ${pid} and its descendants`, undo: `kill -CONT ${pid} and its descendants` }],
         }],
       }],
@@ -193,7 +193,7 @@ test('an invalid file and a process that is not there exit 3 as they do for run'
   assert.match(invalid.err, /experiment\.yaml:1:1.*: expected /)
   const { code, plan: planned } = await planJson(broken, [])
   assert.equal(code, 3)
-  assert.deepEqual({ ...planned, file: '', problems: [] }, { file: '', possible: false, problems: [], parents: [], experiments: [] })
+  assert.deepEqual({ ...planned, file: '', problems: [] }, { file: '', possible: false, problems: [], cluster: null, parents: [], experiments: [] })
   assert.ok(planned.problems.length > 0)
   for (const within of ['999999999', 'worker=', 'worker=1x', 'Worker=1']) {
     const { code: exitCode, err } = await plan(experimentText(pause), ['--within', within])

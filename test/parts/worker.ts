@@ -8,9 +8,9 @@ export async function startWorker(): Promise<AsyncDisposable & { pid: number; ad
   const program = `
     let done = 0
     const { spawn } = require('node:child_process')
-    spawn(process.execPath, ['-e', ${JSON.stringify(work)}, 'faultline-test-worker'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }).on('message', () => done++)
+    const worker = spawn(process.execPath, ['-e', ${JSON.stringify(work)}, 'faultline-test-worker'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }).on('message', () => done++)
     const server = require('node:http').createServer((_, response) => response.end('work_done_total ' + done + '\\n'))
-    server.listen(0, '127.0.0.1', () => console.log(server.address().port))`
+    worker.once('message', () => server.listen(0, '127.0.0.1', () => console.log(server.address().port))) // by then it is what its command line says`
   // not in its arguments: the parent's own command line must not match what the worker is called
   const parent = spawn(process.execPath, ['-e', 'eval(process.env.PROGRAM)'], { stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: { ...process.env, PROGRAM: program } })
   const [port] = await once(parent.stdout, 'data') as [Buffer]
