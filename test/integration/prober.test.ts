@@ -151,7 +151,7 @@ test('a run with probes of the shop, its database and its Redis passes on what t
         return shop
       },
     })
-    const file = fileURLToPath(new URL('../../k8s/experiments/database-stall.yaml', import.meta.url))
+    const file = fileURLToPath(new URL('../../k8s/experiments/local/database-stall.yaml', import.meta.url))
     const { experiments: [written] } = await readExperimentFile(file)
     assert.ok(written)
     const run = (document: unknown) => runExperiment({ address: session, lost: session.lost, abortSignal: new AbortController().signal, progress: 'none', file, resultsFolder: folder, document })
