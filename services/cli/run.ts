@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -42,6 +43,8 @@ export interface RunOptions {
 
 /** How long a sealed run may wait for its verdict before the command gives up on the evaluator. */
 const judgingPatienceMs = 20_000
+/** A connection is seen to end before the process at its other end is: so long may it take to know whose end it was. */
+const namingPatienceMs = 1_000
 
 /** Submits one experiment, shows it until it is judged, and writes its reports. */
 export async function runExperiment({ address, document, file, resultsFolder, progress, abortSignal, lost, patienceMs = 0 }: RunOptions): Promise<RunOutcome> {
@@ -78,6 +81,7 @@ export async function runExperiment({ address, document, file, resultsFolder, pr
   } finally {
     view?.end(isJudged ? judgement : undefined)
   }
+  if (!isJudged && lost && !lost.aborted) await Promise.race([once(lost, 'abort'), delay(namingPatienceMs)])
   if (!isJudged) throw noVerdict(run, folder, { lost, givenUp: givenUp.signal, trouble })
   return { run, folder, judgement, facts }
 }
