@@ -170,7 +170,9 @@ function result(state: State, fault: HeldFault, input: Result, nowMs: number): N
     case 'failed':
       if (fault.at === 'reverting') return { state: hold(state, { ...fault, why: input.why }), effects: [] }
       return end(state, fault, 'command', input.why)
-    case 'lapsed': return fault.at === 'active' || fault.at === 'acting' ? lapse(state, fault) : nothing(state)
+    case 'lapsed':
+      if (fault.at === 'active' && nowMs >= fault.endsMs) return tick(state, fault, nowMs) // what keeps time by itself may end a moment before the tick
+      return fault.at === 'active' || fault.at === 'acting' ? lapse(state, fault) : nothing(state)
     case 'undone': return fault.at === 'reverting' ? undone(state, fault, input.observation, nowMs) : nothing(state)
   }
 }

@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { defineFault } from '#shared/fault.ts'
 import { bitRate } from '#shared/units.ts'
 
-/** Room for the largest packets that a virtual device carries in one (64 KiB), and for a tenth of a second at the rate. */
+/**
+ * Room for the largest packets that a virtual device carries in one (64 KiB), and for a tenth of a second at the rate. On top of it the kernel's
+ * bucket of a rate in bytes holds what passes in one unit of its time, here a second (nft_limit_init in net/netfilter/nft_limit.c).
+ */
 const burstBytes = (bytesPerSecond: number) => Math.max(256 * 1_024, Math.round(bytesPerSecond / 10))
 
 /**
@@ -14,7 +17,7 @@ export default defineFault({
   summary: 'Limits how much a target sends and receives per second',
   documentation: `
 nftables rules at the ingress and egress of every device in the target's network namespace but the loopback drop what comes faster than \`rate\`, for each
-direction and device by itself. A burst of a tenth of a second, at least 256 KiB, passes at full speed.
+direction and device by itself. What a little more than a second of the rate amounts to passes at full speed first, and again after a pause.
 
 - Undone by deleting the fault's own table; other rules are neither read nor written.
 - Read back: \`nft list set\` shows the lease and when it expires; afterwards the table is gone.

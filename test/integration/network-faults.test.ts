@@ -85,10 +85,14 @@ async function stage() {
 }
 
 const answerMs = (address: string) => `const began = performance.now(); fetch("http://${address}:8080/").then(answer => answer.text()).then(() => { console.log(performance.now() - began); process.exit() })`
+/** After the first second and a bit, in which a limit lets its burst pass. */
 const mbits = (address: string) => `fetch("http://${address}:8080/flood").then(async answer => {
-  const began = performance.now()
+  const began = performance.now() + 1200
   let bytes = 0
-  for await (const chunk of answer.body) if ((bytes += chunk.length) && performance.now() > began + 2000) break
+  for await (const chunk of answer.body) {
+    if (performance.now() > began) bytes += chunk.length
+    if (performance.now() > began + 1500) break
+  }
   console.log(bytes * 8 / 1000 / (performance.now() - began)); process.exit() })`
 const lookUp = 'new (require("node:dns").promises.Resolver)({ timeout: 500, tries: 1 }).resolve4("shop.test").then(() => "found", error => error.code).then(answer => { console.log(answer); process.exit() })'
 
@@ -137,7 +141,7 @@ test('bandwidth-limit: TCP comes down to about the rate, and back', { skip: !isR
   assert.ok((await work.undo('command')).verified)
   const after = Number(await here.said(here.peer, mbits(addresses.target)))
   console.log(`${before} Mbit/s, then ${during}, then ${after}`)
-  assert.ok(during > 5 && during < 40 && before > 2 * during && after > 2 * during)
+  assert.ok(during > 5 && during < 24 && before > 2 * during && after > 2 * during)
 })
 
 for (const [mode, expected] of Object.entries({ timeout: 'ETIMEOUT', servfail: 'ESERVFAIL', nxdomain: 'ENOTFOUND' })) {
