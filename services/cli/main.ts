@@ -19,6 +19,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 const program = new Command('faultline')
   .description('Chaos experiments under load, gated by SLOs, with a verdict.\nExit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure.')
   .version(version)
+  .enablePositionalOptions() // a command's own --version is the images'
   .exitOverride()
   .showHelpAfterError('(faultline --help shows what there is)')
 

@@ -54,7 +54,7 @@ steps:
   const results = join(folder, 'results')
   await using campaign = startFaultline(['campaign', join(folder, 'campaign.yaml'), '--results', results, '--registry', images.registry, '--version', images.version, '--json'], { temporary: folder })
   const { code, out, err } = await campaign.ended
-  assert.equal(code, 1, err)
+  assert.equal(code, 1, `${err}\n${out}`)
   const { verdict, steps } = outcomeSchema.parse(JSON.parse(out))
   assert.equal(verdict, 'failed')
   assert.deepEqual(steps.map(step => `${step.name} ${step.verdict}`), [
