@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { defineFault } from '#shared/fault.ts'
+import { addressSets } from '#shared/nft-addresses.ts'
 import { peerSides } from '#shared/target.ts'
 
 /**
@@ -31,15 +31,7 @@ that \`from\` names (by labels, owner, node or role), and the Services that lead
   peers: ({ from }) => from,
   plan: ({ direction }, { devices, peers }) => {
     const outer = devices.filter(device => device !== 'lo')
-    const families = [
-      { family: 'ip', set: 'peers4', type: 'ipv4_addr', addresses: peers.filter(address => !isIPv6(address)) },
-      { family: 'ip6', set: 'peers6', type: 'ipv6_addr', addresses: peers.filter(isIPv6) },
-    ].filter(({ addresses }) => addresses.length > 0)
-    const sets = families.map(({ set, type, addresses }) => `
-  set ${set} {
-    type ${type}
-    elements = { ${addresses.join(', ')} }
-  }`)
+    const families = addressSets('peers', peers)
     const chain = (name: string, hook: 'ingress' | 'egress', device: string, side: 'saddr' | 'daddr') => `
   chain ${name} {
     type filter hook ${hook} device "${device}" priority 0;${families.map(({ family, set }) => `
@@ -49,6 +41,6 @@ that \`from\` names (by labels, owner, node or role), and the Services that lead
       direction === 'out' ? '' : chain(`in${index}`, 'ingress', device, 'saddr'),
       direction === 'in' ? '' : chain(`out${index}`, 'egress', device, 'daddr'),
     ].join(''))
-    return [{ do: 'nft', lease: 'kernel', leaseSet: 'lease', leased: outer, rules: [...sets, ...chains].join('') }]
+    return [{ do: 'nft', lease: 'kernel', leaseSet: 'lease', leased: outer, rules: [...families.map(({ declaration }) => declaration), ...chains].join('') }]
   },
 })

@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { defineFault } from '#shared/fault.ts'
+import { addressSets } from '#shared/nft-addresses.ts'
 
 /**
  * At the devices that lead off the node, in both directions: a drop further up would tell the kubelet at once (EPERM), which no real network does. Where
@@ -27,15 +27,7 @@ agents on this node and its NATS servers, TCP port 4222. Nobody is told: connect
   peers: () => [{ faultline: 'nats' }],
   plan: (_, { devices: seen, peers }) => {
     const devices = seen.filter(device => device !== 'lo')
-    const families = [
-      { family: 'ip', set: 'nats4', type: 'ipv4_addr', addresses: peers.filter(address => !isIPv6(address)) },
-      { family: 'ip6', set: 'nats6', type: 'ipv6_addr', addresses: peers.filter(isIPv6) },
-    ].filter(({ addresses }) => addresses.length > 0)
-    const sets = families.map(({ set, type, addresses }) => `
-  set ${set} {
-    type ${type}
-    elements = { ${addresses.join(', ')} }
-  }`)
+    const families = addressSets('nats', peers)
     const tunnelled = devices.length > 1 ? ['udp dport { 4789, 6081, 8472, 51820, 51821 } accept', 'ip protocol { 4, 47 } accept', 'ip6 nexthdr { 4, 41, 47 } accept'] : []
     const chain = (name: string, hook: 'ingress' | 'egress', device: string) => `
   chain ${name} {
@@ -47,6 +39,6 @@ agents on this node and its NATS servers, TCP port 4222. Nobody is told: connect
     ].map(rule => `\n    ${rule}`).join('')}
   }`
     const chains = devices.map((device, index) => chain(`in${index}`, 'ingress', device) + chain(`out${index}`, 'egress', device))
-    return [{ do: 'nft', lease: 'kernel', leaseSet: 'lease', leased: devices, rules: [...sets, ...chains].join('') }]
+    return [{ do: 'nft', lease: 'kernel', leaseSet: 'lease', leased: devices, rules: [...families.map(({ declaration }) => declaration), ...chains].join('') }]
   },
 })
