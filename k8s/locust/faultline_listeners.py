@@ -42,7 +42,7 @@ from locust import argument_parser, events
 from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner
+from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
 PERIOD_S = 0.2
@@ -385,6 +385,9 @@ def start(environment: Environment, runner: Runner, url: str, token: str | None)
 
     def on_test_stop(**_: object) -> None:
         sampler.cut()  # not waiting for its delivery: this process lives on
+        if isinstance(runner, WorkerRunner):
+            # Its next report is up to 3 s away, and the master says before that that all have stopped. Locust does the same on quitting.
+            runner._send_stats()
 
     def on_quit(**_: object) -> None:
         # `quit`, not `quitting`: users are stopped between the two, and their last requests count.

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { LoadSpec } from '#shared/experiment.ts'
 import { runFields } from '#shared/log.ts'
+import { printDuration } from '#shared/units.ts'
 import type { Input } from './core.ts'
 import { locustApi, type LocustApi, type LocustStats } from './locust-api.ts'
 import { shopLocustfile, type LocustProcess, type SpawnLocust } from './locust-process.ts'
@@ -10,6 +11,11 @@ import { shopLocustfile, type LocustProcess, type SpawnLocust } from './locust-p
 /** There is neither a Locust nor a way to start one. */
 export class NoLocust extends FaultlineError {
   readonly code = 'no_locust'
+}
+
+/** Locust's master is there, but none to make requests for it. */
+export class NoLocustWorkers extends FaultlineError {
+  readonly code = 'no_locust_workers'
 }
 
 /** Somebody else's test runs in the Locust that is there. */
@@ -47,6 +53,9 @@ interface Generator { run: string; load: LoadSpec; api: LocustApi; process?: Loc
 /** Locust answers from a cache for 2 s, longer when it is slow; so long may its last figures take. */
 const finalStatsPatienceMs = 3_500
 const finalStatsPauseMs = 200
+/** Workers that come at the same time as their master join it some seconds later. Less than the core waits for Locust (patience.startMs). */
+const workersPatienceMs = 20_000
+const workersPauseMs = 500
 
 export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
   let present: Generator | undefined
@@ -68,7 +77,7 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
       void process.ended.then(how => tell({ is: 'broken', run, why: `Locust ended: ${how}` }))
     } else if (locustUrl !== undefined) {
       present = { run, load, api: locustApi(locustUrl, { token: locustToken }) }
-      const { state } = await present.api.stats()
+      const { state } = await withWorkers(present.api, locustUrl)
       if (isTesting(state)) {
         present = undefined // not ours to stop
         throw new LocustBusy(`Locust at ${locustUrl} is running a test of its own ("${state}"); stop that first`)
@@ -130,7 +139,21 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
 
 const isTesting = (state: string): boolean => state === 'spawning' || state === 'running' || state === 'stopping' || state === 'cleanup'
 
-/** Figures that say "stopped" were counted after the stop: all earlier ones come from the cache. */
+/** What it says once it can run a test: a master needs a worker for that. */
+async function withWorkers(api: LocustApi, url: string): Promise<LocustStats> {
+  const givenUpAt = performance.now() + workersPatienceMs
+  for (;;) {
+    const stats = await api.stats()
+    if (!stats.workers || stats.workers.some(({ state }) => state !== 'missing')) return stats
+    if (performance.now() >= givenUpAt) throw new NoLocustWorkers(`no worker has joined the Locust at ${url} within ${printDuration(workersPatienceMs)}; see the log of its workers`)
+    await delay(workersPauseMs)
+  }
+}
+
+/**
+ * Figures that say "stopped" were counted after the stop: all earlier ones come from the cache. Those of workers are in them, because
+ * k8s/locust/faultline_listeners.py has each worker report once more before it says that it has stopped.
+ */
 async function finalStats(api: LocustApi): Promise<LocustStats> {
   const givenUpAt = performance.now() + finalStatsPatienceMs
   for (;;) {

@@ -19,6 +19,8 @@ const statsSchema = z.looseObject({
   user_count: z.int().nonnegative(),
   /** One entry for each name, and `Aggregated` for all. */
   stats: z.array(z.looseObject({ name: z.string(), num_requests: z.int().nonnegative(), num_failures: z.int().nonnegative() })),
+  /** Of a master only. Without any it accepts a test, and does nothing (Locust logs a warning). */
+  workers: z.array(z.looseObject({ state: z.string() })).optional(),
 })
 export type LocustStats = z.output<typeof statsSchema>
 

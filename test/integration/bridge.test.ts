@@ -290,6 +290,28 @@ test('a Locust that is there already is swarmed and stopped, but lives on; a tes
   assert.equal((await locustApi(`http://127.0.0.1:${port}`).stats()).user_count, 1)
 })
 
+test('a Locust whose workers come later than the load is waited for, and its last figures are whole', async () => {
+  await using parts = await startParts()
+  const listen = { host: '127.0.0.1', port: await freePort() }
+  const [env, locustfile] = [{ FAULTLINE_BRIDGE_URL: `http://127.0.0.1:${listen.port}`, FAULTLINE_BRIDGE_TOKEN: token }, path.join(parts.folder, 'visitor.py')]
+  const masterPort = String(await freePort())
+  await using master = await startLocust({ locustfile, host: parts.system.url, env, args: ['--master', '--master-bind-host', '127.0.0.1', '--master-bind-port', masterPort] })
+  await parts.startBridge({ locustUrl: master.url, listen })
+  await parts.submit('r', { users: 4, spawnRate: 20 })
+  await parts.start('r')
+  await parts.until('r', isState('starting'))
+  await delay(1_000) // time for it to ask the master, who answers at once that there is nobody
+  await using _worker = await startLocust({ locustfile, host: parts.system.url, env, args: ['--worker', '--headless', '--master-host', '127.0.0.1', '--master-port', masterPort] })
+  await parts.until('r', isState('reached', 'failed'))
+  await parts.until('r', manySamples(15))
+  await parts.stop('r')
+  const facts = await parts.until('r', isState('stopped', 'failed'))
+  assert.deepEqual(statesIn(facts).map(({ state, detail }) => detail ?? state).slice(-2), ['stopping', 'stopped'])
+  const samples = samplesIn(facts)
+  const all = aggregated(facts)
+  assert.deepEqual([all?.num_requests, all?.num_failures], [total(samples, 'ok') + total(samples, 'failed'), total(samples, 'failed')])
+})
+
 test('a start is refused for a run that is not known, or has no load; one that overtakes its run waits for it', async () => {
   await using parts = await startParts()
   await parts.startBridge({ listen: { host: '127.0.0.1', port: 0 } })
