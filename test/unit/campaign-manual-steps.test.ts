@@ -91,6 +91,8 @@ test('the log is read by the span, and a last line that is still being written i
     writeFileSync(join(folder, 'growing'), `${lines.slice(0, 3).join('\n')}\n{"auditID": "x`)
     assert.equal((await readAuditSpan(join(folder, 'whole'), span)).length, 2)
     assert.equal((await readAuditSpan(join(folder, 'growing'), span)).length, 2)
+    writeFileSync(join(folder, 'nobody'), `${JSON.stringify({ ...call({ verb: 'patch', by: '', resource: 'pods', at: 500, code: 401 }), user: {} })}\n`)
+    assert.deepEqual((await readAuditSpan(join(folder, 'nobody'), span)).map(({ user }) => user), [{ username: '' }])
     writeFileSync(join(folder, 'broken'), `{}\n${lines.join('\n')}\n`)
     await assert.rejects(readAuditSpan(join(folder, 'broken'), span))
     await assert.rejects(readAuditSpan(join(folder, 'none'), span), /ENOENT/)

@@ -8,7 +8,8 @@ const auditEntrySchema = z.object({
   auditID: z.string(),
   stage: z.string(),
   verb: z.string(),
-  user: z.object({ username: z.string() }),
+  /** Nobody, where the request was refused because it could not be told who asked. */
+  user: z.object({ username: z.string().default('') }),
   userAgent: z.string().optional(),
   objectRef: z.object({
     resource: z.string(), apiGroup: z.string().optional(), namespace: z.string().optional(), name: z.string().optional(), subresource: z.string().optional(),
