@@ -169,7 +169,7 @@ test('a load reaches its users, and its samples, its metrics and Locust\'s own t
   assert.equal(new Set(parts.started.map(({ pid }) => pid)).size, 2)
 })
 
-test('a Locust that is killed fails the load within three seconds, and nothing of it is left', async () => {
+test('a Locust that is killed fails the load within six seconds, and nothing of it is left', async () => {
   await using parts = await startParts()
   await parts.startBridge()
   await parts.submit('r', { users: 10, spawnRate: 20 })
@@ -184,7 +184,7 @@ test('a Locust that is killed fails the load within three seconds, and nothing o
   assert.equal(existsSync(`/proc/${pid}`), false)
 })
 
-test('a Locust that hangs fails the load within three seconds, and is ended', async () => {
+test('a Locust that hangs fails the load within six seconds, and is ended', async () => {
   await using parts = await startParts()
   await parts.startBridge()
   await parts.submit('r', { users: 10, spawnRate: 20 })
@@ -195,8 +195,8 @@ test('a Locust that hangs fails the load within three seconds, and is ended', as
   process.kill(locust.pid, 'SIGSTOP')
   const stoppedAtMs = Date.now()
   const failed = statesIn(await parts.until('r', isState('failed', 'stopped'))).at(-1)
-  assert.match(failed?.detail ?? '', /no load sample came from .* for 2s/)
-  assert.ok((failed?.atMs ?? Infinity) - stoppedAtMs < 3_000, `failed after ${(failed?.atMs ?? 0) - stoppedAtMs} ms`)
+  assert.match(failed?.detail ?? '', /no load sample came from .* for 5s/)
+  assert.ok((failed?.atMs ?? Infinity) - stoppedAtMs < 6_500, `failed after ${(failed?.atMs ?? 0) - stoppedAtMs} ms`)
   await locust.ended
   assert.equal(existsSync(`/proc/${locust.pid}`), false)
 })
