@@ -47,8 +47,10 @@ async function follow({ kubeConfig, signal, say, ended }: StepContext, { namespa
   const points: HpaPoint[] = []
   const enough = new AbortController()
   let patience: NodeJS.Timeout | undefined
+  let isLoadOver = false
   const whenLoadIsOver = async () => {
     await Promise.all(beside.map(step => ended(step)))
+    isLoadOver = true
     patience = setTimeout(() => enough.abort(), withinMs)
   }
   void whenLoadIsOver()
@@ -57,7 +59,8 @@ async function follow({ kubeConfig, signal, say, ended }: StepContext, { namespa
       const before = points.at(-1)
       points.push(point)
       if (before?.desired !== point.desired) say(`${point.desired} pods wanted, ${point.ready} ready, CPU ${point.cpuPercent ?? '?'} %`)
-      if (transitions(points, path).every(({ is }) => is === 'seen')) break
+      const next = transitions(points, path).find(({ is }) => is !== 'seen')
+      if (!next || (isLoadOver && next.to > next.from)) break // without load nothing goes up any more
     }
   } finally {
     clearTimeout(patience)
