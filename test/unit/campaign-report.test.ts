@@ -128,6 +128,7 @@ test('a step\'s evidence is the worst that any of its probes saw in any of its r
   for (const broken of [{ ...seen, steady: false }, { ...seen, attempts: 0 }]) {
     assert.equal(evidenceOf({ ...findings, runs: runs([seen], [broken]) }, { load: 'load' }, []).steps[0]?.recoveryMs, undefined)
   }
+  assert.equal(evidenceOf({ ...findings, runs: [...runs([seen]), { ...pause, facts: load.facts, judgement: { ...pause.judgement, probes: [seen] } }] }, { load: 'load' }, []).steps[0]?.recoveryMs, undefined, 'nothing was injected in one')
   const withProbes = { ...report, findings: { ...findings, runs: runs([seen, { ...seen, node: 'n2', counts: false, steady: false, ledger: null }]) } }
   assert.match(printChaosMarkdown(withProbes), /\| orders \| n1 \| 100 \| 3 \| 4,000 ms \| 97 \| 0 \|\n\| orders \| n2 \(does not count\) \| 100 \| 3 \| \*\*not steady\*\* \| – \| – \|/)
 })

@@ -32,7 +32,7 @@ test('availability must be more than the limit, and is not measured without a re
 
 test('a recovery of exactly the limit is too long; one that was not seen or not run is not measured', () => {
   assert.deepEqual(unmet({ steps: [{ ...primary, recoveryMs: 30_000 }, pod] }), ['recovery time, primary: 30.0 s, the worst of 5 runs'])
-  assert.deepEqual(unmet({ steps: [{ ...primary, recoveryMs: undefined }, pod] }), ['recovery time, primary: not measured: no probe saw it steady again'])
+  assert.deepEqual(unmet({ steps: [{ ...primary, recoveryMs: undefined }, pod] }), ['recovery time, primary: not measured: in a run nothing was injected, or no probe saw it steady again'])
   assert.deepEqual(unmet({ steps: [primary] }), ['recovery time, pod: not measured: it was not run'])
   assert.deepEqual(unmet({ steps: [primary, { ...pod, runs: 0 }] }), ['recovery time, pod: not measured: it was not run'])
 })

@@ -22,9 +22,9 @@ function requestsOf(runs: readonly RecordedRun[]): Requests {
   return { attempted, acknowledged: attempted - loads.reduce((sum, { failures }) => sum + failures, 0) }
 }
 
-/** The worst over the runs. A run whose probes all stayed silent, or never became steady, has no recovery time. */
+/** The worst over the runs. A run in which nothing was injected, or whose probes all stayed silent or never became steady, has no recovery time. */
 function stepEvidence(step: string, runs: readonly RecordedRun[]): StepEvidence {
-  const recoveries = runs.map(({ judgement }) => recoveryOf(judgement.probes))
+  const recoveries = runs.map(({ judgement, facts }) => disturbedSpan(facts) && recoveryOf(judgement.probes))
   const known = recoveries.flatMap(recoveryMs => recoveryMs ?? [])
   return {
     step, runs: runs.length,

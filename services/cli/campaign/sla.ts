@@ -19,7 +19,7 @@ export interface SlaLimits {
 export interface StepEvidence {
   step: string
   runs: number
-  /** Undefined: no probe that counts was steady again, or there was none. */
+  /** Undefined: in a run nothing was injected, or no probe that counts was steady again. */
   recoveryMs: number | undefined
   ledgers: { probe: string; acknowledged: number; missing: number; unread: number; rpoMs: number | null }[]
 }
@@ -65,7 +65,7 @@ function availabilityBar(least: number, load: Requests | undefined): Bar {
 function recoveryBar(step: string, limitMs: number, found: StepEvidence | undefined): Bar {
   const [name, required] = [`recovery time, ${step}`, `less than ${printDuration(limitMs)}`]
   if (!found || found.runs === 0) return notMeasured(name, required, 'it was not run')
-  if (found.recoveryMs === undefined) return notMeasured(name, required, 'no probe saw it steady again')
+  if (found.recoveryMs === undefined) return notMeasured(name, required, 'in a run nothing was injected, or no probe saw it steady again')
   return { name, required, measured: `${(found.recoveryMs / 1_000).toFixed(1)} s${found.runs === 1 ? '' : `, the worst of ${found.runs} runs`}`, met: found.recoveryMs < limitMs }
 }
 
