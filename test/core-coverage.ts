@@ -9,14 +9,14 @@ const leastShare = 0.95
 /** What is decided without I/O and without a clock: the four services' cores, the gates, the verdict, the experiment's format, the kinds. */
 const coreFiles = [
   'services/*/core.ts',
-  'services/scheduler/{lease,experiment-object,kubernetes-events}.ts',
+  'services/scheduler/{lease,campaign-object,experiment-object,kubernetes-events}.ts',
   'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
   'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
-  'shared/{blast-radius,fault,load-figures,target,units}.ts',
+  'shared/{blast-radius,campaign-core,campaign-object,fault,load-figures,target,units}.ts',
   'services/injector/cluster/restorer-core.ts',
-  'services/cli/campaign/{core,evidence,hpa-transitions,manual-steps,outcome,sla,statistics}.ts',
+  'services/cli/campaign/{evidence,hpa-transitions,manual-steps,outcome,sla,statistics}.ts',
   'shared/{faults,gates,probes}/*.ts',
 ]
 

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { campaignObjectJsonSchema } from '#shared/campaign-object.ts'
 import { experimentJsonSchema } from '#shared/experiment-schema.ts'
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts'
 
@@ -8,7 +9,19 @@ export const customResourceVersion = 'v1alpha1'
 const text = (description: string): StructuralSchema => ({ type: 'string', description })
 const date = (description: string): StructuralSchema => ({ type: 'string', format: 'date-time', description })
 
-/** What the scheduler writes about an object: services/scheduler/experiment-status.ts. */
+const conditions: StructuralSchema = {
+  type: 'array', description: 'Accepted, Running, Complete, Passed: kubectl wait --for=condition=Passed',
+  'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'],
+  items: {
+    type: 'object', required: ['type', 'status', 'lastTransitionTime', 'reason', 'message'],
+    properties: {
+      type: { type: 'string' }, status: { type: 'string', enum: ['True', 'False', 'Unknown'] }, reason: { type: 'string' }, message: { type: 'string' },
+      lastTransitionTime: { type: 'string', format: 'date-time' }, observedGeneration: { type: 'integer', format: 'int64' },
+    },
+  },
+}
+
+/** What the scheduler writes about an object: services/scheduler/experiment-object.ts. */
 const experimentStatus: StructuralSchema = {
   type: 'object',
   description: 'What has become of it; written by the scheduler',
@@ -20,17 +33,7 @@ const experimentStatus: StructuralSchema = {
     reasons: { type: 'array', items: { type: 'string' }, description: 'Why it is not passed, or why it was refused' },
     startedAt: date('When it was submitted'),
     completedAt: date('When it was sealed or refused'),
-    conditions: {
-      type: 'array', description: 'Accepted, Running, Complete, Passed: kubectl wait --for=condition=Passed',
-      'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'],
-      items: {
-        type: 'object', required: ['type', 'status', 'lastTransitionTime', 'reason', 'message'],
-        properties: {
-          type: { type: 'string' }, status: { type: 'string', enum: ['True', 'False', 'Unknown'] }, reason: { type: 'string' }, message: { type: 'string' },
-          lastTransitionTime: { type: 'string', format: 'date-time' }, observedGeneration: { type: 'integer', format: 'int64' },
-        },
-      },
-    },
+    conditions,
   },
 }
 
@@ -40,6 +43,42 @@ const experimentColumns = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Reason', type: 'string', jsonPath: '.status.reasons[0]' },
   { name: 'Run', type: 'string', jsonPath: '.status.runId', priority: 1 },
+]
+
+/** services/scheduler/campaign-object.ts */
+const campaignStatus: StructuralSchema = {
+  type: 'object',
+  description: 'What has become of it; written by the scheduler',
+  properties: {
+    observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the object that all of this is about' },
+    phase: { type: 'string', enum: ['Refused', 'Running', 'Judged'] },
+    verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive'], description: 'Of all its steps, once they are over' },
+    progress: text('The steps that are under way, or how many are over'),
+    reasons: { type: 'array', items: { type: 'string' }, description: 'Why it is not passed, or why it was refused' },
+    startedAt: date('When its first step was begun'),
+    completedAt: date('When its last step was over, or it was refused'),
+    stopped: text('Why nothing but steps that are always done follows'),
+    steps: {
+      type: 'array', description: 'Each step, in order',
+      'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'],
+      items: {
+        type: 'object', required: ['name', 'state', 'experiments'],
+        properties: {
+          name: { type: 'string' }, state: { type: 'string', enum: ['waiting', 'running', 'over'] }, verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive', 'skipped'] }, reason: { type: 'string' },
+          startedAt: { type: 'string', format: 'date-time' }, completedAt: { type: 'string', format: 'date-time' }, cancelledAt: { type: 'string', format: 'date-time' },
+          experiments: { type: 'array', items: { type: 'string' }, description: 'Those that were made for it' },
+        },
+      },
+    },
+    conditions,
+  },
+}
+
+const campaignColumns = [
+  { name: 'Verdict', type: 'string', jsonPath: '.status.verdict' },
+  { name: 'Progress', type: 'string', jsonPath: '.status.progress' },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  { name: 'Reason', type: 'string', jsonPath: '.status.reasons[0]' },
 ]
 
 /** The file format as a custom resource: its keys stand at the top level, as in the file, so that one file is good for both. */
@@ -67,10 +106,15 @@ function definitionOf({ kind, plural, singular, shortName, schema, status, colum
 }
 
 /** k8s/base/crds/experiments.yaml. Pure. */
-export function experimentDefinition(): string {
-  const definition = definitionOf({
-    kind: 'Experiment', plural: 'experiments', singular: 'experiment', shortName: 'exp',
-    schema: experimentJsonSchema, status: experimentStatus, columns: experimentColumns,
-  })
-  return `# Generated by \`faultline generate\` from shared/experiment.ts. Do not edit.\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false })}`
-}
+export const experimentDefinition = (): string => printed('shared/experiment.ts', definitionOf({
+  kind: 'Experiment', plural: 'experiments', singular: 'experiment', shortName: 'exp',
+  schema: experimentJsonSchema, status: experimentStatus, columns: experimentColumns,
+}))
+
+/** k8s/base/crds/campaigns.yaml. Pure. */
+export const campaignDefinition = (): string => printed('shared/campaign-object.ts', definitionOf({
+  kind: 'Campaign', plural: 'campaigns', singular: 'campaign', shortName: 'camp',
+  schema: campaignObjectJsonSchema, status: campaignStatus, columns: campaignColumns,
+}))
+
+const printed = (source: string, definition: object): string => `# Generated by \`faultline generate\` from ${source}. Do not edit.\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false })}`

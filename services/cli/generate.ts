@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { experimentJsonSchema } from '#shared/experiment-schema.ts'
 import { campaignJsonSchema } from './campaign/campaign.ts'
-import { experimentDefinition } from './custom-resources.ts'
+import { campaignDefinition, experimentDefinition } from './custom-resources.ts'
 import { eventCatalogue } from './event-catalogue.ts'
 import { natsAuthorization } from './nats-authorization.ts'
 
@@ -13,6 +13,7 @@ export const generatedFiles: readonly { path: string; text: () => string }[] = [
   { path: 'shared/EVENTS.md', text: eventCatalogue },
   { path: 'k8s/base/nats/authorization.conf', text: natsAuthorization },
   { path: 'k8s/base/crds/experiments.yaml', text: experimentDefinition },
+  { path: 'k8s/base/crds/campaigns.yaml', text: campaignDefinition },
 ]
 
 /** `faultline generate`: writes them, in the checkout that this code is in. */

@@ -193,4 +193,4 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
 }
 
 const first = <T>(set: ReadonlySet<T>): T | undefined => set.values().next().value
-const codeOf = (error: unknown): number | undefined => typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number' ? error.code : undefined
+export const codeOf = (error: unknown): number | undefined => typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number' ? error.code : undefined

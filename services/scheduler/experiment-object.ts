@@ -167,4 +167,4 @@ function phaseOf({ phases, abort, sealedAtMs, verdict }: RunState): string {
 
 const capitalised = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1)
 /** metav1.Time has no fractions of seconds. */
-const printDate = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+export const printDate = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')

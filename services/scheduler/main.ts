@@ -21,22 +21,28 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
-  const controller = config.need('scheduler.experiments') === 'kubernetes' ? await startKubernetesController({ scheduler, clock, log }) : undefined
+  const controllers = config.need('scheduler.experiments') === 'kubernetes' ? await startControllers({ scheduler, clock, log }) : undefined
   return {
     ready: () => scheduler.ready(),
     async stop() {
-      await controller?.stop()
+      await controllers?.stop()
       await api.close()
       await scheduler.stop()
     },
   }
 }, { health: false })
 
-async function startKubernetesController(options: { scheduler: Scheduler; clock: Clock; log: Logger }): Promise<Controller> {
-  const [{ KubeConfig }, { startController }] = await Promise.all([import('@kubernetes/client-node'), import('./controller.ts')]) // large, and of use in a cluster alone
+async function startControllers({ scheduler, clock, log }: { scheduler: Scheduler; clock: Clock; log: Logger }): Promise<Controller> {
+  const [{ KubeConfig }, { startController }, { startCampaignController }] = await Promise.all([
+    import('@kubernetes/client-node'), import('./controller.ts'), import('./campaign-controller.ts'), // large, and of use in a cluster alone
+  ])
   const kubernetes = new KubeConfig()
   kubernetes.loadFromDefault()
-  return startController({ ...options, kubernetes, instance: hostname() })
+  const controllers = [
+    await startController({ scheduler, clock, log, kubernetes, instance: hostname() }),
+    await startCampaignController({ kubernetes, leads: () => scheduler.leadership.epoch() !== undefined, clock, log }),
+  ]
+  return { stop: async () => void await Promise.all(controllers.map(controller => controller.stop())) }
 }
 
 /** Where it listens may be every address of this machine, which is none for others. */

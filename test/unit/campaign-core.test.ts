@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cancelGraceMs, emptyCampaign, plannedSteps, step, type CampaignEffect, type CampaignEvent, type CampaignState, type PlanNode, type PlannedStep } from '../../services/cli/campaign/core.ts'
+import { cancelGraceMs, emptyCampaign, plannedSteps, step, type CampaignEffect, type CampaignEvent, type CampaignState, type PlanNode, type PlannedStep } from '#shared/campaign-core.ts'
 
 const planned = (name: string, more: Partial<PlannedStep> = {}): PlannedStep => ({ name, needs: [], always: false, onFailure: 'stop', timeoutMs: 100_000, ...more })
 const one = (name: string, more?: Partial<PlannedStep>): PlanNode => ({ step: planned(name, more) })

@@ -3,7 +3,7 @@ import type { DocumentFormat } from '#shared/document-file.ts'
 import type { JsonSchema } from '#shared/experiment-schema.ts'
 import { load } from '#shared/registry.ts'
 import { dnsLabel } from '#shared/units.ts'
-import type { PlanNode } from './core.ts'
+import type { PlanNode } from '#shared/campaign-core.ts'
 import type { BoundStep, StepKind, WrittenStep } from './step.ts'
 
 /** A campaign: steps in order, some side by side, which together answer whether a release may go out. */

@@ -2,7 +2,7 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import { messageOf } from '#shared/errors.ts'
 import type { ProfiledCampaign } from './campaign.ts'
-import { emptyCampaign, step, type CampaignEvent, type CampaignState } from './core.ts'
+import { emptyCampaign, step, type CampaignEvent, type CampaignState } from '#shared/campaign-core.ts'
 import { noFindings, type Findings } from './findings.ts'
 import type { Progress } from './progress.ts'
 import type { CampaignSettings, StepContext, StepResult } from './step.ts'

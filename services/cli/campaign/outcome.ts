@@ -1,5 +1,5 @@
 /** What came of a campaign: a pure function of its steps and of what they found. */
-import type { CampaignState, StepState } from './core.ts'
+import type { CampaignState, StepState } from '#shared/campaign-core.ts'
 import type { Bar, StepResult } from './step.ts'
 
 export interface CampaignOutcome {

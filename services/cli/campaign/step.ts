@@ -1,7 +1,7 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import { z } from 'zod'
 import { dnsLabel, duration } from '#shared/units.ts'
-import type { StepVerdict } from './core.ts'
+import type { StepVerdict } from '#shared/campaign-core.ts'
 import type { Findings } from './findings.ts'
 
 /** One thing that the campaign demands, in the words of the reports. Not measured is not met. */

@@ -38,8 +38,8 @@ const outside = [
   'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
   'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
 ]
-/** Removing the kind removes its objects. */
-const customResources = ['customresourcedefinition/experiments.faultline.dev']
+/** Removing the kind removes its objects; Campaigns first, which would make more Experiments. */
+const customResources = ['customresourcedefinition/campaigns.faultline.dev', 'customresourcedefinition/experiments.faultline.dev']
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
 
@@ -70,7 +70,7 @@ export async function install(options: InstallOptions, say: (doing: string) => v
  */
 export async function uninstall({ patienceS }: { patienceS: number }, say: (doing: string) => void): Promise<void> {
   const forgiving = ['--ignore-not-found', `--timeout=${patienceS}s`]
-  say('removing every Experiment, which aborts its run')
+  say('removing every Campaign and Experiment, which aborts its run')
   await kubectl(['delete', ...customResources, ...forgiving])
   say('the agents end what they hold')
   await kubectl(['delete', 'daemonset/injector', 'deployment/cluster-agent', ...inNamespace, '--cascade=foreground', ...forgiving])

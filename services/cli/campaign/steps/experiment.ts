@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dnsLabel, duration, printDuration } from '#shared/units.ts'
-import type { StepVerdict } from '../core.ts'
+import type { StepVerdict } from '#shared/campaign-core.ts'
 import { hitBy, untilReadyElsewhere } from '../ready-elsewhere.ts'
 import { runFile } from '../run-file.ts'
 import { spread } from '../spread.ts'

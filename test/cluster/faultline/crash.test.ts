@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { kubectl, KubectlFailed } from '../../../services/cli/deploy/kubectl.ts'
+import { inSystem, installed } from './installed.ts'
+import { startSubject, type Subject, type SubjectPod } from './subject.ts'
+
+/** Whatever of faultline, or of the node, dies in mid-fault: the fault ends within its lease and a second, or the run goes on to its end. */
+const leaseMs = 3_000
+const durationMs = 10_000
+const owned = new AsyncDisposableStack()
+let subject: Subject
+const inNamespace = (...args: string[]) => kubectl(['--namespace', subject.namespace, ...args])
+before(async () => {
+  await installed()
+  subject = owned.use(await startSubject({ namespace: 'faultline-test-crash', optedIn: true, replicas: 1 }))
+})
+after(async () => {
+  await owned.disposeAsync()
+  await installed()
+})
+
+interface SystemPod { name: string; uid: string; node: string }
+
+async function podsOf(service: string): Promise<SystemPod[]> {
+  const printed = await inSystem('get', 'pods', '--selector', `app.kubernetes.io/name=${service}`, '--field-selector', 'status.phase=Running', '--output', 'go-template={{range .items}}{{.metadata.name}} {{.metadata.uid}} {{.spec.nodeName}}\n{{end}}')
+  return printed.trim().split('\n').filter(Boolean).map(line => {
+    const [name = '', uid = '', node = ''] = line.split(' ')
+    return { name, uid, node }
+  })
+}
+
+/** The agent of a node sees every process there and may signal it: what is killed so hears of nothing, and no API is asked. */
+async function onNode(node: string, script: string): Promise<void> {
+  const agent = (await podsOf('injector')).find(pod => pod.node === node)
+  await inSystem('exec', agent?.name ?? '', '--', 'sh', '-c', script).catch((error: unknown) => {
+    if (!(error instanceof KubectlFailed && /ended with 137/.test(error.message))) throw error // it was in what it has killed
+  })
+}
+
+const kill = ({ uid, node }: SystemPod): Promise<void> => onNode(node, `
+  for group in $(grep -lE 'pod${uid.replaceAll('-', '[-_]')}' /proc/[0-9]*/cgroup 2>/dev/null); do
+    process=\${group%/cgroup}; [ "$(cat "$process/comm" 2>/dev/null)" = pause ] || kill -KILL "\${process#/proc/}" 2>/dev/null
+  done; true`)
+
+const asksWhetherItLeads = 'fetch("http://127.0.0.1:9646/metrics", { headers: { authorization: `Bearer ${process.env.FAULTLINE_METRICS_TOKEN}` } }).then(answer => answer.text()).then(text => console.log(/^faultline_scheduler_leader\\S* 1$/m.test(text)))'
+
+async function leader(): Promise<SystemPod> {
+  for (const pod of await podsOf('scheduler')) if ((await inSystem('exec', pod.name, '--', 'node', '-e', asksWhetherItLeads)).trim() === 'true') return pod
+  return assert.fail('no scheduler leads')
+}
+
+/** What must come of it: the run passes; the fault ends within its lease and a second, unless the run passes; nothing stays beyond the fault's duration. */
+type Rule = 'passes' | 'ends with its lease' | 'ends by its duration'
+const restart = (what: string) => async () => void await inSystem('rollout', 'restart', what)
+const crashes: readonly { what: string; rule: Rule; crash: (pod: SubjectPod) => Promise<void>; mend?: () => Promise<unknown> }[] = [
+  { what: 'the leading scheduler is killed', rule: 'passes', crash: async () => kill(await leader()) },
+  { what: 'the leading scheduler\'s pod is deleted by force', rule: 'passes', crash: async () => void await inSystem('delete', 'pod', (await leader()).name, '--force', '--grace-period=0') },
+  { what: 'the schedulers are killed and none comes again', rule: 'ends with its lease', async crash() {
+    await inSystem('scale', 'deployment/scheduler', '--replicas=0')
+    await inSystem('delete', 'pods', '--selector', 'app.kubernetes.io/name=scheduler', '--force', '--grace-period=0')
+  }, mend: () => inSystem('scale', 'deployment/scheduler', '--replicas=2') },
+  { what: 'NATS is killed', rule: 'ends with its lease', crash: async () => { for (const pod of await podsOf('nats')) await kill(pod) } },
+  { what: 'the agent of the node is killed', rule: 'ends with its lease', crash: async ({ node }) => { for (const pod of await podsOf('injector')) if (pod.node === node) await kill(pod) } },
+  // Stopped, it is as good as dead, and can be brought back by whoever started it; not before it has answered for this command.
+  { what: 'the kubelet of the node is stopped', rule: 'passes', crash: ({ node }) => onNode(node, `
+    for line in /proc/[0-9]*/cmdline; do
+      tr '\\0' ' ' < "$line" 2>/dev/null | grep -qE '(^|/| )kubelet --' && process=\${line%/cmdline} && found="$found \${process#/proc/}"
+    done
+    [ -n "$found" ] || exit 9
+    setsid sh -c "sleep 0.3; kill -STOP $found; sleep 14; kill -CONT $found" >/dev/null 2>&1 &`) },
+  { what: 'the schedulers are upgraded', rule: 'passes', crash: restart('deployment/scheduler') },
+  { what: 'the evaluator is upgraded', rule: 'ends by its duration', crash: restart('deployment/slo-evaluator') },
+  { what: 'the agents are upgraded', rule: 'ends by its duration', crash: restart('daemonset/injector') },
+]
+
+for (const { what, rule, crash, mend = async () => undefined } of crashes) {
+  test(`${what} in mid-fault: it ${rule}`, async () => {
+    const [pod] = await subject.ready()
+    assert.ok(pod)
+    const name = what.replaceAll(/[^a-z]+/gi, '-').toLowerCase()
+    await kubectl(['--namespace', subject.namespace, 'apply', '--filename', '-'], JSON.stringify({
+      apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, lease: `${leaseMs}ms`,
+      faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration: `${durationMs}ms` }],
+      gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 }, noDataAfter: '10s' }],
+      recovery: { within: '10s', stable: '500ms' },
+    }))
+    await inNamespace('wait', `experiment/${name}`, '--for=jsonpath={.status.phase}=Hold', '--timeout=60s')
+    let isAnswered = false
+    const answered = subject.ask(pod).finally(() => { isAnswered = true })
+    await delay(300)
+    assert.equal(isAnswered, false, 'it is not paused')
+    await crash(pod)
+    const crashedAt = performance.now()
+    await answered
+    const endedMs = performance.now() - crashedAt
+    await mend()
+    await inNamespace('wait', `experiment/${name}`, '--for=condition=Complete', '--timeout=120s')
+    const verdict = await inNamespace('get', 'experiment', name, '--output', 'jsonpath={.status.verdict}')
+    console.log(`${what}: the pause ended ${Math.round(endedMs)} ms later; ${verdict}`)
+    assert.notEqual(verdict, 'failed')
+    if (rule === 'passes') assert.equal(verdict, 'passed')
+    else assert.ok(verdict === 'passed' || endedMs < (rule === 'ends with its lease' ? leaseMs : durationMs) + 1_000, `${Math.round(endedMs)} ms`)
+    for (const workload of ['deployment/scheduler', 'deployment/slo-evaluator', 'daemonset/injector']) await inSystem('rollout', 'status', workload, '--timeout=90s')
+  })
+}
