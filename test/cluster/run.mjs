@@ -17,11 +17,9 @@ const run = (args, stdio = 'inherit') => spawnSync(node, args, { cwd: root, stdi
 const cluster = (...args) => run(['test/cluster/cluster.ts', ...args])
 
 const wanted = process.argv.slice(2).filter(argument => argument !== '--keep')
-/** Red now and then, so only run when named (`-- load/load`): Locust's workers may not have joined yet when its load is to begin. */
-const onlyWhenNamed = ['test/cluster/load/load.test.ts']
 /** @param {string} folder */
 const testsIn = folder => readdirSync(root + folder).filter(file => file.endsWith('.test.ts')).map(file => `${folder}/${file}`)
-  .filter(file => wanted.length === 0 ? !onlyWhenNamed.includes(file) : wanted.some(part => file.includes(part)))
+  .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
 const files = testsIn('test/cluster')
 /**
  * Tests that know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network.
