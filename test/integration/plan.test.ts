@@ -155,6 +155,7 @@ test('what the agent would refuse is told with the agent\'s reason, and exits 2'
 test('a process that is stopped already is refused, and stays stopped', async () => {
   await using worker = await startWorker()
   process.kill(worker.workerPid(), 'SIGSTOP')
+  while (readProcess(worker.workerPid())?.state !== 'T') await delay(5) // what is running stops a moment later
   const { code, out } = await plan(experimentText(pause), ['--within', `worker=${worker.pid}`], { watched: [worker.pid] })
   assert.equal(code, 2)
   assert.match(out, /\n {4}refused process:\d+:\d+ is stopped already; continue it first/)
