@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { emptyCampaign, step, type CampaignState, type StepState, type StepVerdict } from '#shared/campaign-core.ts'
 import { campaignObjectSchema, planOf, type CampaignDocument, type ExperimentStep } from '#shared/campaign-object.ts'
-import { printPath, problemsOf } from '#shared/experiment-problem.ts'
 import { printDate, problemsIn, type Condition } from './experiment-object.ts'
 
 /**
@@ -89,8 +88,7 @@ export function outlook(object: CampaignObject, children: readonly ChildExperime
   const mine = children.filter(({ campaign }) => campaign?.uid === uid)
   const earlier = mine.filter(({ campaign }) => campaign?.generation !== generation)
   const parsed = campaignObjectSchema.safeParse(object.document)
-  const problems = parsed.success ? problemsOfSteps(parsed.data) : parsed.error.issues.flatMap(issue => problemsOf(issue, object.document)).map(({ path, says: { expected, found } }) => (
-    `${path.length > 0 ? `${printPath(path)}: ` : ''}expected ${expected}${found === undefined ? '' : `, found ${found}`}`))
+  const problems = parsed.success ? problemsOfSteps(parsed.data) : problemsIn(object.document, campaignObjectSchema)
   if (!parsed.success || problems.length > 0) return { status: refused(object, problems, nowMs), deeds: earlier.map(({ name }) => ({ do: 'delete', name })) }
 
   const { plan, steps } = planOf(parsed.data)

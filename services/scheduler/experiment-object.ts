@@ -69,8 +69,8 @@ export function readExperimentObject(raw: unknown): ExperimentObject | undefined
 }
 
 /** Every problem in words, as the command would tell them; none: it can be run. */
-export function problemsIn(document: unknown): string[] {
-  const issues = experimentSchema.safeParse(document).error?.issues ?? []
+export function problemsIn(document: unknown, schema: z.ZodType = experimentSchema): string[] {
+  const issues = schema.safeParse(document).error?.issues ?? []
   return issues.flatMap(issue => problemsOf(issue, document)).map(({ path, says: { expected, found } }) => (
     `${path.length > 0 ? `${printPath(path)}: ` : ''}expected ${expected}${found === undefined ? '' : `, found ${found}`}`))
 }

@@ -87,6 +87,19 @@ test('a step that takes too long is cancelled: its Experiment is deleted, and it
   assert.deepEqual([it.status().verdict, ...it.steps() ?? []], ['inconclusive', 'a: inconclusive: it was not over after 10 s; its Experiment c-a was deleted'])
 })
 
+test('a step that is out of time between two of its runs makes no other', () => {
+  const it = cluster([one('a', { repeat: 2, timeout: '10s' })])
+  it.look()
+  it.ends('c-a-1', 'passed')
+  assert.equal(it.look(t0 + 11_000), '')
+  assert.deepEqual([it.status().verdict, ...it.steps() ?? []], ['inconclusive', 'a: inconclusive: it was not over after 10 s; its next Experiment was not made any more'])
+})
+
+test('what is no Campaign, and no Experiment, is not taken for one', () => {
+  assert.deepEqual([readCampaignObject({ kind: 'Campaign' }), readChild({ status: {} })], [undefined, undefined])
+  assert.deepEqual(readChild({ metadata: { name: 'x', labels: { [campaignLabels.uid]: 'u' } } })?.campaign?.step, '')
+})
+
 test('an Experiment that somebody deletes is not made again, and one of its name that was there before is not taken for its own', () => {
   const deleted = cluster([one('a')])
   deleted.look()
@@ -124,4 +137,9 @@ test('a refused Experiment fails its step', () => {
   Object.assign(made ?? {}, { status: { reasons: ['gates[0]: expected'], conditions: [{ type: 'Complete', status: 'True' }] } })
   it.look()
   assert.deepEqual(it.steps(), ['a: failed: c-a: gates[0]: expected'])
+  const silent = cluster([one('a')])
+  silent.look()
+  Object.assign(silent.experiments()[0] ?? {}, { status: { conditions: [{ type: 'Complete', status: 'True' }] } })
+  silent.look()
+  assert.deepEqual(silent.steps(), ['a: failed: c-a: refused'])
 })
