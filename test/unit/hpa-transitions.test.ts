@@ -49,3 +49,11 @@ test('a point is read from what the API says of an autoscaler, with or without i
   assert.deepEqual(pointOf({ status }, 3, 7), { atMs: 7, desired: 5, current: 3, cpuPercent: 140, ready: 3 })
   assert.deepEqual(pointOf({}, 0, 7), { atMs: 7, desired: 0, current: 0, cpuPercent: null, ready: 0 })
 })
+
+test('an autoscaler that has no figure yet stands where its pods are, though its first wish is another number', () => {
+  const at = (atMs: number, desired: number, ready: number, current = ready) => ({ atMs, desired, current, ready, cpuPercent: null })
+  const [up] = transitions([at(1, 0, 3, 0), at(2, 5, 3), at(3, 10, 9), at(4, 10, 10)], [3, 10])
+  assert.deepEqual(up, { from: 3, to: 10, is: 'seen', startedAtMs: 2, endedAtMs: 4, tookMs: 2 })
+  const [none] = transitions([at(1, 0, 2, 0), at(2, 5, 3), at(3, 10, 10)], [3, 10])
+  assert.equal(none?.is, 'missing')
+})

@@ -25,12 +25,14 @@ export type Transition = { from: number; to: number } & (
 
 /**
  * The legs of `path` (3, 10, 3: two of them), in order, each sought after the end of the one before. One entry a leg, whether it was seen or not.
- * Pure. Points in order of time.
+ * Pure. Points in order of time. An autoscaler that has just been made wants 0 until its first figure, and may want more than `first` then: it stands where
+ * its pods are.
  */
 export function transitions(points: readonly HpaPoint[], [first, ...rest]: readonly number[]): Transition[] {
   if (first === undefined) return []
   let from = first
-  let ahead: readonly HpaPoint[] = points.slice(firstIndex(points, point => isAt(point, first)))
+  const decided = points.map(point => point.desired === 0 ? { ...point, desired: point.ready, current: point.ready } : point)
+  let ahead: readonly HpaPoint[] = decided.slice(firstIndex(decided, point => isAt(point, first)))
   return rest.map(to => {
     const found = walk(ahead, from, to)
     ahead = found.ahead
