@@ -21,21 +21,22 @@ const conditions: StructuralSchema = {
   },
 }
 
-/** What the scheduler writes about an object: services/scheduler/experiment-object.ts. */
-const experimentStatus: StructuralSchema = {
+/** What every object's status has, around what is its own. */
+const statusSchema = (own: Readonly<Record<string, StructuralSchema>>): StructuralSchema => ({
   type: 'object',
   description: 'What has become of it; written by the scheduler',
-  properties: {
-    observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the object that all of this is about' },
-    runId: text('Name of the run, for faultline\'s commands'),
-    phase: text('Where the run is'),
-    verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive'], description: 'The verdict, once there is one' },
-    reasons: { type: 'array', items: { type: 'string' }, description: 'Why it is not passed, or why it was refused' },
-    startedAt: date('When it was submitted'),
-    completedAt: date('When it was sealed or refused'),
-    conditions,
-  },
-}
+  properties: { observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the object that all of this is about' }, ...own, conditions },
+})
+
+/** What the scheduler writes about an object: services/scheduler/experiment-object.ts. */
+const experimentStatus: StructuralSchema = statusSchema({
+  runId: text('Name of the run, for faultline\'s commands'),
+  phase: text('Where the run is'),
+  verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive'], description: 'The verdict, once there is one' },
+  reasons: { type: 'array', items: { type: 'string' }, description: 'Why it is not passed, or why it was refused' },
+  startedAt: date('When it was submitted'),
+  completedAt: date('When it was sealed or refused'),
+})
 
 const experimentColumns = [
   { name: 'Verdict', type: 'string', jsonPath: '.status.verdict' },
@@ -46,33 +47,27 @@ const experimentColumns = [
 ]
 
 /** services/scheduler/campaign-object.ts */
-const campaignStatus: StructuralSchema = {
-  type: 'object',
-  description: 'What has become of it; written by the scheduler',
-  properties: {
-    observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the object that all of this is about' },
-    phase: { type: 'string', enum: ['Refused', 'Running', 'Judged'] },
-    verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive'], description: 'Of all its steps, once they are over' },
-    progress: text('The steps that are under way, or how many are over'),
-    reasons: { type: 'array', items: { type: 'string' }, description: 'Why it is not passed, or why it was refused' },
-    startedAt: date('When its first step was begun'),
-    completedAt: date('When its last step was over, or it was refused'),
-    stopped: text('Why nothing but steps that are always done follows'),
-    steps: {
-      type: 'array', description: 'Each step, in order',
-      'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'],
-      items: {
-        type: 'object', required: ['name', 'state', 'experiments'],
-        properties: {
-          name: { type: 'string' }, state: { type: 'string', enum: ['waiting', 'running', 'over'] }, verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive', 'skipped'] }, reason: { type: 'string' },
-          startedAt: { type: 'string', format: 'date-time' }, completedAt: { type: 'string', format: 'date-time' }, cancelledAt: { type: 'string', format: 'date-time' },
-          experiments: { type: 'array', items: { type: 'string' }, description: 'Those that were made for it' },
-        },
+const campaignStatus: StructuralSchema = statusSchema({
+  phase: { type: 'string', enum: ['Refused', 'Running', 'Judged'] },
+  verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive'], description: 'Of all its steps, once they are over' },
+  progress: text('The steps that are under way, or how many are over'),
+  reasons: { type: 'array', items: { type: 'string' }, description: 'Why it is not passed, or why it was refused' },
+  startedAt: date('When its first step was begun'),
+  completedAt: date('When its last step was over, or it was refused'),
+  stopped: text('Why nothing but steps that are always done follows'),
+  steps: {
+    type: 'array', description: 'Each step, in order',
+    'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'],
+    items: {
+      type: 'object', required: ['name', 'state', 'experiments'],
+      properties: {
+        name: { type: 'string' }, state: { type: 'string', enum: ['waiting', 'running', 'over'] }, verdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive', 'skipped'] }, reason: { type: 'string' },
+        startedAt: { type: 'string', format: 'date-time' }, completedAt: { type: 'string', format: 'date-time' }, cancelledAt: { type: 'string', format: 'date-time' },
+        experiments: { type: 'array', items: { type: 'string' }, description: 'Those that were made for it' },
       },
     },
-    conditions,
   },
-}
+})
 
 const campaignColumns = [
   { name: 'Verdict', type: 'string', jsonPath: '.status.verdict' },

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { emptyCampaign, step, type CampaignState, type StepState, type StepVerdict } from '#shared/campaign-core.ts'
 import { campaignObjectSchema, planOf, type CampaignDocument, type ExperimentStep } from '#shared/campaign-object.ts'
-import { printDate, problemsIn, type Condition } from './experiment-object.ts'
+import { conditionsOf, printDate, problemsIn, type Condition } from './experiment-object.ts'
 
 /**
  * A Campaign as an object of Kubernetes, with no I/O: its Experiments are objects too, which it owns, so that whoever deletes it deletes and aborts
@@ -174,10 +174,10 @@ function statusOf({ metadata: { generation } }: CampaignObject, { steps: states,
     observedGeneration: generation, phase: over ? 'Judged' : 'Running', ...(over && { verdict, completedAt: printDate(nowMs) }),
     progress: running.join(', ') || `${told.filter(({ state }) => state === 'over').length} of ${told.length}`,
     reasons, startedAt, ...(stopped !== undefined && { stopped }), steps: told,
-    conditions: conditionsOf(generation, previous, nowMs, [
-      ['Accepted', 'True', 'Valid', ''], ['Running', over ? 'False' : 'True', over ? 'Judged' : 'UnderWay', ''], ['Complete', over ? 'True' : 'False', over ? 'Judged' : 'UnderWay', ''],
-      !over ? ['Passed', 'Unknown', 'NotJudged', ''] : ['Passed', verdict === 'passed' ? 'True' : 'False', { passed: 'Passed', failed: 'Failed', inconclusive: 'Inconclusive' }[verdict], reasons.join('; ')],
-    ]),
+    conditions: conditionsOf([
+      ['Accepted', 'True', 'Valid'], ['Running', over ? 'False' : 'True', over ? 'Judged' : 'UnderWay'], ['Complete', over ? 'True' : 'False', over ? 'Judged' : 'UnderWay'],
+      !over ? ['Passed', 'Unknown', 'NotJudged'] : ['Passed', verdict === 'passed' ? 'True' : 'False', { passed: 'Passed', failed: 'Failed', inconclusive: 'Inconclusive' }[verdict], reasons.join('; ')],
+    ], generation, previous?.conditions, nowMs),
   }
 }
 
@@ -191,17 +191,9 @@ function refused({ metadata: { generation }, status }: CampaignObject, problems:
   const message = problems.join('; ')
   return {
     observedGeneration: generation, phase: 'Refused', progress: '', reasons: [...problems], startedAt: printDate(nowMs), completedAt: printDate(nowMs), steps: [],
-    conditions: conditionsOf(generation, status, nowMs, [['Accepted', 'False', 'Invalid', message], ['Running', 'False', 'Invalid', ''], ['Complete', 'True', 'Invalid', ''], ['Passed', 'False', 'Invalid', message]]),
+    conditions: conditionsOf([['Accepted', 'False', 'Invalid', message], ['Running', 'False', 'Invalid'], ['Complete', 'True', 'Invalid'], ['Passed', 'False', 'Invalid', message]], generation, status?.conditions, nowMs),
   }
 }
-
-const longestMessage = 4_000
-type Said = [type: Condition['type'], status: Condition['status'], reason: string, message: string]
-
-const conditionsOf = (generation: number, previous: CampaignStatus | undefined, nowMs: number, said: readonly Said[]): Condition[] => said.map(([type, status, reason, message]) => ({
-  type, status, reason, message: message.slice(0, longestMessage), observedGeneration: generation,
-  lastTransitionTime: previous?.conditions.find(condition => condition.type === type && condition.status === status)?.lastTransitionTime ?? printDate(nowMs),
-}))
 
 const verdictSchema = z.enum(['passed', 'failed', 'inconclusive'])
 const objectSchema = z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string(), uid: z.string(), generation: z.int() }), status: z.unknown().optional() })

@@ -106,11 +106,16 @@ export function statusOf(object: ExperimentObject, finding: Finding, previous: E
   return {
     observedGeneration: generation,
     ...rest,
-    conditions: conditions.map(([type, status, reason, message = '']) => {
-      const known = previous?.conditions.find(condition => condition.type === type && condition.status === status)
-      return { type, status, reason, message: message.slice(0, longestMessage), observedGeneration: generation, lastTransitionTime: known?.lastTransitionTime ?? printDate(nowMs) }
-    }),
+    conditions: conditionsOf(conditions, generation, previous?.conditions, nowMs),
   }
+}
+
+/** `previous` gives the dates of those that have not changed. */
+export function conditionsOf(said: readonly Said[], generation: number, previous: readonly Condition[] | undefined, nowMs: number): Condition[] {
+  return said.map(([type, status, reason, message = '']) => {
+    const known = previous?.find(condition => condition.type === type && condition.status === status)
+    return { type, status, reason, message: message.slice(0, longestMessage), observedGeneration: generation, lastTransitionTime: known?.lastTransitionTime ?? printDate(nowMs) }
+  })
 }
 
 type Said = [type: Condition['type'], status: Condition['status'], reason: string, message?: string]
