@@ -21,20 +21,28 @@ export function readyPods(pods: readonly V1Pod[], { pods: hitPods, nodes }: Hit)
   )).length
 }
 
+interface Apis { apps: AppsV1Api; core: CoreV1Api }
+
+/** How many pods it is to have, and those it has. Throws what asking the API server throws. */
+export async function readWorkload({ apps, core }: Apis, namespace: string, { kind, name }: Workload): Promise<{ wanted: number; ready: number; pods: V1Pod[] }> {
+  const { spec, status } = await (kind === 'Deployment' ? apps.readNamespacedDeployment({ namespace, name }) : apps.readNamespacedStatefulSet({ namespace, name }))
+  const labelSelector = Object.entries(spec?.selector.matchLabels ?? {}).map(([label, value]) => `${label}=${value}`).join(',')
+  const { items } = await core.listNamespacedPod({ namespace, labelSelector })
+  return { wanted: spec?.replicas ?? 1, ready: status?.readyReplicas ?? 0, pods: items }
+}
+
 export interface Waiting { kubeConfig: KubeConfig; namespace: string; workloads: readonly Workload[]; hit: Hit; withinMs: number; signal: AbortSignal }
 
 /** How long it took until every workload had all its replicas Ready elsewhere; `missing`: which had not, when time was over. Reads only. */
 export async function untilReadyElsewhere({ kubeConfig, namespace, workloads, hit, withinMs, signal }: Waiting): Promise<{ tookMs: number } | { missing: string }> {
-  const [apps, core] = [kubeConfig.makeApiClient(AppsV1Api), kubeConfig.makeApiClient(CoreV1Api)]
+  const apis = { apps: kubeConfig.makeApiClient(AppsV1Api), core: kubeConfig.makeApiClient(CoreV1Api) }
   const startedMs = performance.now()
   let missing = 'never looked at'
   while (performance.now() - startedMs < withinMs && !signal.aborted) {
     try {
-      const counted = await Promise.all(workloads.map(async ({ kind, name }) => {
-        const { spec } = await (kind === 'Deployment' ? apps.readNamespacedDeployment({ namespace, name }) : apps.readNamespacedStatefulSet({ namespace, name }))
-        const labelSelector = Object.entries(spec?.selector.matchLabels ?? {}).map(([label, value]) => `${label}=${value}`).join(',')
-        const { items } = await core.listNamespacedPod({ namespace, labelSelector })
-        return { name, wanted: spec?.replicas ?? 1, ready: readyPods(items, hit) }
+      const counted = await Promise.all(workloads.map(async workload => {
+        const { wanted, pods } = await readWorkload(apis, namespace, workload)
+        return { name: workload.name, wanted, ready: readyPods(pods, hit) }
       }))
       const short = counted.filter(({ wanted, ready }) => ready < wanted)
       if (short.length === 0) return { tookMs: performance.now() - startedMs }

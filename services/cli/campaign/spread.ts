@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppsV1Api, CoreV1Api, type KubeConfig, type V1Node, type V1Pod } from '@kubernetes/client-node'
 import { messageOf } from '#shared/errors.ts'
-import type { Workload } from './ready-elsewhere.ts'
+import { readWorkload, type Workload } from './ready-elsewhere.ts'
 
 export interface Spreading { kubeConfig: KubeConfig; namespace: string; workloads: readonly Workload[]; withinMs: number; signal: AbortSignal; say(doing: string): void }
 
@@ -24,24 +24,23 @@ const isOpen = ({ spec, status }: V1Node): boolean => !spec?.unschedulable && Bo
  * gathers the members of a workload, until one node is all of them. `undefined`: spread; else what it waited for when time was over.
  */
 export async function spread({ kubeConfig, namespace, workloads, withinMs, signal, say }: Spreading): Promise<string | undefined> {
-  const [apps, core] = [kubeConfig.makeApiClient(AppsV1Api), kubeConfig.makeApiClient(CoreV1Api)]
+  const apis = { apps: kubeConfig.makeApiClient(AppsV1Api), core: kubeConfig.makeApiClient(CoreV1Api) }
   const untilMs = performance.now() + withinMs
   let missing = 'nothing was looked at'
 
   async function look(): Promise<string | undefined> {
-    const nodes = (await core.listNode()).items
+    const nodes = (await apis.core.listNode()).items
     const closed = nodes.filter(node => !isOpen(node)).map(({ metadata }) => metadata?.name ?? '')
     if (closed.length > 0) return `node ${closed.join(', ')} is not Ready and schedulable`
-    for (const { kind, name } of workloads) {
-      const { spec, status } = await (kind === 'Deployment' ? apps.readNamespacedDeployment({ namespace, name }) : apps.readNamespacedStatefulSet({ namespace, name }))
-      if ((status?.readyReplicas ?? 0) < (spec?.replicas ?? 1)) return `${name}: ${status?.readyReplicas ?? 0} of ${spec?.replicas ?? 1} Ready`
-      const labelSelector = Object.entries(spec?.selector.matchLabels ?? {}).map(([label, value]) => `${label}=${value}`).join(',')
-      const { items } = await core.listNamespacedPod({ namespace, labelSelector })
-      if (items.some(({ metadata }) => metadata?.deletionTimestamp !== undefined)) return `${name}: a pod is going`
-      const pod = crowded(items, nodes.map(({ metadata }) => metadata?.name ?? ''))?.metadata
+    for (const workload of workloads) {
+      const { name } = workload
+      const { wanted, ready, pods } = await readWorkload(apis, namespace, workload)
+      if (ready < wanted) return `${name}: ${ready} of ${wanted} Ready`
+      if (pods.some(({ metadata }) => metadata?.deletionTimestamp !== undefined)) return `${name}: a pod is going`
+      const pod = crowded(pods, nodes.map(({ metadata }) => metadata?.name ?? ''))?.metadata
       if (!pod?.name) continue
       say(`moving ${pod.name}, which shares its node with another of ${name}`)
-      await core.createNamespacedPodEviction({ namespace, name: pod.name, body: { metadata: { name: pod.name, namespace } } })
+      await apis.core.createNamespacedPodEviction({ namespace, name: pod.name, body: { metadata: { name: pod.name, namespace } } })
       return `${pod.name} was evicted`
     }
     return undefined
