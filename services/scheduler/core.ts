@@ -63,8 +63,11 @@ export type Effect = { key: string } & (
   | { effect: 'abort'; cause: AbortCause; detail: string; gate?: string }
 )
 
-/** How long things that should take an instant may take before the run gives up on them. */
-export const patience = { steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
+/**
+ * How long things that should take an instant may take before the run gives up on them. `ownEndMs`: an agent counts the duration from when it
+ * knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to.
+ */
+export const patience = { ownEndMs: 500, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
@@ -147,7 +150,8 @@ function onPath(state: RunState, nowMs: number): Effect[] {
   if (phases.recover !== undefined) return recovering(state, phases.recover, nowMs)
   if (phases.revert !== undefined) {
     const late = holding(state)
-    return late.length === 0 ? [phase('recover')] : late.map(({ fault, nodes }) => ({ key: `revert/${fault}`, effect: 'revert', fault, nodes }))
+    if (late.length === 0) return [phase('recover')]
+    return nowMs < phases.revert + patience.ownEndMs ? [] : late.map(({ fault, nodes }) => ({ key: `revert/${fault}`, effect: 'revert', fault, nodes }))
   }
   if (phases.steady === undefined) {
     if (!experiment.load || state.load.state === 'reached') return [phase('steady')]

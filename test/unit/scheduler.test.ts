@@ -54,7 +54,7 @@ test('a run goes through its phases in order, each because of the fact before it
   assert.deepEqual(keys(run, 8_049), [])
   assert.deepEqual(keys(run, 8_050), ['phase/revert'])
   run = phase(run, 'revert', 8_050)
-  assert.deepEqual(keys(run, 8_060), ['revert/1-pause'])
+  assert.deepEqual(keys(run, 8_060), [], 'the agent ends it by itself')
   run = reverted(run, 8_070)
   assert.deepEqual(keys(run, 8_080), ['phase/recover'])
   run = phase(run, 'recover', 8_080)
@@ -163,7 +163,8 @@ test('an instant fault is over when it is done: nothing is reverted, and the hol
 test('a fault on two nodes is held until both have let go of it: reverts go to the one that has not, and the abort is broadcast for it', () => {
   const both = phase(injected(held(), 3_200, 'n2'), 'hold', 3_200)
   const one = reverted(phase(both, 'revert', 8_200), 8_300)
-  assert.deepEqual(decide(one, 8_400), [{ key: 'revert/1-pause', effect: 'revert', fault: '1-pause', nodes: ['n2'] }])
+  assert.deepEqual(decide(one, 8_200 + patience.ownEndMs - 1), [], 'it ends by itself')
+  assert.deepEqual(decide(one, 8_200 + patience.ownEndMs), [{ key: 'revert/1-pause', effect: 'revert', fault: '1-pause', nodes: ['n2'] }])
   assert.deepEqual(keys(reverted(one, 8_500, true, 'n2'), 8_600), ['phase/recover'])
   const aborted = reverted(aborting(both, 'gate', 4_000), 4_100)
   assert.equal(broadcasting(aborted, 6_000), true)
