@@ -5,6 +5,7 @@ import type { StoredFact } from '#shared/events.ts'
 import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
+import { demandSame, settle, takePicture } from './picture.ts'
 import { startSubject, type Subject, type SubjectPod } from './subject.ts'
 
 const leaseMs = 3_000
@@ -108,6 +109,8 @@ test('an isolated node is silent to the others while its agent is heard; then it
   await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject']) // spread again after the drains
   await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
   const pods = await subject.pods()
+  await settle([subject.namespace])
+  const picture = await takePicture([subject.namespace])
   const addresses = new Map(await Promise.all(pods.map(async ({ name }) => [name, await kubectl(['--namespace', subject.namespace, 'get', 'pod', name, '--output', 'jsonpath={.status.podIP}'])] as const)))
   let cut: SubjectPod | undefined
   let other: SubjectPod | undefined
@@ -122,6 +125,7 @@ test('an isolated node is silent to the others while its agent is heard; then it
   confirmEnded(facts, ['duration']) // told by the agent of the isolated node
   assert.ok(cut && other)
   assert.equal(await hear(other, address), 'here')
+  await demandSame(picture, [subject.namespace], 'nothing')
   assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
 })
 

@@ -15,7 +15,10 @@ before(async () => {
   scheduler = owned.use(await forwardScheduler())
   subject = owned.use(await startSubject({ namespace: 'faultline-test-partition', optedIn: true, replicas: 3 }))
 })
-after(() => owned.disposeAsync())
+after(async () => {
+  await inNamespace('delete', 'service', 'right', '--ignore-not-found') // before its pods: without them it would have a rule of its own on each node
+  await owned.disposeAsync()
+})
 
 /** What a pod hears from an address: `here`, or `silence` when nobody answers within a second. */
 async function hear(pod: string, address: string): Promise<string> {

@@ -44,6 +44,17 @@ export async function takePicture(namespaces: readonly string[]): Promise<Pictur
   return Object.fromEntries([...ofNodes.flat(), ...ofApi])
 }
 
+/**
+ * Waits until what has just been installed or made has come everywhere: kube-proxy follows a pod's readiness by up to two seconds, and a Service
+ * without a ready pod has a rule of its own meanwhile.
+ */
+export async function settle(namespaces: readonly string[]): Promise<void> {
+  const before = await takePicture(namespaces)
+  await delay(2_000)
+  const differences = compare(before, await takePicture(namespaces), 'nothing')
+  if (differences.length > 0) await settle(namespaces)
+}
+
 /** Waits until nothing differs but what the system changes by design; fails with the differences when it stays so. */
 export async function demandSame(before: Picture, namespaces: readonly string[], byDesign: ByDesign): Promise<void> {
   const givenUpAt = performance.now() + settledWithinMs

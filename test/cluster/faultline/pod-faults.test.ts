@@ -4,7 +4,7 @@ import type { StoredFact } from '#shared/events.ts'
 import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
-import { compare, demandSame, takePicture, type ByDesign } from './picture.ts'
+import { compare, demandSame, settle, takePicture, type ByDesign } from './picture.ts'
 import { startSubject, type Subject, type SubjectPod } from './subject.ts'
 
 /** Answers, sends as much as is taken, and echoes UDP; memory and processor time are limited. */
@@ -29,6 +29,7 @@ before(async () => {
   subject = owned.use(await startSubject({ namespace: 'faultline-test-faults', optedIn: true, replicas: 1, script, container: { resources: { limits, requests: limits } } }))
   client = owned.use(await startSubject({ namespace: 'faultline-test-client', optedIn: false, replicas: 1 }))
   await Promise.all([subject.ready(), client.ready()])
+  await settle([subject.namespace, client.namespace])
 })
 after(() => owned.disposeAsync())
 
