@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { cutPower } from './node.ts'
 import { removeCgroup } from './cgroups.ts'
 import { takeLock } from './lock.ts'
@@ -38,6 +38,7 @@ export async function removeCluster(): Promise<void> {
   for (const entry of made.reverse()) {
     if (entry.made === 'cgroup') await removeCgroup(entry.path)
     if (entry.made === 'file') rmSync(entry.path, { recursive: true, force: true })
+    if (entry.made === 'setting' && readFileSync(entry.path, 'utf8').trim() === entry.now) writeFileSync(entry.path, entry.before)
     if (entry.made === 'folder' && isEmptyFolder(entry.path)) rmdirSync(entry.path)
   }
   for (const path of temporary) {

@@ -18,6 +18,8 @@ const madeSchema = z.discriminatedUnion('made', [
   z.strictObject({ made: z.literal('folder'), path: z.string() }),
   /** Removed with all that is in it. */
   z.strictObject({ made: z.literal('file'), path: z.string() }),
+  /** A setting of the kernel (sysctl), given back what it was unless somebody else has changed it since. */
+  z.strictObject({ made: z.literal('setting'), path: z.string(), before: z.string(), now: z.string() }),
 ])
 export type Made = z.output<typeof madeSchema>
 

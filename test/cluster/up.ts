@@ -1,4 +1,4 @@
-import { checkKernel, checkUser } from './machine.ts'
+import { checkKernel, checkUser, raiseLimits } from './machine.ts'
 import { providePauseImage } from './buildah.ts'
 import { provideBinaries } from './binaries.ts'
 import { waitFor } from './commands.ts'
@@ -35,6 +35,7 @@ export async function up(wantedNodes: number | undefined, say: (line: string) =>
   await checkKernel()
   await providePackages(say)
   await provideBinaries(say)
+  raiseLimits(say)
   say('making namespaces and certificates')
   await createControlPlaneNetwork()
   await Promise.all([createCertificates(nodes), providePauseImage()])
