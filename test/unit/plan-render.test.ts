@@ -23,6 +23,7 @@ const experiment: ExperimentPlan = {
     steadyMs: 5_000, holdEndMs: 92_000, recovery: { withinMs: 30_000, stableMs: 3_000, gates: ['works'] }, leaseMs: 3_000,
   },
   faults: [pause, drop],
+  probes: [],
   gates: [
     { name: 'errors', kind: 'errorRate', phase: 'during', source: 'stream', rule: 'at most 1 % failed requests', everyMs: 1_000, windowMs: 1_000, consecutive: 3, noDataAfterMs: 5_000, minRequests: 5, promql: null },
     { name: 'works', kind: 'promql', phase: 'recovery', source: 'prometheus', rule: 'at least 10 for sum(rate(done_total[5s]))', everyMs: 1_000, windowMs: 5_000, consecutive: 1, noDataAfterMs: 5_000, minRequests: null, promql: 'sum(rate(done_total[5s]))' },
@@ -131,4 +132,22 @@ test('a plan without faults has a hold, and neither a recovery nor a lease', () 
   assert.match(printed, /^ {2}0ms to 3m {2,}hold {4}no fault; judged: errors$/m)
   assert.doesNotMatch(printed, /recovery|lease|fault \d/)
   assert.match(printed, /^Everything can be done: 1 experiment, no fault\.$/m)
+})
+
+test('what the probers attempt is told before the gates on it, which are judged once', () => {
+  const probed: ExperimentPlan = {
+    ...experiment,
+    probes: [{ name: 'orders', kind: 'http', endpoint: 'shop-orders', attempt: 'PUT /orders/{id} at shop-orders', everyMs: 100, timeoutMs: 500, ledger: true }],
+    gates: [{ name: 'orders-kept', kind: 'lostWrites', phase: 'recovery', source: 'probe', rule: 'no acknowledged write of orders is lost', everyMs: 1_000, windowMs: 1_000, consecutive: 1, noDataAfterMs: 5_000, minRequests: null, promql: null }],
+  }
+  assert.equal(renderPlan({ ...plan, experiments: [probed] }, 100).split('\n\n').slice(-3, -1).join('\n\n'), `\
+probes
+  orders (http), by every prober
+    attempt PUT /orders/{id} at shop-orders, every 100ms; failed without an answer in 500ms
+    ledger  each acknowledged write is looked for at the end
+
+gates
+  orders-kept (lostWrites, recovery): must hold again by the deadline
+    rule    no acknowledged write of orders is lost
+    source  probe`)
 })

@@ -32,7 +32,21 @@ export interface ExperimentPlan {
   possible: boolean
   timeline: Timeline
   faults: FaultPlan[]
+  probes: ProbePlan[]
   gates: GatePlan[]
+}
+
+/** What every prober attempts for the whole run. `endpoint`: by the name that the probers' operator has given it. */
+export interface ProbePlan {
+  name: string
+  kind: string
+  endpoint: string
+  /** The attempt in words. */
+  attempt: string
+  everyMs: number
+  timeoutMs: number
+  /** Whether what was acknowledged is looked for at the end. */
+  ledger: boolean
 }
 
 export interface Timeline {
@@ -119,6 +133,9 @@ function planOf(experiment: Experiment, alone: FaultPlan[]): ExperimentPlan {
     possible: faults.every(({ refusals }) => refusals.length === 0),
     timeline: timelineOf(experiment),
     faults,
+    probes: experiment.probes.map(({ name, kind, endpoint, description, intervalMs, timeoutMs, keepsLedger }) => ({
+      name, kind, endpoint, attempt: description, everyMs: intervalMs, timeoutMs, ledger: keepsLedger,
+    })),
     gates: experiment.gates.map(planGate),
   }
 }

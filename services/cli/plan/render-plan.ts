@@ -1,13 +1,13 @@
 import type { Step } from '#shared/fault.ts'
 import type { GatePhase } from '#shared/gate.ts'
 import { printDuration } from '#shared/units.ts'
-import type { CandidatePlan, ExperimentPlan, FaultPlan, FilePlan, GatePlan, Refusal, Timeline } from './experiment-plan.ts'
+import type { CandidatePlan, ExperimentPlan, FaultPlan, FilePlan, GatePlan, ProbePlan, Refusal, Timeline } from './experiment-plan.ts'
 
 /** The column at which every text begins, whatever stands before it. */
 const textColumn = 12
 const narrowest = 50
 
-/** A plan for people: a section each for what is planned, when, each fault and the gates, then what comes of it. Pure. */
+/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, then what comes of it. Pure. */
 export function renderPlan(plan: FilePlan, columns: number): string {
   const width = Math.min(Math.max(columns, narrowest), 120)
   const row = rowsOf(width)
@@ -15,6 +15,7 @@ export function renderPlan(plan: FilePlan, columns: number): string {
     [`experiment ${experiment.name}`, ...row('file', plan.file), ...row(plan.cluster === null ? 'within' : 'cluster', plan.cluster ?? printParents(plan))],
     ['timeline', ...timelineRows(experiment, width)],
     ...experiment.faults.map(fault => faultSection(fault, experiment.timeline, row, width)),
+    ...(experiment.probes.length === 0 ? [] : [['probes', ...experiment.probes.flatMap(probe => probeRows(probe, row))]]),
     ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row))],
   ])
   return [...sections, outcome(plan, width)].map(lines => `${lines.join('\n')}\n`).join('\n')
@@ -103,6 +104,14 @@ function candidateRows({ id, pid, commandLine, agent, steps }: CandidatePlan, re
   ]
 }
 
+function probeRows({ name, kind, attempt, everyMs, timeoutMs, ledger }: ProbePlan, row: Row): string[] {
+  return [
+    `  ${name} (${kind}), by every prober`,
+    ...row('attempt', `${attempt}, every ${time(everyMs)}; failed without an answer in ${time(timeoutMs)}`, 4),
+    ...(ledger ? row('ledger', 'each acknowledged write is looked for at the end', 4) : []),
+  ]
+}
+
 const phaseWords: Record<GatePhase, string> = {
   steady: 'must hold before the first fault, or before the hold where there is none', during: 'a breach aborts the run', recovery: 'must hold again by the deadline',
 }
@@ -115,7 +124,7 @@ function gateRows(gate: GatePlan, row: Row): string[] {
     `  ${name} (${kind}, ${phase}): ${phaseWords[phase]}`,
     ...row('rule', promql === null ? rule : rule.replace(promql, () => 'the query below'), 4),
     ...row('source', `${source}${minRequests === null ? '' : `, blocks of at least ${minRequests} requests`}`, 4),
-    ...row('looks', `every ${time(everyMs)}; ${counted}`, 4),
+    ...(source === 'probe' ? [] : row('looks', `every ${time(everyMs)}; ${counted}`, 4)), // a gate on a probe is judged once, at the end
     ...(promql === null ? [] : verbatim('promql', promql, 4)),
   ]
 }
