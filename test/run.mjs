@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -20,11 +21,12 @@ function run(command, ...args) {
 }
 
 const wanted = process.argv.slice(2)
-const files = ['unit', 'integration'].flatMap(folder => readdirSync(`${root}test/${folder}`)
+const filesOf = folder => readdirSync(`${root}test/${folder}`)
   .filter(file => file.endsWith('.test.ts'))
-  .map(file => `test/${folder}/${file}`))
+  .map(file => `test/${folder}/${file}`)
   .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
-if (files.length === 0) {
+const [unit, integration] = [filesOf('unit'), filesOf('integration')]
+if (unit.length + integration.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exit(1)
 }
@@ -33,8 +35,13 @@ run(node, bin('tsc'), '--noEmit')
 run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test')
 const lcov = 'coverage/lcov.info'
 mkdirSync(`${root}coverage`, { recursive: true })
-// one file at a time: the tests measure deadlines of real parts, and two cores are soon full
-run(node, '--test', '--test-concurrency=1', '--test-timeout=900000', '--experimental-test-coverage', '--test-coverage-include=shared/**', '--test-coverage-include=services/**',
-  '--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=lcov', `--test-reporter-destination=${lcov}`, ...files)
+const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout']
+if (unit.length > 0) {
+  // what is pure is walked by unit tests alone: an end-to-end test takes a branch without asking what comes of it
+  run(node, ...runner, `--test-concurrency=${availableParallelism()}`, '--experimental-test-coverage', '--test-coverage-include=shared/**', '--test-coverage-include=services/**',
+    '--test-reporter=lcov', `--test-reporter-destination=${lcov}`, ...unit)
+}
 if (wanted.length === 0) run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
+// one file at a time: they measure deadlines of real parts, and two cores are soon full
+if (integration.length > 0) run(node, ...runner, '--test-concurrency=1', ...integration)

@@ -74,7 +74,7 @@ function barsOf({ transitions: seen, figures }: RecordedHpa, { p95, failures }: 
     const found = figures.find(({ name }) => name === way)
     const missing = 'not measured: no request in it'
     return [
-      { name: `${way} pods`, required: 'seen', measured: transition.is === 'seen' ? `took ${printDuration(transition.tookMs)}` : transition.why, met: transition.is === 'seen' },
+      { name: `${way} pods`, required: 'seen', measured: transition.is === 'seen' ? `took ${(transition.tookMs / 1_000).toFixed(1)} s` : transition.why, met: transition.is === 'seen' },
       { name: `${way}, p95`, required: `at most ${printDuration(p95)}`, measured: found?.p95Ms === null || !found ? missing : `${found.p95Ms} ms`, met: found !== undefined && found.p95Ms !== null && found.p95Ms <= p95 },
       {
         name: `${way}, failed requests`, required: `at most ${percent(failures)}`,
