@@ -74,18 +74,25 @@ const crashes: readonly { what: string; rule: Rule; crash: (pod: SubjectPod) => 
   { what: 'the agents are upgraded', rule: 'ends by its duration', crash: restart('daemonset/injector') },
 ]
 
+const target = () => ({ pods: { namespace: subject.namespace, labels: { app: 'subject' } } })
+
+/** Applies an Experiment of this fault, and waits until the fault is there. */
+async function hold(name: string, fault: object): Promise<void> {
+  await kubectl(['--namespace', subject.namespace, 'apply', '--filename', '-'], JSON.stringify({
+    apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, lease: `${leaseMs}ms`,
+    faults: [{ at: '1s', duration: `${durationMs}ms`, ...fault }],
+    gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 }, noDataAfter: '10s' }],
+    recovery: { within: '10s', stable: '500ms' },
+  }))
+  await inNamespace('wait', `experiment/${name}`, '--for=jsonpath={.status.phase}=Hold', '--timeout=60s')
+}
+
 for (const { what, rule, crash, mend = async () => undefined } of crashes) {
   test(`${what} in mid-fault: it ${rule}`, async () => {
     const [pod] = await subject.ready()
     assert.ok(pod)
     const name = what.replaceAll(/[^a-z]+/gi, '-').toLowerCase()
-    await kubectl(['--namespace', subject.namespace, 'apply', '--filename', '-'], JSON.stringify({
-      apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, lease: `${leaseMs}ms`,
-      faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration: `${durationMs}ms` }],
-      gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 }, noDataAfter: '10s' }],
-      recovery: { within: '10s', stable: '500ms' },
-    }))
-    await inNamespace('wait', `experiment/${name}`, '--for=jsonpath={.status.phase}=Hold', '--timeout=60s')
+    await hold(name, { kind: 'pod-pause', target: target() })
     let isAnswered = false
     const answered = subject.ask(pod).finally(() => { isAnswered = true })
     await delay(300)
@@ -102,5 +109,32 @@ for (const { what, rule, crash, mend = async () => undefined } of crashes) {
     if (rule === 'passes') assert.equal(verdict, 'passed')
     else assert.ok(verdict === 'passed' || endedMs < (rule === 'ends with its lease' ? leaseMs : durationMs) + 1_000, `${Math.round(endedMs)} ms`)
     for (const workload of ['deployment/scheduler', 'deployment/slo-evaluator', 'daemonset/injector']) await inSystem('rollout', 'status', workload, '--timeout=90s')
+  })
+}
+
+/** The pause above is ended by a reverter; these are ended by others. */
+const otherLeases: readonly { by: string; victim: string; fault: () => object; isThere: (pod: SubjectPod) => Promise<boolean> }[] = [
+  { by: 'the kernel', victim: 'injector', fault: () => ({ kind: 'network-drop', target: target() }), isThere: async ({ name }) => {
+    const path = `/api/v1/namespaces/${subject.namespace}/pods/${name}:8080/proxy/`
+    return kubectl(['get', '--raw', path, '--request-timeout=500ms']).then(() => false, () => true)
+  } },
+  { by: 'the restorers', victim: 'cluster-agent', fault: () => ({ kind: 'scale', target: { workload: { namespace: subject.namespace, kind: 'Deployment', name: 'subject' } }, replicas: 2 }), isThere: async () =>
+    (await inNamespace('get', 'deployment', 'subject', '--output', 'jsonpath={.spec.replicas}')) === '2' },
+]
+for (const { by, victim, fault, isThere } of otherLeases) {
+  test(`the ${victim} is killed in mid-fault: ${by} ${by === 'the kernel' ? 'ends' : 'end'} it with its lease`, async () => {
+    const [pod] = await subject.ready()
+    assert.ok(pod)
+    const name = `${victim}-killed`
+    await hold(name, fault())
+    assert.ok(await isThere(pod), 'it is not there')
+    for (const agent of await podsOf(victim)) if (victim === 'cluster-agent' || agent.node === pod.node) await kill(agent)
+    const crashedAt = performance.now()
+    while (await isThere(pod)) await delay(50)
+    const endedMs = performance.now() - crashedAt
+    console.log(`${victim} is killed: ${by} ended it ${Math.round(endedMs)} ms later`)
+    assert.ok(endedMs < leaseMs + 1_000, `${Math.round(endedMs)} ms`)
+    await inNamespace('wait', `experiment/${name}`, '--for=condition=Complete', '--timeout=120s')
+    assert.notEqual(await inNamespace('get', 'experiment', name, '--output', 'jsonpath={.status.verdict}'), 'failed')
   })
 }

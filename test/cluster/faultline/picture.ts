@@ -49,10 +49,15 @@ export async function takePicture(namespaces: readonly string[]): Promise<Pictur
  * without a ready pod has a rule of its own meanwhile.
  */
 export async function settle(namespaces: readonly string[]): Promise<void> {
-  const before = await takePicture(namespaces)
-  await delay(2_000)
-  const differences = compare(before, await takePicture(namespaces), 'nothing')
-  if (differences.length > 0) await settle(namespaces)
+  const givenUpAt = performance.now() + 60_000
+  for (let before = await takePicture(namespaces); ;) {
+    await delay(2_000)
+    const after = await takePicture(namespaces)
+    const differences = compare(before, after, 'nothing')
+    if (differences.length === 0) return
+    if (performance.now() >= givenUpAt) assert.fail(`it does not come to rest:\n${differences.join('\n')}`)
+    before = after
+  }
 }
 
 /** Waits until nothing differs but what the system changes by design; fails with the differences when it stays so. */
