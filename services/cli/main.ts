@@ -5,6 +5,7 @@ import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
+import type { PowerOptions } from './power.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
 
@@ -141,6 +142,20 @@ program.command('probes').argument('[kind]', 'show one kind in full')
   .action(async (kind: string | undefined, options: { json?: boolean }) => {
     const { printProbes } = await import('./probes.ts')
     process.stdout.write(printProbes(kind, options.json ?? false))
+  })
+
+program.command('power')
+  .description('How many requests must a run have seen before it can pass?')
+  .requiredOption('--budget <ratio>', 'bad requests that the service may not reach, such as 1% (5% for "p95 within a limit")')
+  .option('--alpha <ratio>', 'how often a pass may not be earned', '0.05')
+  .option('--true-rate <ratio>', 'bad requests that the service really has', '0')
+  .option('--power <ratio>', 'how often such a service is to pass', '90%')
+  .option('--requests-per-burst <number>', 'requests that fail together, when one does', '1')
+  .option('--rps <number>', 'requests a second: tells minutes too')
+  .option('--json', 'print the figures as JSON')
+  .action(async (options: PowerOptions) => {
+    const { printPower } = await import('./power.ts')
+    process.stdout.write(printPower(options))
   })
 
 program.command('config').description('Every setting: its value in force, where that came from, and its environment variable')
