@@ -11,6 +11,7 @@ import { boundTargetSchema } from '#shared/target.ts'
 const epochMs = () => z.number().int().nonnegative()
 const run = z.string().min(1).max(120)
 const limits = blastRadius.optional().describe('of the experiment; the usual one when left out')
+const widens = (says: string) => z.literal(true).optional().describe(says)
 const reply = <T extends z.ZodRawShape>(shape: T) => z.discriminatedUnion('outcome', [
   z.strictObject({ outcome: z.literal('done'), ...shape }),
   z.strictObject({ outcome: z.literal('refused'), why: z.string() }),
@@ -31,6 +32,14 @@ export const resolvedTargetSchema = z.strictObject({
 })
 export type ResolvedTarget = z.output<typeof resolvedTargetSchema>
 
+/** A fault that lasts, to which more is to be done. */
+export const joiningSchema = z.strictObject({
+  held: z.array(z.string()).describe('ids of the targets that it was done to'),
+  peers: z.array(z.string()).describe('addresses of the other side that it was done with'),
+  sinceMs: epochMs().describe('when it began'),
+})
+export type Joining = z.output<typeof joiningSchema>
+
 interface CommandDefinition { from: Service; to: Service; doc: string; data: z.ZodType; reply: z.ZodType }
 const defineCommands = <T extends Record<string, CommandDefinition>>(commands: T): T => commands
 
@@ -49,8 +58,16 @@ export const commands = defineCommands({
   resolve: {
     from: 'scheduler', to: 'injector',
     doc: 'Which targets does this fault name in Kubernetes, and who is to act on each? Asked of the API-side agent alone. Changes nothing.',
-    data: z.strictObject({ run, fault: z.string(), item: z.unknown(), blastRadius: limits }),
-    reply: reply({ targets: z.array(resolvedTargetSchema), peers: z.array(z.string()).describe('addresses of the other side, for a fault that has one') }),
+    data: z.strictObject({
+      run, fault: z.string(), item: z.unknown(),
+      joining: joiningSchema.optional().describe('only what is to join the fault is answered, maybe nothing'),
+      blastRadius: limits,
+    }),
+    reply: reply({
+      targets: z.array(resolvedTargetSchema),
+      peers: z.array(z.string()).describe('addresses of the other side, for a fault that has one'),
+      widens: widens('these are all held; the peers are those that came up since'),
+    }),
   },
   inject: {
     from: 'scheduler', to: 'injector',
@@ -60,6 +77,8 @@ export const commands = defineCommands({
       peers: z.array(z.string()).describe('addresses of the other side; empty for most faults'),
       vouchers: z.record(z.string(), z.string()).describe('by target id; empty for processes'),
       blastRadius: limits,
+      leftMs: z.int().positive().optional().describe('what is left of the fault\'s duration, for a part that joins it'),
+      widens: widens('the targets are held by the same fault, with other peers'),
       epoch: epochSchema, deadlineMs: epochMs(), leaseMs: z.int().positive(),
     }),
     reply: reply({}),

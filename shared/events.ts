@@ -87,6 +87,8 @@ export const facts = defineFacts({
     doc: 'The fault is there: its effect was read back from the kernel. `verified: false`: it was done, but not seen.',
     data: z.strictObject({
       fault: z.string(), kind: z.string(), node: z.string(), targets: z.array(boundTargetSchema).min(1),
+      /** Addresses of the other side, of a fault that has one. */
+      peers: z.array(z.string()).optional(),
       verified: z.boolean(), readBack: z.array(z.string()),
       requestedAtMs: epochMs(), injectedAtMs: epochMs(), clock,
     }),

@@ -67,6 +67,11 @@ export class FaultImpossible extends FaultlineError {
   readonly code = 'fault_impossible'
 }
 
+/** What comes up during a fault joins it as a part of its own: `1-pod-pause.2` is the second part of `1-pod-pause`. Kinds have no dots. */
+export const partOf = (fault: string, number: number): string => `${fault}.${number}`
+export const faultOfPart = (part: string): string => part.replace(/\..*/, '')
+export const isJoined = (part: string): boolean => part.includes('.')
+
 /** Who does it: an agent for the processes of its machine, the agent on a pod's node, or the one that may use the Kubernetes API. */
 export type Doer = 'local' | 'node' | 'cluster'
 

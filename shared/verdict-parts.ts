@@ -1,5 +1,6 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment, GateSpec } from '#shared/experiment.ts'
+import { faultOfPart } from '#shared/fault.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
 import { probeRecoveryEvidence, recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
 import { evidenceOf, missingEvidence } from '#shared/gate-watch.ts'
@@ -23,8 +24,9 @@ export interface JudgedGate {
   breachedAtMs?: number
 }
 
-/** One fault on one node. */
+/** One fault on one node. What joined it is a part of its own. */
 export interface JudgedFault {
+  /** Of the fault, or of the part: `1-pod-pause.2`. */
   id: string
   kind: string
   node: string
@@ -89,33 +91,40 @@ function judgeProbeGate({ name, phase, source, kind, rule: { description } }: Ga
 
 export function judgeFaults(experiment: Experiment, facts: readonly StoredFact[]): JudgedFault[] {
   return experiment.faults.flatMap(spec => {
-    const injected = facts.flatMap(stored => stored.kind === 'fault.injected' && stored.fact.data.fault === spec.id ? [stored.fact.data] : [])
-    const nodes = [...new Set(injected.map(({ node }) => node))].sort()
-    if (nodes.length === 0) return [{ id: spec.id, kind: spec.kind, node: '', targets: [], injectedAtMs: null, revertedAtMs: null, verified: false, cause: null }]
-    return nodes.map((node): JudgedFault => {
-      const own = injected.filter(data => data.node === node)
-      const last = lastReverted(facts, spec.id, node)
+    const injected = facts.flatMap(stored => stored.kind === 'fault.injected' && faultOfPart(stored.fact.data.fault) === spec.id ? [stored.fact.data] : [])
+    const places = placesOf(injected)
+    const unheard = { id: spec.id, kind: spec.kind, node: '', targets: [], injectedAtMs: null, revertedAtMs: null, verified: false, cause: null }
+    return [...places.some(({ fault }) => fault === spec.id) ? [] : [unheard], ...places.map(({ fault, node }): JudgedFault => {
+      const own = injected.filter(data => data.fault === fault && data.node === node)
+      const last = lastReverted(facts, fault, node)
       const isOver = last ? last.verified : spec.durationMs === undefined
       return {
-        id: spec.id, kind: spec.kind, node,
+        id: fault, kind: spec.kind, node,
         targets: [...new Set(own.flatMap(({ targets }) => targets.map(({ description }) => description)))],
         injectedAtMs: Math.min(...own.map(({ injectedAtMs }) => injectedAtMs)),
         revertedAtMs: last?.verified ? last.revertedAtMs : null,
         verified: own.every(({ verified }) => verified) && isOver,
         cause: last?.cause ?? (spec.durationMs === undefined ? 'instant' : null),
       }
-    })
+    })]
   })
+}
+
+/** Where a fault was done: the fault and each part that joined it, on each node, in order. */
+function placesOf(facts: readonly { fault: string; node: string }[]): { fault: string; node: string }[] {
+  const places = new Map(facts.map(({ fault, node }) => [`${fault} on ${node}`, { fault, node }]))
+  const numberOf = (part: string) => Number(part.split('.')[1] ?? 1)
+  return [...places.values()].toSorted((a, b) => numberOf(a.fault) - numberOf(b.fault) || (a.node < b.node ? -1 : 1))
 }
 
 /** A fault that may still be there: done, and not seen to be gone. Also one whose injection nobody saw, but whose revert failed. */
 export function unconfirmedReverts(experiment: Experiment, facts: readonly StoredFact[]): string[] {
   return experiment.faults.flatMap(spec => {
-    const nodes = facts.flatMap(stored => (stored.kind === 'fault.injected' || stored.kind === 'fault.reverted') && stored.fact.data.fault === spec.id ? [stored.fact.data.node] : [])
-    return [...new Set(nodes)].sort().filter(node => {
-      const last = lastReverted(facts, spec.id, node)
+    const told = facts.flatMap(stored => (stored.kind === 'fault.injected' || stored.kind === 'fault.reverted') && faultOfPart(stored.fact.data.fault) === spec.id ? [stored.fact.data] : [])
+    return placesOf(told).filter(({ fault, node }) => {
+      const last = lastReverted(facts, fault, node)
       return last ? !last.verified : spec.durationMs !== undefined
-    }).map(node => `${spec.id} on ${node}`)
+    }).map(({ fault, node }) => `${fault} on ${node}`)
   })
 }
 

@@ -1,6 +1,7 @@
 import canonicalize from 'canonicalize'
 import type { StoredFact } from '#shared/events.ts'
 import type { Experiment } from '#shared/experiment.ts'
+import { faultOfPart, isJoined } from '#shared/fault.ts'
 import { emptyGates, fold, type GateState } from '#shared/gate-core.ts'
 import { factsInOrder, missingLines } from '#shared/verdict-log.ts'
 import {
@@ -114,7 +115,7 @@ function decisiveFact(stored: StoredFact): Decided | undefined {
       const { verified, fault, node } = stored.fact.data
       return verified ? undefined : inconclusive(`${fault} on ${node} was injected, but its effect was not seen`)
     }
-    case 'fault.refused': return inconclusive(`${stored.fact.data.fault} was refused by ${stored.fact.data.node}: ${stored.fact.data.why}`)
+    case 'fault.refused': return isJoined(stored.fact.data.fault) ? undefined : inconclusive(`${stored.fact.data.fault} was refused by ${stored.fact.data.node}: ${stored.fact.data.why}`)
     case 'probe.refused': return inconclusive(`the probe ${stored.fact.data.probe} was refused by the prober on ${stored.fact.data.node}: ${stored.fact.data.why}`)
     case 'fault.lapsed': return inconclusive(`the lease of ${stored.fact.data.fault} on ${stored.fact.data.node} ran out while it was held`)
     default: return undefined
@@ -143,11 +144,20 @@ function missingForPass({ experiment, gates, judged, faults, load, recovery, fac
 /** A fault that was there for a part of its time only, such as one whose agent was stopped or started again, has not asked its question. */
 function endedEarly(experiment: Experiment, faults: readonly JudgedFault[]): string[] {
   return faults.flatMap(({ id, node, injectedAtMs, revertedAtMs, cause }) => {
-    const durationMs = experiment.faults.find(spec => spec.id === id)?.durationMs
+    const durationMs = askedMs(experiment, faults, id, injectedAtMs)
     if (durationMs === undefined || injectedAtMs === null || revertedAtMs === null) return []
     const heldMs = revertedAtMs - injectedAtMs // two dates of one agent
     return heldMs >= durationMs * leastShareHeld ? [] : [`${id} on ${node} ended after ${heldMs} ms of its ${durationMs} ms (cause: ${cause})`]
   })
+}
+
+/** How long it was to last; what joined a fault, until that ended. */
+function askedMs({ faults: specs }: Experiment, faults: readonly JudgedFault[], id: string, injectedAtMs: number | null): number | undefined {
+  const fault = faultOfPart(id)
+  const durationMs = specs.find(spec => spec.id === fault)?.durationMs
+  if (durationMs === undefined || !isJoined(id)) return durationMs
+  const beganAtMs = Math.min(...faults.flatMap(other => other.id === fault ? other.injectedAtMs ?? [] : []))
+  return Math.max(0, beganAtMs + durationMs - (injectedAtMs ?? 0))
 }
 
 function unreadable(run: string): Judgement {

@@ -1,6 +1,6 @@
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Clock } from '#shared/clock.ts'
-import type { PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
+import type { Joining, PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
 import { isApiStep, type ApiStep, type Doer, type FaultSpec, type FaultTarget } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
 import { isNode, isPod, isProcess, isWorkload, targetKindOf, type BoundTarget } from '#shared/target.ts'
@@ -12,7 +12,7 @@ import { ask, isRunning } from './cluster/kubernetes.ts'
 import { findNodes } from './cluster/node-targets.ts'
 import { demandOptIn } from './cluster/opt-in.ts'
 import { describeDeletion, prepareDeletion } from './cluster/pod-deletion.ts'
-import { findPods } from './cluster/pod-targets.ts'
+import { findHeldPods, findJoiningPods, findPods } from './cluster/pod-targets.ts'
 import { describePower, preparePowerOff, type PowerService } from './cluster/power.ts'
 import { describeScale, findWorkload, prepareScale } from './cluster/scale.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
@@ -44,6 +44,25 @@ export function clusterDriver({ world, power, vouchers, agent, clock }: ClusterD
     if (target.nodes) return findNodes(target.nodes, run, blastRadius, world)
     if (target.workload) return [await findWorkload(kubernetes, target.workload)]
     throw new FaultRefused('the API-side agent knows no processes; they are for the agent of a machine')
+  }
+
+  /** Pods that are to join the fault; or, when none is, those that have it, if somebody came up on the other side. */
+  async function resolveJoining(spec: FaultSpec, run: string, blastRadius: BlastRadius, joining: Joining): Promise<{ targets: ResolvedTarget[]; peers: string[]; widens?: true }> {
+    const { kind, target: { pods } } = spec
+    if (!pods) throw new FaultRefused(`${kind} is done to no pods; nothing else comes up during a fault and joins it`)
+    const peers = await peersOf(spec)
+    const found = await findJoiningPods(pods, joining, run, blastRadius, world)
+    await demandWithinBudgets(spec, found, blastRadius)
+    if (found.length > 0) return { targets: vouchFor(spec, found), peers }
+    const since = faultKinds.get(kind)?.alone === undefined ? peers.filter(address => !joining.peers.includes(address)) : []
+    return since.length === 0 ? { targets: [], peers: [] } : { targets: vouchFor(spec, await findHeldPods(pods, joining, world)), peers: since, widens: true }
+  }
+
+  const peersOf = async ({ peers, target }: FaultSpec) => peers ? addressesOf(world, peers, target.pods?.namespace ?? '') : []
+
+  function vouchFor(spec: FaultSpec, found: readonly BoundTarget[]): ResolvedTarget[] {
+    const doer = doerOf(spec)
+    return found.map(target => ({ target, agent: doer === 'cluster' ? agent : nodeOf(target), voucher: vouchers.issue(target, clock.nowMs() + voucherMs) }))
   }
 
   /** Throws FaultRefused where a fault would take more pods from a budget than it allows. */
@@ -82,16 +101,11 @@ export function clusterDriver({ world, power, vouchers, agent, clock }: ClusterD
       const targets = found?.chosen ?? await find(spec, run, blastRadius)
       return Promise.all(targets.map(async target => ({ target, steps: await Promise.all(stepsOf(spec).map(step => describe(step, target, blastRadius))) })))
     },
-    async resolve({ spec, run, blastRadius }) {
+    async resolve({ spec, run, blastRadius, joining }) {
+      if (joining) return resolveJoining(spec, run, blastRadius, joining)
       const found = await find(spec, run, blastRadius)
       await demandWithinBudgets(spec, found, blastRadius)
-      const doer = doerOf(spec)
-      return {
-        targets: found.map((target): ResolvedTarget => ({
-          target, agent: doer === 'cluster' ? agent : nodeOf(target), voucher: vouchers.issue(target, clock.nowMs() + voucherMs),
-        })),
-        peers: spec.peers ? await addressesOf(world, spec.peers, spec.target.pods?.namespace ?? '') : [],
-      }
+      return { targets: vouchFor(spec, found), peers: await peersOf(spec) }
     },
     async prepare({ spec, targets, blastRadius, id }) {
       for (const namespace of new Set(targets.flatMap(namespaceOf))) await demandOptIn(kubernetes, namespace)

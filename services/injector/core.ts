@@ -1,4 +1,5 @@
 import type { Epoch } from '#shared/events.ts'
+import { faultOfPart } from '#shared/fault.ts'
 
 /**
  * What the agent decides, with no I/O and no clock of its own. Each fault (one of a run, by name) goes its own way:
@@ -45,7 +46,7 @@ export type Result =
 
 export type Input =
   | Result
-  | FaultName & { is: 'inject'; targets: readonly string[]; alone?: string | undefined; epoch: Epoch; deadlineMs: number; leaseMs: number; durationMs: number | undefined }
+  | FaultName & { is: 'inject'; targets: readonly string[]; alone?: string | undefined; widens?: true | undefined; epoch: Epoch; deadlineMs: number; leaseMs: number; durationMs: number | undefined }
   | FaultName & { is: 'revert' }
   | FaultName & { is: 'restore'; targets: readonly string[]; alone?: string | undefined; cause: RevertCause }
   | { is: 'heartbeat'; run: string; epoch: Epoch; leaseMs: number }
@@ -111,6 +112,7 @@ function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): 
   for (const other of state.faults.values()) {
     const shared = other.targets.find(target => input.targets.includes(target))
     if (shared === undefined) continue
+    if (!input.widens && other.run === input.run && faultOfPart(other.fault) === faultOfPart(input.fault)) return `${shared} is in ${keyOf(other)} already`
     if (other.at === 'quarantined') return `${shared} is quarantined: the revert of ${keyOf(other)} is not confirmed`
     if (input.alone !== undefined && input.alone === other.alone) return `${shared} is held by ${keyOf(other)}`
   }

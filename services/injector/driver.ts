@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { BlastRadius } from '#shared/blast-radius.ts'
-import type { PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
+import type { Joining, PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
 import type { Doer, FaultSpec } from '#shared/fault.ts'
 import type { ProcessId } from '#shared/process/process-table.ts'
 import { faultKinds } from '#shared/registry.ts'
@@ -18,8 +18,8 @@ export interface Driver {
   readonly kinds: readonly string[]
   /** What would be done; changes nothing. `found`: what somebody else has resolved. Rejects with FaultRefused. */
   plan(request: PlanRequest): Promise<PlannedTarget[]>
-  /** Finds the targets that agents elsewhere are to act on, and vouches for them. Only the API-side driver can. */
-  resolve?(request: ResolveRequest): Promise<{ targets: ResolvedTarget[]; peers: string[] }>
+  /** Finds the targets that agents elsewhere are to act on, and vouches for them. Only the API-side driver can. With `joining`: only what is to join that. */
+  resolve?(request: ResolveRequest & { joining?: Joining | undefined }): Promise<{ targets: ResolvedTarget[]; peers: string[]; widens?: true }>
   /** The steps of exactly these targets, in order, ready to be done. Looks again for itself. Rejects with FaultRefused. */
   prepare(request: PrepareRequest): Promise<StepInHand[]>
   /**

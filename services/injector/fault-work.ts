@@ -22,6 +22,8 @@ const armedWithinMs = 5_000
 export interface FaultWork extends FaultName {
   kind: string
   targets: BoundTarget[]
+  /** Addresses of the other side. */
+  peers: readonly string[]
   requestedAtMs: number
   /** Undo on disk, reverter armed. Rejects with FaultRefused; what was begun by then is undone by `undo`. */
   prepare(lease: Lease): Promise<void>
@@ -55,7 +57,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
   let reverter: ProcessId | undefined
   const remainingMs = () => Math.min(lease.leaseEndsMs, lease.endsMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs()
   return {
-    run, fault, kind: spec.kind, targets, requestedAtMs: clock.nowMs(),
+    run, fault, kind: spec.kind, targets, peers, requestedAtMs: clock.nowMs(),
     async prepare(first) {
       lease = first
       steps = await driver.prepare({ spec, targets, peers, id: entry.id, vouchers, blastRadius })
@@ -93,7 +95,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
 export function leftFaultWork(entry: JournalEntry, journal: Journal, records: Driver['records']): FaultWork {
   const impossible = () => Promise.reject(new FaultRefused(`${entry.fault} is from an earlier start of the agent: it can only be undone`))
   const { run, fault, kind, targets } = entry
-  return { run, fault, kind, targets, requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, records) }
+  return { run, fault, kind, targets, peers: [], requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, records) }
 }
 
 function undoing(entry: JournalEntry, journal: Journal, records: Driver['records']): Pick<FaultWork, 'undo' | 'release'> {

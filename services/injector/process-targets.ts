@@ -60,7 +60,25 @@ export function pickTargets<T extends { id: string }>(found: readonly T[], pick:
   if (found.length < count) throw new FaultRefused(`the target asks for ${count}, but only ${found.length} match: ${found.map(({ id }) => id).join(', ')}`)
   const tooMany = overCap(radius, count, found.length)
   if (tooMany !== undefined) throw new FaultRefused(tooMany)
-  if (pick === 'all') return [...found]
-  const order = (id: string) => createHash('sha256').update(`${run}\n${id}`).digest('hex')
-  return found.toSorted((a, b) => order(a.id) < order(b.id) ? -1 : 1).slice(0, count)
+  return pick === 'all' ? [...found] : shuffled(found, run).slice(0, count)
+}
+
+/**
+ * Who of those that are free is to join those that are held: as many as are missing from what `pick` asks for of those that match now, so that a
+ * share stays a share while a workload grows, and one that was replaced is followed by its successor. Throws FaultRefused when it would be more
+ * than the experiment's blast radius.
+ */
+export function pickJoining<T extends { id: string }>(found: readonly T[], { held, isFree }: { held: readonly string[]; isFree(one: T): boolean }, pick: Pick, run: string, radius: BlastRadius = usualBlastRadius): T[] {
+  const others = found.filter(({ id }) => !held.includes(id))
+  const count = Math.min(takes(pick, found.length), found.length)
+  const joining = shuffled(others.filter(isFree), run).slice(0, Math.max(0, count - (found.length - others.length)))
+  const tooMany = joining.length > 0 ? overCap(radius, count, found.length) : undefined
+  if (tooMany !== undefined) throw new FaultRefused(tooMany)
+  return joining
+}
+
+/** In an order that is the same for the same run. */
+function shuffled<T extends { id: string }>(found: readonly T[], run: string): T[] {
+  const order = ({ id }: T) => createHash('sha256').update(`${run}\n${id}`).digest('hex')
+  return found.toSorted((a, b) => order(a) < order(b) ? -1 : 1)
 }

@@ -109,14 +109,14 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     }
   }
 
-  function announce(effect: Effect & { effect: 'announce' }, { run, fault, kind, targets, requestedAtMs }: FaultWork): void {
+  function announce(effect: Effect & { effect: 'announce' }, { run, fault, kind, targets, peers, requestedAtMs }: FaultWork): void {
     const common = { fault, kind, node }
     const seen = 'observation' in effect ? { targets, verified: effect.observation.verified, readBack: [...effect.observation.readBack], clock: clockId } : undefined
     const atMs = 'observation' in effect ? effect.observation.atMs : clock.nowMs()
     log.info({ ...runFields(run), fault, fact: effect.fact, ...(seen && { verified: seen.verified, readBack: seen.readBack }) }, `fault ${effect.fact}`)
     tellings.add(keyOf({ run, fault }), () => tell(async () => {
       if (!seen) await writer.write(run, 'fault.lapsed', { ...common, atMs })
-      else if (effect.fact === 'injected') await writer.write(run, 'fault.injected', { ...common, ...seen, requestedAtMs, injectedAtMs: atMs })
+      else if (effect.fact === 'injected') await writer.write(run, 'fault.injected', { ...common, ...seen, ...(peers.length > 0 && { peers: [...peers] }), requestedAtMs, injectedAtMs: atMs })
       else if (effect.fact === 'reverted') await writer.write(run, 'fault.reverted', { ...common, ...seen, cause: effect.cause, revertedAtMs: atMs } satisfies FactData<'fault.reverted'>)
     }, { run, fault }))
   }
@@ -140,7 +140,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     replies.delete(key)
   }
 
-  function inject({ run, fault, item, targets, peers, vouchers, blastRadius = usualBlastRadius, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
+  function inject({ run, fault, item, targets, peers, vouchers, blastRadius = usualBlastRadius, leftMs, widens, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
     const key = keyOf({ run, fault })
     if (work.has(key)) return Promise.resolve({ outcome: 'refused', why: 'it is held already' })
     const spec = parseItem(item)
@@ -148,7 +148,8 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     replies.set(key, answered.resolve)
     work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onEndedEarly: () => feed({ is: 'lapsed', run, fault }) }))
     feed({
-      is: 'inject', run, fault, targets: targets.map(target => target.id), alone: aloneOf(spec.kind), epoch, leaseMs, durationMs: spec.durationMs,
+      is: 'inject', run, fault, targets: targets.map(target => target.id), alone: aloneOf(spec.kind), widens, epoch, leaseMs,
+      durationMs: spec.durationMs === undefined || leftMs === undefined ? spec.durationMs : Math.min(spec.durationMs, leftMs),
       deadlineMs: clock.monotonicMs() + deadlineMs - clock.nowMs(), // the one date that two clocks must agree on
     })
     if (!state.faults.has(key)) work.delete(key) // refused
@@ -178,9 +179,9 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     bus.answer('plan', node, async ({ run, item, chosen, peers = [], blastRadius = usualBlastRadius }) => ({
       outcome: 'done', node, targets: await driver.plan({ spec: parseItem(item), run, blastRadius, found: chosen && { chosen, peers } }),
     })),
-    bus.answer('resolve', node, async ({ run, item, blastRadius = usualBlastRadius }) => {
+    bus.answer('resolve', node, async ({ run, item, joining, blastRadius = usualBlastRadius }) => {
       if (!driver.resolve) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
-      return { outcome: 'done', ...await driver.resolve({ spec: parseItem(item), run, blastRadius }) }
+      return { outcome: 'done', ...await driver.resolve({ spec: parseItem(item), run, blastRadius, joining }) }
     }),
     bus.answer('inject', node, async command => inject(command)),
     bus.answer('revert', node, async name => {

@@ -1,7 +1,10 @@
+import type { Joining } from '#shared/commands.ts'
+import type { AbortCause, GateStatus, RunPhase, StoredFact } from '#shared/events.ts'
+import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
+import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { faultedNodesOf } from '#shared/probe-core.ts'
-import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
-import type { AbortCause, GateStatus, RunPhase, StoredFact } from '#shared/events.ts'
+import type { BoundTarget } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
 
 /**
@@ -45,6 +48,9 @@ export interface Prober { node: string; closed: boolean; probes: ReadonlyMap<str
 export interface FaultState {
   spec: ExperimentFault
   nodes: ReadonlyMap<string, NodeFault>
+  /** Ids of what it was done to, and addresses of the other side. */
+  targets: ReadonlySet<string>
+  peers: ReadonlySet<string>
 }
 
 /** `injectedAtMs` is missing when an agent tells of an end whose beginning nobody saw. */
@@ -59,20 +65,23 @@ export type Effect = { key: string } & (
   | { effect: 'phase'; phase: RunPhase }
   | { effect: 'load-start' | 'load-stop' | 'seal' }
   | { effect: 'inject'; fault: ExperimentFault }
+  /** Look whether something came up that belongs to the fault as well, and do it to that too, as this part, until the fault ends; then let some time pass. */
+  | { effect: 'join'; fault: ExperimentFault; part: string; joining: Joining; endsAtMs: number; pauseMs: number }
   | { effect: 'revert'; fault: string; nodes: readonly string[] }
   | { effect: 'abort'; cause: AbortCause; detail: string; gate?: string }
 )
 
 /**
  * How long things that should take an instant may take before the run gives up on them. `ownEndMs`: an agent counts the duration from when it
- * knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to.
+ * knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. `joinMs`: what would join
+ * a fault for less than that is spared, and so long passes between two looks, longer after each refusal.
  */
-export const patience = { ownEndMs: 500, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
+export const patience = { ownEndMs: 500, joinMs: 1_000, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
     run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), duringClosed: false, probers: new Map(), faultedNodes: new Set(),
-    faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map() }])),
+    faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map(), targets: new Set(), peers: new Set() }])),
   }
 }
 
@@ -163,7 +172,22 @@ function onPath(state: RunState, nowMs: number): Effect[] {
   const due = [...state.faults.values()].filter(({ spec, nodes }) => nodes.size === 0 && nowMs >= startMs + spec.atMs)
   const injects = due.map(({ spec }): Effect => ({ key: `inject/${spec.id}`, effect: 'inject', fault: spec }))
   if (phases.hold === undefined && firstInjectedAtMs(state) !== undefined) return [phase('hold'), ...injects]
-  return holdOver(state, nowMs) ? [phase('revert')] : injects
+  return holdOver(state, nowMs) ? [phase('revert')] : [...injects, ...joins(state, nowMs)]
+}
+
+/** Only pods come up by themselves: a Deployment is scaled, a Job begins, what was evicted starts elsewhere. */
+function joins({ faults }: RunState, nowMs: number): Effect[] {
+  return [...faults].flatMap(([id, { spec, nodes }]): Effect[] => {
+    const [beganAtMs] = injectionsOf(nodes).toSorted((a, b) => a - b)
+    if (isJoined(id) || !spec.target.pods || spec.durationMs === undefined || beganAtMs === undefined) return []
+    const endsAtMs = beganAtMs + spec.durationMs
+    const parts = [...faults].flatMap(([other, part]) => faultOfPart(other) === id ? [part] : [])
+    const refused = parts.filter(part => [...part.nodes.values()].some(({ at }) => at === 'refused')).length
+    return endsAtMs - nowMs < patience.joinMs ? [] : [{
+      key: `join/${id}`, effect: 'join', fault: spec, part: partOf(id, parts.length + 1), endsAtMs, pauseMs: patience.joinMs * (1 + refused),
+      joining: { held: parts.flatMap(({ targets }) => [...targets]), peers: parts.flatMap(({ peers }) => [...peers]), sinceMs: beganAtMs },
+    }]
+  })
 }
 
 /** Nothing to inject, to revert or to recover from: the hold, its last looks, and the seal. */
@@ -204,6 +228,7 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
   }
   for (const [fault, { spec, nodes }] of state.faults) {
     for (const held of nodes.values()) {
+      if (held.at === 'refused' && isJoined(fault)) continue // its pod may be gone again; if it is not, the next look finds it
       if (held.at === 'refused') return abort('refused', `${fault} was not injected: ${held.why}`)
       if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
       if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
@@ -262,7 +287,7 @@ const holds = (state: RunState, gate: string) => state.gates.get(`steady/${gate}
 function holdOver(state: RunState, nowMs: number): boolean {
   const sinceMs = firstInjectedAtMs(state)
   if (sinceMs === undefined || nowMs < sinceMs + state.experiment.holdMs) return false
-  return [...state.faults.values()].every(({ spec: { durationMs = 0 }, nodes }) => nodes.size > 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
+  return [...state.faults].every(([id, { spec: { durationMs = 0 }, nodes }]) => isJoined(id) || nodes.size > 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
 }
 
 const isFaultless = ({ experiment }: RunState) => experiment.faults.length === 0
@@ -291,11 +316,14 @@ function firstInjectedAtMs(state: RunState): number | undefined {
 
 const injectionsOf = (nodes: FaultState['nodes']): number[] => [...nodes.values()].flatMap(({ injectedAtMs }) => injectedAtMs ?? [])
 
-function withFault(state: RunState, { fault, node }: { fault: string; node: string }, change: (known: NodeFault | undefined, spec: ExperimentFault) => NodeFault): RunState {
-  const found = state.faults.get(fault)
-  if (!found) return state
+type FaultFact = { fault: string; node: string; targets?: readonly BoundTarget[]; peers?: readonly string[] | undefined }
+function withFault(state: RunState, { fault, node, targets = [], peers = [] }: FaultFact, change: (known: NodeFault | undefined, spec: ExperimentFault) => NodeFault): RunState {
+  const whole = state.faults.get(faultOfPart(fault))
+  if (!whole) return state
+  const found = state.faults.get(fault) ?? { spec: whole.spec, nodes: new Map<string, NodeFault>(), targets: new Set<string>(), peers: new Set<string>() }
   const nodes = new Map(found.nodes).set(node, change(found.nodes.get(node), found.spec))
-  return { ...state, faults: new Map(state.faults).set(fault, { ...found, nodes }) }
+  const changed = { ...found, nodes, targets: new Set([...found.targets, ...targets.map(({ id }) => id)]), peers: new Set([...found.peers, ...peers]) }
+  return { ...state, faults: new Map(state.faults).set(fault, changed) }
 }
 
 const withProber = (state: RunState, source: string, prober: Prober): RunState => ({ ...state, probers: new Map(state.probers).set(source, prober) })

@@ -6,13 +6,14 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
+import type { Joining } from '#shared/commands.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
-import { begin, broadcasting, decide, fold, renewing, type Effect, type RunState } from './core.ts'
+import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
 
@@ -58,7 +59,10 @@ export interface SchedulerOptions {
 }
 
 /** What one agent is to do it to. */
-interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string> }
+interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string>; widens?: true | undefined }
+
+/** What a fault is to be done to, or only what is to join it. */
+interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius; joining?: Joining }
 
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
@@ -78,6 +82,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   const runs = new Map<string, RunState>()
   const documents = new Map<string, unknown>()
   const underWay = new Set<string>()
+  const injecting = new Set<string>()
   const agents = new Map<string, { node: string; kinds: readonly string[]; seenMs: number }>()
   const heartbeatDueMs = new Map<string, number>()
   const arrivals = new Map<string, Set<() => void>>()
@@ -172,7 +177,13 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       case 'load-start': await bus.request('load-start', 'locust-bridge', { run, epoch, deadlineMs: atMs + 10_000 }, { timeoutMs: 30_000 }); return
       case 'load-stop': await bus.request('load-stop', 'locust-bridge', { run }, { timeoutMs: 5_000 }); return
       case 'revert': await Promise.all(effect.nodes.map(node => bus.request('revert', node, { run, fault: effect.fault }, { timeoutMs: 5_000 }))); return
-      case 'inject': await inject(run, effect.fault, experiment); return
+      case 'inject': {
+        const key = `${run}/${effect.fault.id}`
+        injecting.add(key)
+        await inject(run, effect.fault, experiment).finally(() => injecting.delete(key))
+        return
+      }
+      case 'join': await join(run, effect, experiment); return
       case 'abort': {
         broadcastAbort(run) // before the fact is stored: the breach is being paid for by users
         const { cause, detail, gate } = effect
@@ -183,23 +194,38 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   }
 
   /** Finds out who is to do it to what, then has each agent do it to exactly those. */
-  async function inject(run: string, fault: ExperimentFault, { leaseMs, blastRadius }: Experiment): Promise<void> {
-    const item = writtenFault(run, fault.id)
-    const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)(run, fault, item, blastRadius)
+  async function inject(run: string, fault: ExperimentFault, experiment: Experiment): Promise<void> {
+    const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)({ run, fault, ...experiment })
     if (orders.length === 0) {
       await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
       return
     }
+    await order(run, fault.id, orders, experiment)
+  }
+
+  /** Has the agents do it also to what came up since. Who is refused is looked at again a second later, as long as the fault lasts. */
+  async function join(run: string, { fault, part, joining, endsAtMs }: Effect & { effect: 'join' }, experiment: Experiment): Promise<void> {
+    if (injecting.has(`${run}/${fault.id}`)) return // not all that it is done to is known yet
+    const { orders, why } = await ordersByResolving({ run, fault, joining, ...experiment })
+    const leftMs = endsAtMs - clock.nowMs()
+    if (orders.length === 0) log.debug({ ...runFields(run), fault: fault.id }, `nothing joins${why}`)
+    else if (leftMs >= patience.joinMs / 2) await order(run, part, orders, experiment, leftMs)
+  }
+
+  async function order(run: string, fault: string, orders: readonly Order[], { leaseMs, blastRadius }: Experiment, leftMs?: number): Promise<void> {
+    const item = writtenFault(run, fault)
     const epoch = demandLead() // finding them took a while
     const deadlineMs = clock.nowMs() + 5_000
-    await Promise.all(orders.map(async ({ agent, targets, peers, vouchers }) => {
-      const reply = await bus.request('inject', agent, { run, fault: fault.id, item, targets, peers, vouchers, blastRadius, epoch, deadlineMs, leaseMs }, { timeoutMs: 10_000 })
-      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault: fault.id, node: agent }, `refused: ${reply.why}`)
+    await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
+      const command = { run, fault, item, targets, peers, vouchers, widens, blastRadius, epoch, deadlineMs, leaseMs, leftMs }
+      const reply = await bus.request('inject', agent, command, { timeoutMs: 10_000 })
+      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault, node: agent }, `refused: ${reply.why}`)
     }))
   }
 
   /** Processes: every agent that can do it is asked for its own. */
-  async function ordersByPlanning(run: string, fault: ExperimentFault, item: unknown, blastRadius: BlastRadius): Promise<{ orders: Order[]; why: string }> {
+  async function ordersByPlanning({ run, fault, blastRadius }: Search): Promise<{ orders: Order[]; why: string }> {
+    const item = writtenFault(run, fault.id)
     const able = await ableAgents(fault.kind)
     if (able.length === 0) return { orders: [], why: noAgent(fault.kind) }
     const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item, blastRadius }, { timeoutMs: 5_000 }) })))
@@ -211,15 +237,16 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   }
 
   /** In Kubernetes: the API-side agent finds them, vouches for them, and says who is to act on each. */
-  async function ordersByResolving(run: string, fault: ExperimentFault, item: unknown, blastRadius: BlastRadius): Promise<{ orders: Order[]; why: string }> {
-    const resolved = await bus.request('resolve', apiSideAgent, { run, fault: fault.id, item, blastRadius }, { timeoutMs: 10_000 })
+  async function ordersByResolving({ run, fault, joining, blastRadius }: Search): Promise<{ orders: Order[]; why: string }> {
+    const question = { run, fault: fault.id, item: writtenFault(run, fault.id), blastRadius, joining }
+    const resolved = await bus.request('resolve', apiSideAgent, question, { timeoutMs: 10_000 })
     if (resolved.outcome === 'refused') return { orders: [], why: ` has no target: ${resolved.why}` }
     const able = new Set((await ableAgents(fault.kind)).map(({ node }) => node))
     const unable = resolved.targets.find(({ agent }) => !able.has(agent))
     if (unable) return { orders: [], why: `: nobody can do it to ${unable.target.description}, since no agent ${unable.agent} that is alive can do ${fault.kind}` }
     return {
       orders: [...Map.groupBy(resolved.targets, ({ agent }) => agent)].map(([agent, found]) => ({
-        agent, targets: found.map(({ target }) => target), peers: resolved.peers, vouchers: Object.fromEntries(found.map(({ target, voucher }) => [target.id, voucher])),
+        agent, targets: found.map(({ target }) => target), peers: resolved.peers, widens: resolved.widens, vouchers: Object.fromEntries(found.map(({ target, voucher }) => [target.id, voucher])),
       })),
       why: ' has no target: nothing matches',
     }
@@ -326,6 +353,7 @@ function retryPauseMs(effect: Effect): number {
   switch (effect.effect) {
     case 'phase': case 'seal': case 'abort': return 300
     case 'revert': case 'load-stop': return 1_000
+    case 'join': return effect.pauseMs
     case 'inject': case 'load-start': return 30_000
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { blastRadius, overCap, takes, usualBlastRadius } from '#shared/blast-radius.ts'
-import { pickTargets } from '../../services/injector/process-targets.ts'
+import { pickJoining, pickTargets } from '../../services/injector/process-targets.ts'
 
 test('a share is rounded down, and is one at least; a number, one and all are what they say', () => {
   assert.deepEqual([takes('50%', 5), takes('50%', 1), takes('1%', 10), takes('100%', 7)], [2, 1, 1, 7])
@@ -35,4 +35,18 @@ test('whoever picks targets refuses what is over the cap, and picks the same sha
   const quarter = pickTargets(found, '25%', 'r')
   assert.equal(quarter.length, 2)
   assert.deepEqual(pickTargets(found.toReversed(), '25%', 'r'), quarter)
+})
+
+test('as many join as are missing from what is asked for of those that match now, and none above the cap', () => {
+  const found = ['a', 'b', 'c', 'd'].map(id => ({ id }))
+  const join = (held: string[], ...[pick, radius]: [Parameters<typeof pickJoining>[2], Parameters<typeof pickJoining>[4]?]) => pickJoining(found, { held, isFree: () => true }, pick, 'r', radius).map(({ id }) => id)
+  assert.deepEqual([join(['a', 'b', 'c'], 'all'), join(['a', 'b', 'c', 'd'], 'all')], [['d'], []])
+  assert.deepEqual([join(['a'], 'one'), join(['gone'], 'one').length], [[], 1])
+  assert.deepEqual([join(['a'], '50%').length, join(['a', 'b'], '50%'), join(['a', 'b'], '25%')], [1, [], []])
+  assert.equal(join(['a'], 9).length, 3)
+  assert.deepEqual(join(['gone'], 'one'), pickJoining(found.toReversed(), { held: ['gone'], isFree: () => true }, 'one', 'r').map(({ id }) => id), 'the same run, the same choice')
+  assert.throws(() => join(['a', 'b', 'c'], 'all', blastRadius.parse({ maxTargets: 3 })), /would hit 4 targets/)
+  assert.deepEqual(join(['a', 'b', 'c', 'd'], 'all', blastRadius.parse({ maxTargets: 3 })), [], 'nobody is to join')
+  assert.deepEqual(pickJoining([], { held: ['gone'], isFree: () => true }, 'all', 'r'), [])
+  assert.deepEqual(pickJoining(found, { held: ['gone'], isFree: ({ id }) => id === 'c' }, 3, 'r'), [{ id: 'c' }], 'who was spared stays spared')
 })

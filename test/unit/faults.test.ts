@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
-import { FaultImpossible, type FaultKind, type FaultSpec, type FaultTarget, type Step } from '#shared/fault.ts'
+import { FaultImpossible, faultOfPart, isApiStep, isJoined, partOf, type FaultKind, type FaultSpec, type FaultTarget, type Step } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
 
 const target: FaultTarget = { cpuCount: 3, devices: ['lo', 'eth0'], peers: ['10.0.0.7', 'fd00::7'], listening: [8080], nameservers: ['10.96.0.10'], canDelay: true }
@@ -186,4 +186,14 @@ test('network-latency redirects where there is no netem: to the ports listened o
     'oifname @lease ip daddr 10.0.0.7 tcp dport 5432 ct mark set 0x0fa17000 redirect to :$port0', 'oifname @lease ip6 daddr fd00::7 tcp dport 5432 ct mark set 0x0fa17000 redirect to :$port1', reset])
   assert.throws(() => planOf('network-latency', { delay: '50ms' }, { ...without, listening: [] }), /listens on no TCP port/)
   assert.throws(() => planOf('network-latency', { delay: '50ms', to: { labels: { app: 'database' } } }, without), /ports. must be named/)
+})
+
+test('a part is named after its fault, and no kind has a name that a part could have', () => {
+  assert.deepEqual([partOf('1-pod-pause', 2), faultOfPart('1-pod-pause.12'), faultOfPart('1-pod-pause'), isJoined('1-pod-pause'), isJoined('1-pod-pause.2')], ['1-pod-pause.2', '1-pod-pause', '1-pod-pause', false, true])
+  assert.deepEqual([...faultKinds.keys()].filter(isJoined), [])
+})
+
+test('a deleted pod, a drain, a power cut and a scaling are done through the API; nothing else is', () => {
+  const doneByApi = [...faultKinds.values()].filter(kind => planOf(kind.kind, leastOf(kind)).every(isApiStep)).map(({ kind }) => kind)
+  assert.deepEqual(doneByApi.sort(), ['node-drain', 'node-power', 'pod-kill', 'scale'])
 })

@@ -40,7 +40,7 @@ function parse(words: string): Input {
   const targets = (word('targets') ?? 'p1').split(',')
   const why = rest.join(' ')
   switch (is) {
-    case 'inject': return { is, run, fault, targets, alone: word('alone') === 'no' ? undefined : 'processes', epoch: epoch(), deadlineMs: number('deadline'), leaseMs: number('lease'), durationMs: word('duration') === undefined ? undefined : number('duration') }
+    case 'inject': return { is, run, fault, targets, alone: word('alone') === 'no' ? undefined : 'processes', widens: rest.includes('widens') || undefined, epoch: epoch(), deadlineMs: number('deadline'), leaseMs: number('lease'), durationMs: word('duration') === undefined ? undefined : number('duration') }
     case 'heartbeat': return { is, run, epoch: epoch(), leaseMs: number('lease') }
     case 'restore': return { is, run, fault, targets, alone: 'processes', cause: word('cause') as RevertCause }
     case 'acted': case 'undone': return { is, run, fault, observation: { verified: rest[0] === 'verified', readBack: [], atMs: 0 } }

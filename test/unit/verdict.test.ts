@@ -270,6 +270,27 @@ test('a fault on two nodes is two confirmations, and the run is reverted with th
   assert.deepEqual([timings.breachToRevertedMs, revertUnconfirmed], [revertedMs + 400 - injectedMs - 3_000, false])
 })
 
+test('what joined a fault is a part of its own: it must be seen, be gone, and last until the fault ends; one that was refused decides nothing', () => {
+  const joined = (injected: object, reverted: object | null, refused = false) => {
+    const log = new LogBuilder()
+    const part = { fault: '1-pause.2', node: 'n2', targets: [{ id: 'pod:2', pod: { namespace: 's', name: 'p', uid: '2', node: 'n2' }, description: 's/p on n2' }] }
+    for (const { kind, fact } of logOf()) {
+      log.add(kind, fact.data)
+      if (kind === 'fault.injected' && !refused) log.add(kind, { ...fact.data, ...part, injectedAtMs: injectedMs + 8_000, ...injected })
+      if (kind === 'fault.injected' && refused) log.add('fault.refused', { fault: '1-pause.2', kind: 'pause', node: 'n2', why: 'it is gone' })
+      if (kind === 'fault.reverted' && reverted) log.add(kind, { ...fact.data, ...part, revertedAtMs: revertedMs + 100, ...reverted })
+    }
+    return judge(log.facts)
+  }
+  const well = joined({}, {})
+  assert.deepEqual([well.verdict, well.exitCode], ['passed', 0])
+  assert.deepEqual(well.faults.map(({ id, node, targets }) => [id, node, targets]), [['1-pause', 'n1', ['postgres']], ['1-pause.2', 'n2', ['s/p on n2']]])
+  assert.match(joined({ verified: false }, {}).reasons.join(), /^1-pause\.2 on n2 was injected, but its effect was not seen$/)
+  assert.deepEqual([joined({}, { verified: false }).exitCode, joined({}, null).exitCode], [4, 4])
+  assert.match(joined({}, { revertedAtMs: injectedMs + 8_500, cause: 'restart' }).reasons.join(), /^1-pause\.2 on n2 ended after 500 ms of its 2000 ms \(cause: restart\)$/)
+  assert.deepEqual([joined({}, null, true).verdict, joined({}, null, true).faults.length], ['passed', 1])
+})
+
 test('the load\'s percentiles are those of all requests together, failed ones included', () => {
   const { load } = judge(logOf({ sampleAt: () => ({ ok: { 300: 5, 20: 89 }, failed: { 5: 1, 900: 5 } }) }))
   assert.deepEqual([load?.p50Ms, load?.p95Ms], [20, 300])

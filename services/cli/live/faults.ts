@@ -1,5 +1,6 @@
-import { printTargetSpec } from '#shared/target.ts'
 import type { ExperimentFault } from '#shared/experiment.ts'
+import { faultOfPart, isJoined } from '#shared/fault.ts'
+import { printTargetSpec } from '#shared/target.ts'
 import { printTargets } from '../timeline.ts'
 import { brief, cut, oneLine, pad, seconds, widest, type Paint, type Style } from './cells.ts'
 import type { LiveState, NodeFault } from './fold.ts'
@@ -15,7 +16,7 @@ export interface FaultRow {
 }
 
 export function faultRows(state: LiveState, nowMs: number): FaultRow[] {
-  return (state.gates.experiment?.faults ?? []).map(spec => {
+  return (state.gates.experiment?.faults ?? []).flatMap(fault => [fault, ...joinedTo(fault, state)]).map(spec => {
     const nodes = [...state.faults.get(spec.id) ?? []]
     const targets = nodes.flatMap(([, fault]) => fault.targets)
     const target = targets.length > 0 ? printTargets(targets) : oneLine(printTargetSpec(spec.target))
@@ -26,6 +27,13 @@ export function faultRows(state: LiveState, nowMs: number): FaultRow[] {
     const where = nodes.length === 1 ? '' : standings.every(({ rank }) => rank === worst.rank) ? ` on ${nodes.length} nodes` : ` on ${node}, of ${nodes.length} nodes`
     return { id: spec.id, target, ...standing, text: oneLine(`${standing.text}${where}`) }
   })
+}
+
+/** Parts that joined the fault, each until the whole ends. One that was refused is told in passing: the next may go well. */
+function joinedTo(whole: ExperimentFault, { faults }: LiveState): ExperimentFault[] {
+  const sinceOf = (id: string) => Math.min(...[...faults.get(id)?.values() ?? []].map(({ sinceMs = Infinity }) => sinceMs))
+  const parts = [...faults].filter(([id, nodes]) => isJoined(id) && faultOfPart(id) === whole.id && [...nodes.values()].some(({ at }) => at !== 'refused'))
+  return parts.map(([id]) => ({ ...whole, id, durationMs: Math.max(0, sinceOf(whole.id) + (whole.durationMs ?? 0) - sinceOf(id)) }))
 }
 
 type Standing = Pick<FaultRow, 'mark' | 'style' | 'text' | 'rank'>
