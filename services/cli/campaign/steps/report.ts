@@ -9,8 +9,8 @@ They are written again when the campaign is over, with the steps that follow thi
 and even if that never ends. Mark it \`always\`.`,
   timeoutMs: 60_000,
   parameters: z.strictObject({}),
-  async run(_parameters, { writeReports, resultsFolder }) {
+  async run(_parameters, { writeReports }) {
     await writeReports()
-    return { verdict: 'passed', why: `${resultsFolder}/report.html`, bars: [] }
+    return { verdict: 'passed', why: 'report.html, chaos-report.html', bars: [] } // beside each other: a report is read where it was moved to
   },
 })
