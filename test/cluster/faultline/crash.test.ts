@@ -114,10 +114,7 @@ for (const { what, rule, crash, mend = async () => undefined } of crashes) {
 
 /** The pause above is ended by a reverter; these are ended by others. */
 const otherLeases: readonly { by: string; victim: string; fault: () => object; isThere: (pod: SubjectPod) => Promise<boolean> }[] = [
-  { by: 'the kernel', victim: 'injector', fault: () => ({ kind: 'network-drop', target: target() }), isThere: async ({ name }) => {
-    const path = `/api/v1/namespaces/${subject.namespace}/pods/${name}:8080/proxy/`
-    return kubectl(['get', '--raw', path, '--request-timeout=500ms']).then(() => false, () => true)
-  } },
+  { by: 'the kernel', victim: 'injector', fault: () => ({ kind: 'network-drop', target: target() }), isThere: async pod => !await subject.answers(pod) },
   { by: 'the restorers', victim: 'cluster-agent', fault: () => ({ kind: 'scale', target: { workload: { namespace: subject.namespace, kind: 'Deployment', name: 'subject' } }, replicas: 2 }), isThere: async () =>
     (await inNamespace('get', 'deployment', 'subject', '--output', 'jsonpath={.spec.replicas}')) === '2' },
 ]

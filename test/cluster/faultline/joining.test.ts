@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { StoredFact } from '#shared/events.ts'
 import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { until } from '../../parts/until.ts'
 import { forwardScheduler, installed, type ForwardedScheduler } from './installed.ts'
-import { startSubject, type Subject, type SubjectPod } from './subject.ts'
+import { hear as hearFrom, startSubject, type Subject, type SubjectPod } from './subject.ts'
 
 const owned = new AsyncDisposableStack()
 let scheduler: ForwardedScheduler
@@ -22,24 +22,15 @@ before(async () => {
 })
 after(() => owned.disposeAsync())
 
-/** What the client hears from a pod: `here`, or `silence` when it does not answer within a second. */
-async function hear({ name }: SubjectPod): Promise<string> {
+const hear = async ({ name }: SubjectPod): Promise<string> => {
   const [asking] = await client.pods()
-  const address = await inNamespace('get', 'pod', name, '--output', 'jsonpath={.status.podIP}')
-  const ask = `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`
-  return (await kubectl(['--namespace', client.namespace, 'exec', asking?.name ?? '', '--', 'node', '-e', ask])).trim()
+  return hearFrom({ namespace: client.namespace, pod: asking?.name ?? '' }, await inNamespace('get', 'pod', name, '--output', 'jsonpath={.status.podIP}'))
 }
 
-async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const givenUpAt = performance.now() + 15_000
-  while (!await look()) {
-    if (performance.now() > givenUpAt) assert.fail(`not within 15 s: ${what}`)
-    await delay(100)
-  }
-}
+const joined = (what: string, look: () => boolean | Promise<boolean>) => until(what, look, 15_000, { lookMs: 100 })
 
 /** Runs a fault on the subject's pods to its verdict; `meanwhile` begins when the first part is there, and is told of what was hit by then. */
-async function run(fault: { kind: string; pick: 'all' | 'one'; from?: object }, meanwhile: (injected: () => string[]) => Promise<void>): Promise<StoredFact[]> {
+async function run(fault: { kind: string; pick: 'all' | 'one'; from?: object }, meanwhile: (injected: () => string[]) => Promise<void>): Promise<void> {
   const { pick, ...rest } = fault
   const parts: string[] = []
   const looks: Promise<void>[] = []
@@ -58,7 +49,6 @@ async function run(fault: { kind: string; pick: 'all' | 'one'; from?: object }, 
   const { verdict, reasons, faults } = judge(facts)
   assert.equal(verdict, 'passed', reasons.join('; '))
   assert.ok(faults.every(({ verified, cause }) => verified && cause === 'duration'), JSON.stringify(faults))
-  return facts
 }
 
 const idOf = ({ uid }: SubjectPod) => `pod:${uid}`
@@ -69,7 +59,7 @@ test('a pod that is born during a fault on all of its kind joins it, and is well
   let born: SubjectPod | undefined
   await run({ kind: 'network-drop', pick: 'all' }, async injected => {
     await inNamespace('scale', 'deployment/subject', '--replicas=2')
-    await until('a second pod that has joined', async () => {
+    await joined('a second pod that has joined', async () => {
       born = (await subject.pods()).find(({ uid }) => uid !== first.uid)
       return born !== undefined && injected().includes(idOf(born))
     })
@@ -90,7 +80,7 @@ test('of two pods one is hit, and the other stays spared; the one that takes its
     await delay(2_500) // two looks
     assert.deepEqual([injected(), await hear(spared)], [[idOf(hit)], 'here'])
     await inNamespace('delete', 'pod', hit.name, '--grace-period=0', '--force')
-    await until('one that has joined', async () => injected().length === 2)
+    await joined('one that has joined', () => injected().length === 2)
     const [, next] = injected()
     const now = (await subject.pods()).find(pod => idOf(pod) === next)
     assert.ok(now)
@@ -108,7 +98,7 @@ test('who is born on the other side of a partition is cut off as well', async ()
     const before = injected().length
     await kubectl(['--namespace', client.namespace, 'delete', 'pod', former.name, '--grace-period=0', '--force'])
     await client.ready()
-    await until('a part against the new one, on each target', async () => injected().length >= 2 * before)
+    await joined('a part against the new one, on each target', () => injected().length >= 2 * before)
     assert.equal(await hear(left), 'silence')
   })
   assert.equal(await hear(left), 'here')

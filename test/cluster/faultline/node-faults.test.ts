@@ -6,7 +6,7 @@ import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
 import { demandSame, settle, takePicture } from './picture.ts'
-import { startSubject, type Subject, type SubjectPod } from './subject.ts'
+import { hear as hearFrom, startSubject, type Subject, type SubjectPod } from './subject.ts'
 
 const leaseMs = 3_000
 const optIn = 'faultline.dev/chaos'
@@ -104,8 +104,7 @@ test('a cordon ends within its lease and a second when its agent is dead to all 
 })
 
 test('an isolated node is silent to the others while its agent is heard; then it comes back by itself', async () => {
-  const hear = async (asking: SubjectPod, address: string) => (await kubectl(['--namespace', subject.namespace, 'exec', asking.name, '--', 'node', '-e',
-    `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`])).trim()
+  const hear = (asking: SubjectPod, address: string) => hearFrom({ namespace: subject.namespace, pod: asking.name }, address)
   await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject']) // spread again after the drains
   await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
   const pods = await subject.pods()

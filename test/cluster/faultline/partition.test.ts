@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { forwardScheduler, installed, type ForwardedScheduler } from './installed.ts'
-import { startSubject, type Subject } from './subject.ts'
+import { hear as hearFrom, startSubject, type Subject } from './subject.ts'
 
 const owned = new AsyncDisposableStack()
 let scheduler: ForwardedScheduler
@@ -20,11 +20,7 @@ after(async () => {
   await owned.disposeAsync()
 })
 
-/** What a pod hears from an address: `here`, or `silence` when nobody answers within a second. */
-async function hear(pod: string, address: string): Promise<string> {
-  const ask = `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`
-  return (await inNamespace('exec', pod, '--', 'node', '-e', ask)).trim()
-}
+const hear = (pod: string, address: string) => hearFrom({ namespace: subject.namespace, pod }, address)
 
 test('a partition cuts one side from the other in both directions, by pod and by Service address, and spares a third pod; then all is as before', async () => {
   const pods = (await subject.ready()).map(({ name }) => name)

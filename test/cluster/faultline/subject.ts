@@ -11,6 +11,8 @@ export interface Subject extends AsyncDisposable {
   pods(): Promise<SubjectPod[]>
   /** What one of them answers over HTTP, asked through the API server; a paused one answers when it goes on. */
   ask(pod: SubjectPod): Promise<string>
+  /** Whether one of them answers within half a second, asked in the same way. */
+  answers(pod: SubjectPod): Promise<boolean>
 }
 
 const answering = 'require("node:http").createServer((_, answer) => answer.end("here")).listen(8080)'
@@ -53,9 +55,11 @@ export async function startSubject({ namespace, optedIn, replicas = 2, script = 
       return { name, uid, node }
     })
   }
+  const pathOf = (pod: string) => `/api/v1/namespaces/${namespace}/pods/${pod}:8080/proxy/`
   return {
     namespace, pods,
-    ask: ({ name }) => kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${name}:8080/proxy/`]),
+    ask: ({ name }) => kubectl(['get', '--raw', pathOf(name)]),
+    answers: ({ name }) => kubectl(['get', '--raw', pathOf(name), '--request-timeout=500ms']).then(() => true, () => false),
     async ready() {
       await kubectl(['--namespace', namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
       await kubectl(['--namespace', namespace, 'wait', 'pods', '--selector', 'app=subject', '--for=condition=Ready', '--timeout=90s'])
@@ -65,4 +69,10 @@ export async function startSubject({ namespace, optedIn, replicas = 2, script = 
       await kubectl(['delete', 'namespace', namespace, '--wait=false'])
     },
   }
+}
+
+/** What a pod hears from an address: `here`, or `silence` when nobody answers within a second. */
+export async function hear(asking: { namespace: string; pod: string }, address: string): Promise<string> {
+  const ask = `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`
+  return (await kubectl(['--namespace', asking.namespace, 'exec', asking.pod, '--', 'node', '-e', ask])).trim()
 }

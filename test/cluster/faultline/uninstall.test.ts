@@ -45,8 +45,7 @@ async function threeFaults(): Promise<AsyncDisposable> {
 const replicas = () => kubectl(['--namespace', subject.namespace, 'get', 'deployment', 'subject', '--output', 'jsonpath={.spec.replicas}'])
 
 async function allEnded(pod: SubjectPod): Promise<void> {
-  const path = `/api/v1/namespaces/${subject.namespace}/pods/${pod.name}:8080/proxy/`
-  while (!await kubectl(['get', '--raw', path, '--request-timeout=500ms']).then(() => true, () => false) || await replicas() !== '1') await delay(100)
+  while (!await subject.answers(pod) || await replicas() !== '1') await delay(100)
 }
 
 const ways: readonly { what: string; remove: () => Promise<unknown> }[] = [
