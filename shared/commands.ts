@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { blastRadius } from '#shared/blast-radius.ts'
 import { epochSchema, type Service } from '#shared/events.ts'
 import { boundTargetSchema } from '#shared/target.ts'
+import { testedServiceSchema } from '#shared/tested-service.ts'
 
 /**
  * Commands (NATS requests, signed, with a deadline) and signals (core NATS, may be lost). The other half of the catalogue in events.ts.
@@ -68,6 +69,12 @@ export const commands = defineCommands({
       peers: z.array(z.string()).describe('addresses of the other side, for a fault that has one'),
       widens: widens('these are all held; the peers are those that came up since'),
     }),
+  },
+  discover: {
+    from: 'scheduler', to: 'injector',
+    doc: 'Which services are there in Kubernetes, of those that have opted in, and in which versions? Asked of the API-side agent alone. Changes nothing.',
+    data: z.strictObject({}),
+    reply: reply({ services: z.array(testedServiceSchema) }),
   },
   inject: {
     from: 'scheduler', to: 'injector',

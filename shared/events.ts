@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { boundTargetSchema } from '#shared/target.ts'
+import { testedServiceSchema } from '#shared/tested-service.ts'
 
 /**
  * Every event of faultline. *Facts* are CloudEvents 1.0 on a JetStream stream, published with an ack: all state is a fold over them.
@@ -54,6 +55,8 @@ export const facts = defineFacts({
       /** SHA-256 of the canonical JSON of `experiment`, hex. */
       experimentHash: z.string(),
       file: z.string().optional(),
+      /** What the submitter says is tested, where nobody can find out. */
+      services: z.array(testedServiceSchema).max(100).optional(),
       epoch: epochSchema,
     }),
   },
@@ -74,6 +77,16 @@ export const facts = defineFacts({
     readers: ['scheduler', 'slo-evaluator', 'locust-bridge', 'prober', 'cli'],
     doc: 'Nothing after this fact counts for the verdict.',
     data: z.strictObject({ atMs: epochMs() }),
+  },
+  'run.services': {
+    producer: 'scheduler',
+    readers: ['scheduler', 'cli'],
+    doc: 'Which services were there, in which versions, as the run began (`steady`) and once it was sealed. For coverage and release checks; it decides nothing.',
+    data: z.strictObject({
+      when: z.enum(['begin', 'end']), services: z.array(testedServiceSchema),
+      declared: z.literal(true).optional().describe('by whoever submitted the run, since nobody can find out'),
+      unknown: z.string().optional().describe('why it could not be found out'), atMs: epochMs(),
+    }),
   },
   'run.judged': {
     producer: 'slo-evaluator',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { testedServiceSchema, type TestedService } from '#shared/tested-service.ts'
 import { dnsLabel } from '#shared/units.ts'
 
 const pick = z.union([
@@ -137,11 +138,15 @@ const boundProcessSchema = z.strictObject({
 })
 export type BoundProcess = z.output<typeof boundProcessSchema>
 
+/** Whose service it is; logs of earlier versions do not say. */
+const services = z.array(testedServiceSchema).optional()
+
 /** A pod found, bound to its UID: another pod of the same name is another pod. */
 const boundPodSchema = z.strictObject({
   /** `pod:<uid>` */
   id: z.string(),
   pod: z.strictObject({ namespace: z.string(), name: z.string(), uid: z.string(), node: z.string() }),
+  services,
   description: z.string(),
 })
 export type BoundPod = z.output<typeof boundPodSchema>
@@ -151,6 +156,7 @@ const boundNodeSchema = z.strictObject({
   /** `node:<uid>` */
   id: z.string(),
   node: z.strictObject({ name: z.string(), uid: z.string() }),
+  services,
   description: z.string(),
 })
 export type BoundNode = z.output<typeof boundNodeSchema>
@@ -159,6 +165,7 @@ const boundWorkloadSchema = z.strictObject({
   /** `workload:<uid>` */
   id: z.string(),
   workload: z.strictObject({ namespace: z.string(), kind: z.enum(['Deployment', 'StatefulSet']), name: z.string(), uid: z.string() }),
+  services,
   description: z.string(),
 })
 export type BoundWorkload = z.output<typeof boundWorkloadSchema>
@@ -170,3 +177,6 @@ export const isProcess = (target: BoundTarget): target is BoundProcess => 'pid' 
 export const isPod = (target: BoundTarget): target is BoundPod => 'pod' in target
 export const isNode = (target: BoundTarget): target is BoundNode => 'node' in target
 export const isWorkload = (target: BoundTarget): target is BoundWorkload => 'workload' in target
+
+/** The services that it is, or is part of, or carries. */
+export const servicesOf = (target: BoundTarget): readonly TestedService[] => isProcess(target) ? [] : target.services ?? []

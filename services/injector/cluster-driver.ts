@@ -3,7 +3,8 @@ import type { Clock } from '#shared/clock.ts'
 import type { Joining, PlannedTarget, ResolvedTarget } from '#shared/commands.ts'
 import { isApiStep, type ApiStep, type Doer, type FaultSpec, type FaultTarget } from '#shared/fault.ts'
 import { faultKinds } from '#shared/registry.ts'
-import { isNode, isPod, isProcess, isWorkload, targetKindOf, type BoundTarget } from '#shared/target.ts'
+import { isNode, isPod, isProcess, isWorkload, targetKindOf, type BoundTarget, type WorkloadTarget } from '#shared/target.ts'
+import { distinctServices, type TestedService } from '#shared/tested-service.ts'
 import { addressesOf } from './cluster/addresses.ts'
 import { demandBudgets, disruptedBy, type Disrupted } from './cluster/budgets.ts'
 import { describeDrain, prepareDrain } from './cluster/drain.ts'
@@ -15,10 +16,11 @@ import { describeDeletion, prepareDeletion } from './cluster/pod-deletion.ts'
 import { findHeldPods, findJoiningPods, findPods } from './cluster/pod-targets.ts'
 import { describePower, preparePowerOff, type PowerService } from './cluster/power.ts'
 import { describeScale, findWorkload, prepareScale } from './cluster/scale.ts'
+import { discoverServices, serviceOf } from './cluster/tested-services.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { refusedNamespaces } from './node-driver.ts'
-import type { ResolverWorld } from './pod-resolver.ts'
+import { resolvePods, type ResolverWorld } from './pod-resolver.ts'
 import type { StepInHand } from './step-in-hand.ts'
 import type { VoucherIssuer } from './voucher.ts'
 
@@ -42,8 +44,12 @@ export function clusterDriver({ world, power, vouchers, agent, clock }: ClusterD
   async function find({ target }: FaultSpec, run: string, blastRadius: BlastRadius): Promise<BoundTarget[]> {
     if (target.pods) return findPods(target.pods, run, blastRadius, world)
     if (target.nodes) return findNodes(target.nodes, run, blastRadius, world)
-    if (target.workload) return [await findWorkload(kubernetes, target.workload)]
+    if (target.workload) return [{ ...await findWorkload(kubernetes, target.workload), services: await servicesOfWorkload(target.workload) }]
     throw new FaultRefused('the API-side agent knows no processes; they are for the agent of a machine')
+  }
+
+  async function servicesOfWorkload({ namespace, kind, name }: WorkloadTarget): Promise<TestedService[]> {
+    return distinctServices((await resolvePods({ owner: { kind, name } }, namespace, world)).filter(isRunning).map(serviceOf))
   }
 
   /** Pods that are to join the fault; or, when none is, those that have it, if somebody came up on the other side. */
@@ -107,6 +113,7 @@ export function clusterDriver({ world, power, vouchers, agent, clock }: ClusterD
       await demandWithinBudgets(spec, found, blastRadius)
       return { targets: vouchFor(spec, found), peers: await peersOf(spec) }
     },
+    discover: () => discoverServices(kubernetes),
     async prepare({ spec, targets, blastRadius, id }) {
       for (const namespace of new Set(targets.flatMap(namespaceOf))) await demandOptIn(kubernetes, namespace)
       await demandWithinBudgets(spec, targets, blastRadius)

@@ -5,6 +5,7 @@ import type { Doer, FaultSpec } from '#shared/fault.ts'
 import type { ProcessId } from '#shared/process/process-table.ts'
 import { faultKinds } from '#shared/registry.ts'
 import type { BoundTarget } from '#shared/target.ts'
+import type { TestedService } from '#shared/tested-service.ts'
 import type { FaultRecords } from './cluster/fault-records.ts'
 import { FaultRefused } from './fault-refused.ts'
 import type { StepInHand } from './step-in-hand.ts'
@@ -20,6 +21,8 @@ export interface Driver {
   plan(request: PlanRequest): Promise<PlannedTarget[]>
   /** Finds the targets that agents elsewhere are to act on, and vouches for them. Only the API-side driver can. With `joining`: only what is to join that. */
   resolve?(request: ResolveRequest & { joining?: Joining | undefined }): Promise<{ targets: ResolvedTarget[]; peers: string[]; widens?: true }>
+  /** The services of whoever has opted in. Only the API-side driver can. Rejects with FaultRefused. */
+  discover?(): Promise<TestedService[]>
   /** The steps of exactly these targets, in order, ready to be done. Looks again for itself. Rejects with FaultRefused. */
   prepare(request: PrepareRequest): Promise<StepInHand[]>
   /**

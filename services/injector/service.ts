@@ -183,6 +183,10 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
       if (!driver.resolve) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
       return { outcome: 'done', ...await driver.resolve({ spec: parseItem(item), run, blastRadius, joining }) }
     }),
+    bus.answer('discover', node, async () => {
+      if (!driver.discover) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
+      return { outcome: 'done', services: await driver.discover() }
+    }),
     bus.answer('inject', node, async command => inject(command)),
     bus.answer('revert', node, async name => {
       const held = state.faults.has(keyOf(name))

@@ -5,6 +5,7 @@ import { bears } from '#shared/bearer.ts'
 import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
+import { testedServiceSchema } from '#shared/tested-service.ts'
 import type { RunState } from './core.ts'
 import { LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
@@ -33,7 +34,7 @@ export interface SchedulerApiOptions {
 /**
  * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
  *
- *   POST /api/v1/runs {experiment, file?, run?}
+ *   POST /api/v1/runs {experiment, file?, run?, services?}
  *                                          202 {run} | 400 problems | 409 the load generator is taken; with `run`, a name of its own, it may be asked for again
  *   POST /api/v1/plan {experiment}         200 {faults} what a run would do now (shared/fault-preview.ts); changes nothing | 400 problems
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
@@ -61,14 +62,14 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
       return state ? summary(state) : unknown(reply, request.params.run)
     })
     guarded.post('/api/v1/runs', async (request, reply) => {
-      const body = z.strictObject({ experiment: experimentDocument, file: z.string().max(1_000).optional(), run: runName.optional() }).safeParse(request.body)
+      const body = z.strictObject({ experiment: experimentDocument, file: z.string().max(1_000).optional(), run: runName.optional(), services: z.array(testedServiceSchema).max(100).optional() }).safeParse(request.body)
       if (!body.success) return reply.code(400).send({ error: 'not an experiment', problems: problems(body.error) })
-      const { experiment, file, run = newRunName(experiment, Date.now()) } = body.data
+      const { experiment, file, services, run = newRunName(experiment, Date.now()) } = body.data
       return throughLeader(scheduler.leadership, request, reply, {
-        body: { experiment, run, ...(file !== undefined && { file }) },
+        body: { experiment, run, ...(file !== undefined && { file }), ...(services && { services }) },
         async here() {
           try {
-            return await reply.code(202).send({ run: await scheduler.submit(experiment, { run, ...(file !== undefined && { file }) }) })
+            return await reply.code(202).send({ run: await scheduler.submit(experiment, { run, file, services }) })
           } catch (error) {
             if (error instanceof NotLeading) throw error
             return reply.code(error instanceof LoadBusy ? 409 : 503).send({ error: messageOf(error) })

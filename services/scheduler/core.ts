@@ -5,7 +5,9 @@ import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { faultedNodesOf } from '#shared/probe-core.ts'
 import type { BoundTarget } from '#shared/target.ts'
+import type { TestedService } from '#shared/tested-service.ts'
 import { printDuration } from '#shared/units.ts'
+import { withServices, type RunServices } from './run-services.ts'
 
 /**
  * The life of a run, with no I/O and no clock of its own: `fold` takes what has happened, `decide` says what to do now.
@@ -39,6 +41,10 @@ export interface RunState {
   reasons?: readonly string[]
   /** Where the experiment was written, as its submitter said. */
   file?: string
+  /** SHA-256 of the experiment as it was written. */
+  experimentHash?: string
+  declaredServices?: readonly TestedService[]
+  services: RunServices
 }
 
 /** A prober that has begun with the run. `probes`: how each was when it last told. */
@@ -80,14 +86,18 @@ export const patience = { ownEndMs: 500, joinMs: 1_000, steadyGatesMs: 3_000, in
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
-    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), duringClosed: false, probers: new Map(), faultedNodes: new Set(),
+    run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), services: {}, duringClosed: false, probers: new Map(), faultedNodes: new Set(),
     faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map(), targets: new Set(), peers: new Set() }])),
   }
 }
 
 export function fold(state: RunState, stored: StoredFact): RunState {
   switch (stored.kind) {
-    case 'run.submitted': return state.file === undefined && stored.fact.data.file !== undefined ? { ...state, file: stored.fact.data.file } : state
+    case 'run.submitted': {
+      const { file, experimentHash, services } = stored.fact.data
+      return state.experimentHash === undefined ? { ...state, experimentHash, ...(file !== undefined && { file }), ...(services && { declaredServices: services }) } : state
+    }
+    case 'run.services': return { ...state, services: withServices(state.services, stored.fact.data) }
     case 'run.phase': {
       const { phase, atMs } = stored.fact.data
       return state.phases[phase] === undefined ? { ...state, phases: { ...state.phases, [phase]: atMs } } : state

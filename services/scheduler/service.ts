@@ -13,9 +13,11 @@ import { experimentSchema, type Experiment, type ExperimentFault } from '#shared
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
+import type { TestedService } from '#shared/tested-service.ts'
 import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
+import { recordServices } from './run-services.ts'
 
 /** Another run has the load generator; there is one. */
 export class LoadBusy extends FaultlineError {
@@ -32,7 +34,7 @@ export interface Scheduler {
    * Stores the run; it goes on by itself. With a name of its own (`newRunName`) it may be asked for again, and is stored once.
    * Throws zod's error for a document that is not an experiment, LoadBusy, NotLeading.
    */
-  submit(document: unknown, options?: { file?: string; run?: string }): Promise<string>
+  submit(document: unknown, options?: SubmitOptions): Promise<string>
   /** What a run of it would do now, as the agents say. Changes nothing. Throws zod's error for a document that is not an experiment. */
   preview(document: unknown): Promise<FaultPreview[]>
   /** Reverts and ends; true when there was such a run under way. Repeatable. Throws NotLeading. */
@@ -46,6 +48,9 @@ export interface Scheduler {
   ready(): boolean
   stop(): Promise<void>
 }
+
+/** `services`: what is tested, for where nobody can find out. */
+export interface SubmitOptions { file?: string | undefined; run?: string | undefined; services?: TestedService[] | undefined }
 
 export type FactListener = (stored: StoredFact, state: RunState) => void
 
@@ -66,7 +71,7 @@ interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius
 
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
-  'run.submitted', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
+  'run.submitted', 'run.services', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
   'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
   'probe.opened', 'probe.refused', 'probe.state', 'probe.closed',
 ]
@@ -258,7 +263,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   async function ableAgents(kind: string): Promise<{ node: string }[]> {
     const givenUpAtMs = clock.monotonicMs() + agentStaleMs
     for (;;) {
-      const able = [...agents.values()].filter(agent => agent.seenMs > clock.monotonicMs() - agentStaleMs && agent.kinds.includes(kind))
+      const able = [...agents.values()].filter(agent => isAlive(agent) && agent.kinds.includes(kind))
       if (able.length > 0 || clock.monotonicMs() > givenUpAtMs) return able
       await delay(50)
     }
@@ -298,6 +303,16 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     return runs.get(run)
   }
 
+  const onFact = (listener: FactListener): Subscription => {
+    listeners.add(listener)
+    return { stop: () => void listeners.delete(listener) }
+  }
+  const isAlive = ({ seenMs }: { seenMs: number }) => seenMs > clock.monotonicMs() - agentStaleMs
+  const recording = recordServices({
+    bus, writer, clock, log, onFact, leads: () => leadership.epoch() !== undefined,
+    apiSideAgent: () => [...agents.values()].find(agent => agent.node === apiSideAgent && isAlive(agent))?.node,
+  })
+
   await caughtUp.promise
   await leadership.campaign() // not before: who leads can act at once
   log.info({ epoch: leadership.epoch(), leader: leadership.leader()?.holder, runsUnderWay: [...runs.values()].filter(run => run.sealedAtMs === undefined).length }, 'scheduler ready')
@@ -306,19 +321,16 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     leadership,
     runs: () => [...runs.values()],
     ready: () => isReady && bus.connected,
-    onFact(listener) {
-      listeners.add(listener)
-      return { stop: () => void listeners.delete(listener) }
-    },
+    onFact,
     arrival,
-    async submit(document, { file, run = newRunName(document, clock.nowMs()) } = {}) {
+    async submit(document, { file, services, run = newRunName(document, clock.nowMs()) } = {}) {
       const experiment = experimentSchema.parse(document)
       const epoch = demandLead()
       if (runs.has(run)) return run
       const busy = experiment.load && [...runs.values()].find(other => other.sealedAtMs === undefined && other.experiment.load)
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
       const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')
-      await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }) })
+      await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }), ...(services && { services }) })
       await arrival(run, arrivalMs) // whoever is told of the run may ask about it at once
       return run
     },
@@ -335,6 +347,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       isReady = false
       clearInterval(ticking)
       await leadership.stop()
+      recording.stop()
       presence.stop()
       await facts.stop()
       await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following ended'))

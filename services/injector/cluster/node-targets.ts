@@ -6,6 +6,7 @@ import { resolvePods, type ResolverWorld } from '../pod-resolver.ts'
 import { pickTargets } from '../process-targets.ts'
 import { ask, isRunning, type Kubernetes } from './kubernetes.ts'
 import { hasOptedIn, howToOptIn } from './opt-in.ts'
+import { servicesOn } from './tested-services.ts'
 
 const ownNamespace = 'faultline-system'
 /** Of these there are several on several nodes, so that one may go. */
@@ -26,7 +27,8 @@ export async function findNodes(target: NodesTarget, run: string, blastRadius: B
     return [{ name, uid, isOptedIn: hasOptedIn(labels), control: controlPodsOn(name, own.items) }]
   })
   if (found.length === 0) throw new FaultRefused(`there is no such node: ${printTargetSpec({ nodes: target })}`)
-  return chooseNodes(found, target, run, blastRadius).map(({ name, uid }) => ({ id: `node:${uid}`, node: { name, uid }, description: `node ${name}` }))
+  return Promise.all(chooseNodes(found, target, run, blastRadius).map(async ({ name, uid }) => (
+    { id: `node:${uid}`, node: { name, uid }, services: await servicesOn(kubernetes, name), description: `node ${name}` })))
 }
 
 /** The same node still, opted in still, and free of control pods. Rejects with FaultRefused. */

@@ -7,6 +7,7 @@ import { resolvePods, type ResolverWorld } from '../pod-resolver.ts'
 import { pickJoining, pickTargets } from '../process-targets.ts'
 import { isRunning } from './kubernetes.ts'
 import { demandOptIn } from './opt-in.ts'
+import { serviceOf } from './tested-services.ts'
 
 /** Rejects with FaultRefused. */
 export async function findPods(target: PodsTarget, run: string, blastRadius: BlastRadius, world: ResolverWorld): Promise<BoundPod[]> {
@@ -38,8 +39,9 @@ async function running(target: PodsTarget, world: ResolverWorld): Promise<V1Pod[
   return (await resolvePods(target, target.namespace, world)).filter(isRunning)
 }
 
-export function bindPod({ metadata, spec }: V1Pod): BoundPod[] {
+export function bindPod(pod: V1Pod): BoundPod[] {
+  const { metadata, spec } = pod
   const { namespace, name, uid } = metadata ?? {}
   if (namespace === undefined || name === undefined || uid === undefined || spec?.nodeName === undefined) return []
-  return [{ id: `pod:${uid}`, pod: { namespace, name, uid, node: spec.nodeName }, description: `${namespace}/${name} on ${spec.nodeName}` }]
+  return [{ id: `pod:${uid}`, pod: { namespace, name, uid, node: spec.nodeName }, services: [serviceOf(pod)], description: `${namespace}/${name} on ${spec.nodeName}` }]
 }
