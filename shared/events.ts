@@ -94,6 +94,18 @@ export const facts = defineFacts({
     doc: 'The verdict: a pure function of the facts up to run.sealed (shared/verdict.ts).',
     data: z.strictObject({ verdict: gateVerdict, reasons: z.array(z.string()), revertUnconfirmed: z.boolean() }),
   },
+  'halt.set': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    doc: 'Everything is stopped: the runs under way are aborted, and new ones refused, until halt.released. Its subject is `halt`, in place of a run.',
+    data: z.strictObject({ by: z.string(), why: z.string(), atMs: epochMs() }),
+  },
+  'halt.released': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    doc: 'Runs are taken again.',
+    data: z.strictObject({ by: z.string(), atMs: epochMs() }),
+  },
   'fault.injected': {
     producer: 'injector',
     readers: ['scheduler', 'slo-evaluator', 'cli'],

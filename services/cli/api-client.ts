@@ -50,6 +50,15 @@ export class ApiClient {
     return z.object({ aborted: z.array(z.string()) }).parse(await this.#ask('POST', '/api/v1/abort')).aborted
   }
 
+  /** Stops everything until `resume`. Both answer with what is so now, in words. */
+  async halt(why: string): Promise<string> {
+    return leverInWords(await this.#ask('POST', '/api/v1/halt', { why }))
+  }
+
+  async resume(): Promise<string> {
+    return leverInWords(await this.#ask('POST', '/api/v1/resume'))
+  }
+
   /** Every fact of a run from its first; ends when it is judged. */
   async *facts(run: string, signal: AbortSignal): AsyncGenerator<StoredFact> {
     const silent = new AbortController()
@@ -94,4 +103,11 @@ export class ApiClient {
     if (response.status >= 500) throw new SchedulerUnreachable(`the scheduler at ${this.#url} answered ${response.status}: ${said}`)
     throw new RequestRefused(`the scheduler at ${this.#url} refused (${response.status}): ${said}`)
   }
+}
+
+const leverSchema = z.object({ halted: z.boolean(), by: z.string().optional(), why: z.string().optional() })
+
+function leverInWords(answer: unknown): string {
+  const { halted, by = '', why = '' } = leverSchema.parse(answer)
+  return halted ? `halted by ${by}${why === '' ? '' : `: ${why}`}; nothing runs until faultline resume` : 'runs are taken again'
 }

@@ -128,6 +128,26 @@ program.command('abort').argument('[run]', 'the run; left out: all with --all')
     process.exitCode = await abortCommand(run, options.all ?? false, options.cluster ? options : undefined)
   })
 
+program.command('halt').argument('[why...]', 'for those who wonder')
+  .description('Stop everything at once: every run is aborted and its faults reverted, and new runs are refused until `faultline resume`')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .action(async (why: string[], options: ClusterChoice) => {
+    const { haltCommand } = await import('./halt.ts')
+    process.exitCode = await haltCommand({ do: 'halt', why: why.join(' ') }, options.cluster ? options : undefined)
+  })
+
+program.command('resume')
+  .description('Take runs again after `faultline halt`')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .action(async (options: ClusterChoice) => {
+    const { haltCommand } = await import('./halt.ts')
+    process.exitCode = await haltCommand({ do: 'resume' }, options.cluster ? options : undefined)
+  })
+
 program.command('faults').argument('[kind]', 'show one kind in full')
   .description('The catalogue of faults with their parameters')
   .option('--json', 'print it as JSON')

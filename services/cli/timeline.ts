@@ -55,7 +55,7 @@ export function tellFact(stored: StoredFact, { startedMs, experiment }: Context)
       return told(`ledger of ${probe} on ${node}: ${missing} of ${acknowledged} acknowledged writes are missing`, missing === 0 ? 'good' : 'bad')
     }
     case 'probe.opened': case 'probe.closed': case 'probe.samples':
-    case 'run.services': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
+    case 'run.services': case 'halt.set': case 'halt.released': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }
 

@@ -7,7 +7,8 @@ import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 import type { RunState } from './core.ts'
-import { LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
+import { haltRoutes } from './halt-api.ts'
+import { Halted, LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
 
 export interface RunSummary {
@@ -35,7 +36,7 @@ export interface SchedulerApiOptions {
  * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
  *
  *   POST /api/v1/runs {experiment, file?, run?, services?}
- *                                          202 {run} | 400 problems | 409 the load generator is taken; with `run`, a name of its own, it may be asked for again
+ *                                          202 {run} | 400 problems | 409 the load generator is taken, or everything is halted; with `run`, a name of its own, it may be asked for again
  *   POST /api/v1/plan {experiment}         200 {faults} what a run would do now (shared/fault-preview.ts); changes nothing | 400 problems
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
@@ -56,6 +57,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
 
   void api.register(async guarded => {
     guarded.addHook('onRequest', guard(token))
+    haltRoutes(guarded, scheduler)
     guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', async (request, reply) => {
       const state = await find(request.params.run)
@@ -72,7 +74,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
             return await reply.code(202).send({ run: await scheduler.submit(experiment, { run, file, services }) })
           } catch (error) {
             if (error instanceof NotLeading) throw error
-            return reply.code(error instanceof LoadBusy ? 409 : 503).send({ error: messageOf(error) })
+            return reply.code(error instanceof LoadBusy || error instanceof Halted ? 409 : 503).send({ error: messageOf(error) })
           }
         },
       })

@@ -7,7 +7,7 @@ import type { StoredFact } from '#shared/events.ts'
 import type { RunState } from './core.ts'
 import { printOrigin, problemsIn, readExperimentObject, readOrigin, runNameOf, statusOf, wasSubmitted, type ExperimentObject, type ExperimentStatus, type Finding, type Origin } from './experiment-object.ts'
 import { eventsOf, type EventToSend } from './kubernetes-events.ts'
-import { LoadBusy, NotLeading, type Scheduler } from './service.ts'
+import { Halted, LoadBusy, NotLeading, type Scheduler } from './service.ts'
 
 const resource = { group: 'faultline.dev', version: 'v1alpha1', plural: 'experiments' } as const
 const path = `/apis/${resource.group}/${resource.version}/${resource.plural}`
@@ -105,6 +105,7 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
     try {
       await scheduler.submit(object.document, { run, file: printOrigin(object) })
     } catch (error) {
+      if (error instanceof Halted) return { is: 'waiting', reason: 'Halted', message: error.message }
       if (error instanceof LoadBusy) return { is: 'waiting', reason: 'LoadGeneratorBusy', message: error.message }
       throw error
     }

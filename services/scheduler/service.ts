@@ -8,13 +8,14 @@ import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
-import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
+import type { Epoch, FactData, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
+import { foldHalt, haltSubject, notHalted, printHalt, type Halt } from './halt.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
 import { recordServices } from './run-services.ts'
@@ -22,6 +23,11 @@ import { recordServices } from './run-services.ts'
 /** Another run has the load generator; there is one. */
 export class LoadBusy extends FaultlineError {
   readonly code = 'load_busy'
+}
+
+/** Everything is stopped; the message says by whom and why. */
+export class Halted extends FaultlineError {
+  readonly code = 'halted'
 }
 
 /** Another scheduler leads; the message says which. */
@@ -32,13 +38,19 @@ export class NotLeading extends FaultlineError {
 export interface Scheduler {
   /**
    * Stores the run; it goes on by itself. With a name of its own (`newRunName`) it may be asked for again, and is stored once.
-   * Throws zod's error for a document that is not an experiment, LoadBusy, NotLeading.
+   * Throws zod's error for a document that is not an experiment, Halted, LoadBusy, NotLeading.
    */
   submit(document: unknown, options?: SubmitOptions): Promise<string>
   /** What a run of it would do now, as the agents say. Changes nothing. Throws zod's error for a document that is not an experiment. */
   preview(document: unknown): Promise<FaultPreview[]>
   /** Reverts and ends; true when there was such a run under way. Repeatable. Throws NotLeading. */
   abort(run: string, by: string): Promise<boolean>
+  readonly halt: {
+    state(): Halt
+    /** Aborts every run; repeatable. Resolves once it is stored. Throws NotLeading. */
+    set(by: string, why: string): Promise<Halt>
+    release(by: string): Promise<Halt>
+  }
   readonly leadership: Leadership
   runs(): RunState[]
   /** The run, as soon as its facts are here; undefined when they are not within that time. */
@@ -71,6 +83,7 @@ interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius
 
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
+  'halt.set', 'halt.released',
   'run.submitted', 'run.services', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
   'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
   'probe.opened', 'probe.refused', 'probe.state', 'probe.closed',
@@ -92,15 +105,19 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   const heartbeatDueMs = new Map<string, number>()
   const arrivals = new Map<string, Set<() => void>>()
   const listeners = new Set<FactListener>()
+  const leverTurns: (() => void)[] = []
   const verdicts = new Counter({ name: 'faultline_runs_judged_total', help: 'Runs by verdict', labelNames: ['verdict'], registers: [metrics] })
   new Gauge({
     name: 'faultline_runs_active', help: 'Runs not yet sealed', registers: [metrics],
     collect() { this.set([...runs.values()].filter(run => run.sealedAtMs === undefined).length) },
   })
 
+  new Gauge({ name: 'faultline_halted', help: '1 while everything is stopped by `faultline halt`', registers: [metrics], collect() { this.set(halt.halted ? 1 : 0) } })
+
   const facts = bus.follow({ types: followed })
   const caughtUp = Promise.withResolvers<void>()
   let isReady = false
+  let halt = notHalted
 
   const following = (async () => {
     for await (const next of facts) {
@@ -123,6 +140,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   })
 
   function take(stored: StoredFact): void {
+    if (stored.kind === 'halt.set' || stored.kind === 'halt.released') return turnLever(foldHalt(halt, stored))
     const run = stored.fact.subject
     if (stored.kind === 'run.submitted') {
       const parsed = experimentSchema.safeParse(stored.fact.data.experiment)
@@ -141,6 +159,12 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     act(next)
   }
 
+  function turnLever(now: Halt): void {
+    halt = now
+    for (const state of isReady ? runs.values() : []) if (state.sealedAtMs === undefined) act(state)
+    for (const tell of leverTurns.splice(0)) tell()
+  }
+
   const presence = bus.onSignal('agent', '*', ({ node, kinds }) => {
     agents.set(node, { node, kinds, seenMs: clock.monotonicMs() })
   })
@@ -156,6 +180,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     const nowMs = clock.nowMs()
     if (renewing(state)) heartbeat(state, epoch)
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)
+    if (halt.halted && !state.abort && state.sealedAtMs === undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'user', detail: printHalt(halt) })
     for (const effect of decide(state, nowMs)) undertake(state, effect)
   }
 
@@ -317,8 +342,22 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   await leadership.campaign() // not before: who leads can act at once
   log.info({ epoch: leadership.epoch(), leader: leadership.leader()?.holder, runsUnderWay: [...runs.values()].filter(run => run.sealedAtMs === undefined).length }, 'scheduler ready')
 
+  /** Stores the fact, and waits until it is folded here too. */
+  async function pull(lever: { type: 'halt.set'; data: FactData<'halt.set'> } | { type: 'halt.released'; data: FactData<'halt.released'> }): Promise<Halt> {
+    demandLead()
+    const turned = new Promise<void>(resolve => { leverTurns.push(resolve) })
+    await writer.write(haltSubject, lever.type, lever.data)
+    await Promise.race([turned, following])
+    return halt
+  }
+
   return {
     leadership,
+    halt: {
+      state: () => halt,
+      set: (by, why) => pull({ type: 'halt.set', data: { by, why, atMs: clock.nowMs() } }),
+      release: by => pull({ type: 'halt.released', data: { by, atMs: clock.nowMs() } }),
+    },
     runs: () => [...runs.values()],
     ready: () => isReady && bus.connected,
     onFact,
@@ -327,6 +366,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       const experiment = experimentSchema.parse(document)
       const epoch = demandLead()
       if (runs.has(run)) return run
+      if (halt.halted) throw new Halted(`no run is taken: ${printHalt(halt)}; faultline resume`)
       const busy = experiment.load && [...runs.values()].find(other => other.sealedAtMs === undefined && other.experiment.load)
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
       const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')

@@ -55,7 +55,7 @@ async function ask(method: string, path: string, { body, bearer = token }: { bod
 
 test('every route but health asks for the token, in full', async () => {
   for (const path of ['/healthz', '/readyz']) assert.equal((await ask('GET', path, { bearer: '' })).status, 200)
-  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/plan'], ['GET', '/api/v1/runs/r/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort']] as const) {
+  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/plan'], ['GET', '/api/v1/runs/r/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort'], ['GET', '/api/v1/halt'], ['POST', '/api/v1/halt'], ['POST', '/api/v1/resume']] as const) {
     for (const bearer of ['', 'api-toke', 'api-token2', 'API-TOKEN']) assert.equal((await ask(method, path, { bearer })).status, 401, `${method} ${path} with ${JSON.stringify(bearer)}`)
   }
   assert.match(String((await ask('GET', '/metrics')).json), /^faultline_runs_active\{service="scheduler"\} \d/m)

@@ -50,6 +50,6 @@ export function describeFact({ kind, fact }: StoredFact): TimelineEntry | undefi
     }
     case 'probe.closed': return entry(fact.data.atMs, `the prober on ${fact.data.node} is done`)
     case 'probe.samples':
-    case 'run.services': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
+    case 'run.services': case 'halt.set': case 'halt.released': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }

@@ -64,6 +64,8 @@ function confirmEnded(facts: readonly StoredFact[], causes: string[]): void {
 
 test('a drained node is cordoned and its pod goes elsewhere; then it is as before', async () => {
   await subject.ready()
+  await settle([subject.namespace])
+  const picture = await takePicture([subject.namespace])
   const facts = await run(experiment('node-drain', 6), async (node, { verified }) => {
     assert.ok(verified)
     assert.ok(await isCordoned(node))
@@ -73,6 +75,7 @@ test('a drained node is cordoned and its pod goes elsewhere; then it is as befor
   confirmEnded(facts, ['duration'])
   const [node = ''] = facts.flatMap(({ kind, fact }) => kind === 'fault.injected' ? [nodeOf(fact.data)] : [])
   assert.deepEqual([await isCordoned(node), await marksOf(node)], [false, ''])
+  await demandSame(picture, [subject.namespace], 'new pods on any node')
   assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
 })
 

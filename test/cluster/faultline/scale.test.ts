@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { forwardScheduler, installed, type ForwardedScheduler } from './installed.ts'
+import { demandSame, settle, takePicture } from './picture.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const owned = new AsyncDisposableStack()
@@ -25,11 +26,15 @@ const scale = () => experiment({ kind: 'scale', target: { workload: { namespace:
 
 test('a workload has another number of replicas for a while, then its own again', async () => {
   await subject.ready()
+  await settle([subject.namespace])
+  const picture = await takePicture([subject.namespace])
   const seen: Promise<number>[] = []
   const facts = await scheduler.facts(await scheduler.submit(scale()), ({ kind }) => { if (kind === 'fault.injected') seen.push(replicas()) })
   assert.deepEqual(await Promise.all(seen), [1])
   assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
   assert.equal(await replicas(), 3)
+  await subject.ready()
+  await demandSame(picture, [subject.namespace], 'new pods on any node')
 })
 
 test('what somebody else sets meanwhile stays', async () => {
