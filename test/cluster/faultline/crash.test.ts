@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { kubectl, KubectlFailed } from '../../../services/cli/deploy/kubectl.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { inSystem, installed } from './installed.ts'
 import { startSubject, type Subject, type SubjectPod } from './subject.ts'
+import { kill, onNode, podsOf, type SystemPod } from './system-pods.ts'
 
 /** Whatever of faultline, or of the node, dies in mid-fault: the fault ends within its lease and a second, or the run goes on to its end. */
 const leaseMs = 3_000
@@ -19,29 +20,6 @@ after(async () => {
   await owned.disposeAsync()
   await installed()
 })
-
-interface SystemPod { name: string; uid: string; node: string }
-
-async function podsOf(service: string): Promise<SystemPod[]> {
-  const printed = await inSystem('get', 'pods', '--selector', `app.kubernetes.io/name=${service}`, '--field-selector', 'status.phase=Running', '--output', 'go-template={{range .items}}{{.metadata.name}} {{.metadata.uid}} {{.spec.nodeName}}\n{{end}}')
-  return printed.trim().split('\n').filter(Boolean).map(line => {
-    const [name = '', uid = '', node = ''] = line.split(' ')
-    return { name, uid, node }
-  })
-}
-
-/** The agent of a node sees every process there and may signal it: what is killed so hears of nothing, and no API is asked. */
-async function onNode(node: string, script: string): Promise<void> {
-  const agent = (await podsOf('injector')).find(pod => pod.node === node)
-  await inSystem('exec', agent?.name ?? '', '--', 'sh', '-c', script).catch((error: unknown) => {
-    if (!(error instanceof KubectlFailed && /ended with 137/.test(error.message))) throw error // it was in what it has killed
-  })
-}
-
-const kill = ({ uid, node }: SystemPod): Promise<void> => onNode(node, `
-  for group in $(grep -lE 'pod${uid.replaceAll('-', '[-_]')}' /proc/[0-9]*/cgroup 2>/dev/null); do
-    process=\${group%/cgroup}; [ "$(cat "$process/comm" 2>/dev/null)" = pause ] || kill -KILL "\${process#/proc/}" 2>/dev/null
-  done; true`)
 
 const asksWhetherItLeads = 'fetch("http://127.0.0.1:9646/metrics", { headers: { authorization: `Bearer ${process.env.FAULTLINE_METRICS_TOKEN}` } }).then(answer => answer.text()).then(text => console.log(/^faultline_scheduler_leader\\S* 1$/m.test(text)))'
 

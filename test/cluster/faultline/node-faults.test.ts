@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import { readConfig } from '#shared/config.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { judge } from '#shared/verdict.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { configuredPower } from '../../../services/injector/cluster/power.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
 import { demandSame, settle, takePicture } from './picture.ts'
 import { hear as hearFrom, startSubject, type Subject, type SubjectPod } from './subject.ts'
+import { controlNodes, kill, killLater, podsOf } from './system-pods.ts'
 
 const leaseMs = 3_000
 const optIn = 'faultline.dev/chaos'
@@ -56,6 +60,19 @@ const isCordoned = async (node: string) => (await kubectl(['get', 'node', node, 
 const marksOf = (node: string) => kubectl(['get', 'node', node, '--output', 'jsonpath={.metadata.annotations.faultline\\.dev/cordoned-by}'])
 const isReady = async (node: string) => (await kubectl(['get', 'node', node, '--output', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'])) === 'True'
 const podsOn = async (node: string): Promise<SubjectPod[]> => (await subject.pods()).filter(pod => pod.node === node)
+
+/** Again, after the drains. */
+async function spread(): Promise<void> {
+  await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject'])
+  await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
+}
+
+const power = configuredPower(readConfig())
+async function powerOf(node: string): Promise<string> {
+  assert.ok(power)
+  const answer = await fetch(`${power.url}/nodes/${node}/power`, { headers: { authorization: `Bearer ${power.token}` } })
+  return z.looseObject({ state: z.string() }).parse(await answer.json()).state
+}
 
 function confirmEnded(facts: readonly StoredFact[], causes: string[]): void {
   const reverted = facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [fact.data] : [])
@@ -108,8 +125,7 @@ test('a cordon ends within its lease and a second when its agent is dead to all 
 
 test('an isolated node is silent to the others while its agent is heard; then it comes back by itself', async () => {
   const hear = (asking: SubjectPod, address: string) => hearFrom({ namespace: subject.namespace, pod: asking.name }, address)
-  await kubectl(['--namespace', subject.namespace, 'rollout', 'restart', 'deployment/subject']) // spread again after the drains
-  await kubectl(['--namespace', subject.namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
+  await spread()
   const pods = await subject.pods()
   await settle([subject.namespace])
   const picture = await takePicture([subject.namespace])
@@ -131,7 +147,29 @@ test('an isolated node is silent to the others while its agent is heard; then it
   assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
 })
 
-test('a node loses its power, and has it back and is ready after its time', { skip: process.env['FAULTLINE_POWER_URL'] === undefined && 'needs a power service' }, async () => {
+test('the agent of an isolated node is killed there: the kernel ends the isolation within its lease and a second', async () => {
+  await spread()
+  const [pods, control] = [await subject.pods(), await controlNodes()]
+  const cut = pods.find(({ node }) => !control.has(node))
+  const agent = (await podsOf('injector')).find(({ node }) => node === cut?.node)
+  assert.ok(cut && agent)
+  const killAfterS = 8
+  const killAt = performance.now() + killAfterS * 1_000
+  await killLater(agent, killAfterS) // on an isolated node nobody can be asked to
+  const isolated = Promise.withResolvers<void>()
+  const document = { ...experiment('node-isolate', 60), faults: [{ kind: 'node-isolate', target: { nodes: { name: cut.node } }, at: '1s', duration: '60s' }] }
+  const judged = scheduler.facts(await scheduler.submit(document), ({ kind }) => { if (kind === 'fault.injected') isolated.resolve() })
+  await isolated.promise
+  assert.ok(performance.now() < killAt, 'it was isolated too late')
+  assert.equal(await subject.answers(cut), false)
+  while (!await subject.answers(cut)) await delay(50)
+  const endedMs = performance.now() - killAt
+  console.log(`the isolation ended ${Math.round(endedMs)} ms after its agent`)
+  assert.ok(endedMs > 0 && endedMs < leaseMs + 1_000, `${Math.round(endedMs)} ms`)
+  assert.equal(judge(await judged).verdict, 'inconclusive')
+})
+
+test('a node loses its power, and has it back and is ready after its time', { skip: power === undefined && 'needs a power service' }, async () => {
   const wasReady: boolean[] = []
   const facts = await run(experiment('node-power', 12), async (node, { verified, readBack }) => {
     assert.ok(verified, readBack.join('; '))
@@ -144,6 +182,21 @@ test('a node loses its power, and has it back and is ready after its time', { sk
   confirmEnded(facts, ['duration'])
   assert.ok(await isReady(node))
   assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
+})
+
+test('the API-side agent is killed while a node is without power: it has it back within its lease and a second', { skip: power === undefined && 'needs a power service' }, async () => {
+  const powered = Promise.withResolvers<string>()
+  const judged = scheduler.facts(await scheduler.submit(experiment('node-power', 60)), stored => { if (stored.kind === 'fault.injected') powered.resolve(nodeOf(stored.fact.data)) })
+  const node = await powered.promise
+  assert.equal(await powerOf(node), 'off')
+  for (const agent of await podsOf('cluster-agent')) await kill(agent)
+  const killedAt = performance.now()
+  while (await powerOf(node) === 'off') await delay(50)
+  const endedMs = performance.now() - killedAt
+  console.log(`the power came back ${Math.round(endedMs)} ms after the agent's end`)
+  assert.ok(endedMs < leaseMs + 1_000, `${Math.round(endedMs)} ms`)
+  await kubectl(['wait', `node/${node}`, '--for=condition=Ready', '--timeout=60s'])
+  assert.equal(judge(await judged).verdict, 'inconclusive')
 })
 
 test('a node that carries faultline\'s control pods, and one that has not opted in, are refused by name', async () => {
