@@ -170,6 +170,9 @@ test('the agent of an isolated node is killed there: the kernel ends the isolati
 })
 
 test('a node loses its power, and has it back and is ready after its time', { skip: power === undefined && 'needs a power service' }, async () => {
+  await subject.ready()
+  await settle([subject.namespace])
+  const picture = await takePicture([subject.namespace])
   const wasReady: boolean[] = []
   const facts = await run(experiment('node-power', 12), async (node, { verified, readBack }) => {
     assert.ok(verified, readBack.join('; '))
@@ -182,11 +185,14 @@ test('a node loses its power, and has it back and is ready after its time', { sk
   confirmEnded(facts, ['duration'])
   assert.ok(await isReady(node))
   assert.equal(judge(facts).verdict, 'passed', judge(facts).reasons.join('; '))
+  await installed() // agent and prober of that node are ready again
+  await subject.ready()
+  await demandSame(picture, [subject.namespace], 'new pods on any node')
 })
 
 test('the API-side agent is killed while a node is without power: it has it back within its lease and a second', { skip: power === undefined && 'needs a power service' }, async () => {
   const powered = Promise.withResolvers<string>()
-  const judged = scheduler.facts(await scheduler.submit(experiment('node-power', 60)), stored => { if (stored.kind === 'fault.injected') powered.resolve(nodeOf(stored.fact.data)) })
+  const judged = scheduler.facts(await scheduler.submit(experiment('node-power', 25)), stored => { if (stored.kind === 'fault.injected') powered.resolve(nodeOf(stored.fact.data)) })
   const node = await powered.promise
   assert.equal(await powerOf(node), 'off')
   for (const agent of await podsOf('cluster-agent')) await kill(agent)

@@ -24,9 +24,7 @@ const ofPods: [RegExp, string][] = [
   ...ofContainers, [/[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}/g, 'UID'], [/(subject-[0-9a-f]+)-[a-z0-9]{5}\b/g, '$1-ID'], [/\b10\.\d+\.\d+\.\d+\b/g, 'ADDRESS'],
   [/\bveth\w+/g, 'VETH'], [/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC'], [/fe80::[0-9a-f:]+/g, 'LINK'], [/KUBE-SEP-\w+/g, 'KUBE-SEP'], [/addresses: \d+: \w+\s+/g, 'addresses: '], [/net:\[\d+\]/g, 'NET'], [/@if\d+/g, 'IF'], [/kube-api-access-\w+/g, 'TOKEN'],
 ]
-/** And what tells on which node it is: of a pod that went elsewhere, each node's account differs, and that of all together does not. */
-const ofNodes: [RegExp, string][] = [...ofPods, [/^\S+, /, 'a node, ']]
-const masks = { nothing: [], 'a new container': ofContainers, 'a new pod': ofPods, 'new pods on any node': ofNodes } as const
+const masks = { nothing: [], 'a new container': ofContainers, 'a new pod': ofPods, 'new pods on any node': ofPods } as const
 
 export async function takePicture(namespaces: readonly string[]): Promise<Picture> {
   const agents = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=injector', '--output', 'go-template={{range .items}}{{.metadata.name}} {{.spec.nodeName}}\n{{end}}')).trim().split('\n')
@@ -85,9 +83,16 @@ export function compare(before: Picture, after: Picture, byDesign: ByDesign): st
 
 function counted(picture: Picture, byDesign: ByDesign): Map<string, number> {
   const counts = new Map<string, number>()
+  // of a pod that went elsewhere, each node's account differs, and that of all together does not
+  const everywhere = byDesign === 'new pods on any node' ? [nodeNamesIn(picture)] : []
   for (const [place, what] of Object.entries(picture)) for (const line of what) {
-    const masked = masks[byDesign].reduce((text, [pattern, name]) => text.replaceAll(pattern, name), `${place}: ${line}`)
+    const masked = [...masks[byDesign], ...everywhere].reduce((text, [pattern, name]) => text.replaceAll(pattern, name), `${place}: ${line}`)
     counts.set(masked, (counts.get(masked) ?? 0) + 1)
   }
   return counts
+}
+
+function nodeNamesIn(picture: Picture): [RegExp, string] {
+  const names = new Set(Object.keys(picture).flatMap(place => /^(\S+), /.exec(place)?.[1] ?? []))
+  return [new RegExp(`\\b(?:${[...names].map(name => name.replaceAll('.', '\\.')).join('|')})\\b`, 'g'), 'NODE']
 }
