@@ -5,6 +5,7 @@ import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
+import type { PreviewOptions } from './policy/preview-command.ts'
 import type { PowerOptions } from './power.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
@@ -96,8 +97,23 @@ program.command('campaign').argument('<file>', 'campaign file')
     process.exitCode = await campaignCommand(file, options)
   })
 
-program.command('validate').argument('<files...>', 'experiment and campaign files')
-  .description('Check experiment and campaign files: every problem, with its line and what was meant (the validation campaign itself is npm run validate)')
+const policy = program.command('policy').description('Continuous low-rate chaos: what a policy would do, and the policies of a local session or of a cluster')
+
+policy.command('preview').argument('<file>', 'policy file')
+  .description('What would run when, on what, and what would be skipped; the same seed gives the same plan')
+  .option('--days <number>', 'how many days', '14')
+  .option('--from <date>', 'the first of them, such as 2026-12-24 or 2026-12-24T08:00; now when left out')
+  .option('--json', 'print it as JSON')
+  .action(async (file: string, options: PreviewOptions) => {
+    const { previewCommand } = await import('./policy/preview-command.ts')
+    const { exitCode, output } = await previewCommand(file, options, Date.now())
+    const stream = exitCode === 3 && !options.json ? process.stderr : process.stdout
+    stream.write(output)
+    process.exitCode = exitCode
+  })
+
+program.command('validate').argument('<files...>', 'experiment, campaign and policy files')
+  .description('Check experiment, campaign and policy files: every problem, with its line and what was meant (the validation campaign itself is npm run validate)')
   .option('--json', 'print the problems as JSON')
   .action(async (files: string[], options: { json?: boolean }) => {
     const { validate } = await import('./validate.ts')
