@@ -146,9 +146,19 @@ export function fold(state: PolicyState, { kind, data }: PolicyFact): PolicyStat
 
 /** Pure. Of the ticks the first alone is decided: what comes of it decides the next. */
 export function decide(state: PolicyState, world: World, nowMs: number): PolicyEffect[] {
-  const runs = new Map([...state.runs].map(([run, known]) => [run, { ...known, ended: world.endOf(run) }]))
-  return [...decideRuns(state, runs, nowMs), ...decideTick(state, runs, world, nowMs), ...nowMs >= state.writtenAtMs + dayMs ? [{ key: 'write-down', effect: 'write-down' } as const] : []]
+  const runs = endedRuns(state, world)
+  return [...decideRuns(state, runs, nowMs), ...decideTick(state, runs, world, nowMs).effects, ...nowMs >= state.writtenAtMs + dayMs ? [{ key: 'write-down', effect: 'write-down' } as const] : []]
 }
+
+/** How it stands, for people. Pure. */
+export function standing(state: PolicyState, world: World, nowMs: number): { state: 'active' | 'paused' | 'halted' | 'waiting'; reason: string | null } {
+  if (state.paused) return { state: 'paused', reason: state.paused.why }
+  if (world.halted) return { state: 'halted', reason: halted }
+  const { waits } = decideTick(state, endedRuns(state, world), world, nowMs)
+  return waits === undefined ? { state: 'active', reason: null } : { state: 'waiting', reason: waits }
+}
+
+const endedRuns = (state: PolicyState, world: World): Map<string, Ended> => new Map([...state.runs].map(([run, known]) => [run, { ...known, ended: world.endOf(run) }]))
 
 type Ended = PolicyRun & { ended: ReturnType<World['endOf']> }
 
@@ -167,30 +177,34 @@ function decideRuns(state: PolicyState, runs: ReadonlyMap<string, Ended>, nowMs:
   })
 }
 
-function decideTick(state: PolicyState, runs: ReadonlyMap<string, Ended>, world: World, nowMs: number): PolicyEffect[] {
+/** `waits`: why it may not begin yet. */
+interface Decided { effects: PolicyEffect[]; waits?: string }
+const now = (effect: PolicyEffect): Decided => ({ effects: [effect] })
+
+function decideTick(state: PolicyState, runs: ReadonlyMap<string, Ended>, world: World, nowMs: number): Decided {
   const { policy } = state
   const due = world.ticks.filter(({ atMs }) => atMs > state.cursorMs && atMs <= nowMs)
   const [tick] = due
-  if (!tick) return []
+  if (!tick) return { effects: [] }
   const begun = policy.templates.find(({ name }) => world.isBegun(runOfTick(policy.name, name, tick.atMs)))
-  if (begun) return [{ key: `tick ${tick.atMs}`, effect: 'begin', tick, template: begun, run: runOfTick(policy.name, begun.name, tick.atMs), remaining: {} }]
+  if (begun) return now({ key: `tick ${tick.atMs}`, effect: 'begin', tick, template: begun, run: runOfTick(policy.name, begun.name, tick.atMs), remaining: {} })
   const missed = due.filter(({ atMs }) => atMs < world.watchedSinceMs - graceMs)
   const lastMissed = missed.at(-1)
-  if (lastMissed) return [{ key: `tick ${tick.atMs}`, effect: 'miss', fromMs: tick.atMs, toMs: lastMissed.atMs, count: missed.length }]
+  if (lastMissed) return now({ key: `tick ${tick.atMs}`, effect: 'miss', fromMs: tick.atMs, toMs: lastMissed.atMs, count: missed.length })
 
   const template = chooseTemplate(policy.templates, tick.choice, policy.prefersCoverage ? world.preference : undefined)
   const run = runOfTick(policy.name, template.name, tick.atMs)
-  const skip = (reason: SkipReason, why: string): PolicyEffect[] => [{ key: `tick ${tick.atMs}`, effect: 'skip', atMs: tick.atMs, template, reason, why }]
+  const skip = (reason: SkipReason, why: string) => now({ key: `tick ${tick.atMs}`, effect: 'skip', atMs: tick.atMs, template, reason, why })
   const closed = whyClosed(policy.calendar, nowMs, template.lengthMs)
   if (state.paused) return skip('paused', state.paused.why)
-  if (world.halted) return skip('halted', 'everything is halted')
+  if (world.halted) return skip('halted', halted)
   if (closed) return skip(closed.reason, closed.why)
 
   const wait = whyNotYet(policy, template, state, runs, world, nowMs)
-  if (wait) return nowMs - tick.atMs > policy.waitMs ? skip(wait.reason, `${wait.why}, for ${printDuration(policy.waitMs)}`) : []
+  if (wait) return nowMs - tick.atMs > policy.waitMs ? skip(wait.reason, `${wait.why}, for ${printDuration(policy.waitMs)}`) : { effects: [], waits: wait.why }
 
   const asked = world.remaining
-  if (policy.budgets.length > 0 && (!asked || nowMs - asked.atMs > answerFreshMs)) return [{ key: 'ask-remaining', effect: 'ask-remaining' }]
+  if (policy.budgets.length > 0 && (!asked || nowMs - asked.atMs > answerFreshMs)) return now({ key: 'ask-remaining', effect: 'ask-remaining' })
   const remaining: Record<string, number> = {}
   for (const budget of policy.budgets) {
     const known = asked?.bySlo.get(budget.slo) ?? { is: 'unknown', why: 'nobody has asked' }
@@ -200,7 +214,7 @@ function decideTick(state: PolicyState, runs: ReadonlyMap<string, Ended>, world:
     if (tick.pacing >= pace) return skip('budget', `${budget.slo}: of ten ticks ${(pace * 10).toFixed(1)} run while ${percent(known.ratio)} of the error budget is left`)
     remaining[budget.slo] = known.ratio
   }
-  return [{ key: `tick ${tick.atMs}`, effect: 'begin', tick, template, run, remaining }]
+  return now({ key: `tick ${tick.atMs}`, effect: 'begin', tick, template, run, remaining })
 }
 
 /** What a tick waits for. */
@@ -217,4 +231,5 @@ function whyNotYet({ cooldownMs, concurrency }: Policy, template: Template, stat
   return undefined
 }
 
+const halted = 'everything is halted'
 const percent = (ratio: number): string => `${Number((ratio * 100).toPrecision(3))} %`

@@ -4,9 +4,12 @@ import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
+import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './controller.ts'
 import { joinLeadership } from './leadership.ts'
+import { startPolicies } from './policies.ts'
+import { openWebhook } from './policy-webhook.ts'
 import { startScheduler, type Scheduler } from './service.ts'
 
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
@@ -17,7 +20,11 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     address: () => listeningAt,
   })
   const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
-  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics })
+  const [prometheus, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
+  const policies = await startPolicies({
+    bus, scheduler, clock, log, metrics, prometheus: prometheus && connectPrometheus(prometheus), webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }),
+  })
+  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics, policies })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
@@ -27,6 +34,7 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     async stop() {
       await controllers?.stop()
       await api.close()
+      await policies.stop()
       await scheduler.stop()
     },
   }
