@@ -147,7 +147,9 @@ export function fold(state: PolicyState, { kind, data }: PolicyFact): PolicyStat
 /** Pure. Of the ticks the first alone is decided: what comes of it decides the next. */
 export function decide(state: PolicyState, world: World, nowMs: number): PolicyEffect[] {
   const runs = endedRuns(state, world)
-  return [...decideRuns(state, runs, nowMs), ...decideTick(state, runs, world, nowMs).effects, ...nowMs >= state.writtenAtMs + dayMs ? [{ key: 'write-down', effect: 'write-down' } as const] : []]
+  const ofRuns = decideRuns(state, runs, nowMs)
+  const pauses = ofRuns.some(({ effect }) => effect === 'pause') // nothing is begun on the way there
+  return [...ofRuns, ...pauses ? [] : decideTick(state, runs, world, nowMs).effects, ...nowMs >= state.writtenAtMs + dayMs ? [{ key: 'write-down', effect: 'write-down' } as const] : []]
 }
 
 /** How it stands, for people. Pure. */

@@ -112,6 +112,25 @@ policy.command('preview').argument('<file>', 'policy file')
     process.exitCode = exitCode
   })
 
+for (const [word, argument, does] of [
+  ['apply', ['<file>', 'policy file'], 'Put every policy of a file in force, or in force anew; what an earlier one did and spent is kept'],
+  ['list', undefined, 'The policies: state, the next runs, the last ones, error budgets'],
+  ['resume', ['<name>', 'the policy'], 'Let a policy go on that has paused'],
+  ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end'],
+] as const) {
+  const command = policy.command(word).description(does).addOption(cluster()).addOption(context()).addOption(namespace())
+  if (word === 'list') command.option('--json', 'print them as JSON')
+  if (argument) command.argument(argument[0], argument[1])
+  command.action(async (...given: unknown[]) => {
+    const { policyCommand } = await import('./policy/policy-command.ts')
+    const options = command.opts<ClusterChoice & { json?: boolean }>()
+    const { exitCode, output } = await policyCommand(word, argument ? String(given[0]) : '', { cluster: options.cluster ? options : undefined, json: options.json ?? false })
+    const stream = exitCode === 3 ? process.stderr : process.stdout
+    stream.write(output)
+    process.exitCode = exitCode
+  })
+}
+
 program.command('validate').argument('<files...>', 'experiment, campaign and policy files')
   .description('Check experiment, campaign and policy files: every problem, with its line and what was meant (the validation campaign itself is npm run validate)')
   .option('--json', 'print the problems as JSON')

@@ -20,10 +20,9 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     address: () => listeningAt,
   })
   const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
-  const [prometheus, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
-  const policies = await startPolicies({
-    bus, scheduler, clock, log, metrics, prometheus: prometheus && connectPrometheus(prometheus), webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }),
-  })
+  const [asked, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
+  const prometheus = asked && connectPrometheus(asked)
+  const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
   const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics, policies })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
@@ -35,6 +34,7 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
       await controllers?.stop()
       await api.close()
       await policies.stop()
+      prometheus?.close()
       await scheduler.stop()
     },
   }

@@ -42,8 +42,8 @@ export interface PoliciesOptions {
   clock: Clock
   log: Logger
   metrics: Registry
-  /** Asked for error budgets; without it, policies that have any do not run. */
-  prometheus?: Prometheus | undefined
+  /** Who is asked for error budgets; while there is nobody, policies that have any do not run. */
+  prometheus?: (() => Pick<Prometheus, 'ask'> | undefined) | undefined
   webhook?: Webhook | undefined
   /** Whether everything is halted. */
   halted?: () => boolean
@@ -92,7 +92,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
   })()
   following.catch((error: unknown) => {
     isReady = false
-    caughtUp.reject(error as Error)
+    caughtUp.reject(error)
     log.error({ err: error as Error }, 'the stream of facts of policies ended')
   })
 
@@ -247,7 +247,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
 
   async function askRemaining({ budgets }: Policy): Promise<Map<string, Remaining>> {
     return new Map(await Promise.all(budgets.map(async ({ slo, remaining }): Promise<[string, Remaining]> => {
-      const answer = await prometheus?.ask(remaining, clock.nowMs(), { freshForMs: sampleFreshMs }) ?? { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
+      const answer = await prometheus?.()?.ask(remaining, clock.nowMs(), { freshForMs: sampleFreshMs }) ?? { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
       return [slo, answer.is === 'value' ? { is: 'known', ratio: answer.value } : { is: 'unknown', why: answer.why }]
     })))
   }
@@ -320,7 +320,6 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
       isReady = false
       clearInterval(ticking)
       webhook?.stop()
-      prometheus?.close()
       for (const { resolve } of reached) resolve()
       await facts.stop()
       await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following policies ended'))
