@@ -10,8 +10,8 @@ export const customResourceVersion = 'v1alpha1'
 const text = (description: string): StructuralSchema => ({ type: 'string', description })
 const date = (description: string): StructuralSchema => ({ type: 'string', format: 'date-time', description })
 
-const conditions: StructuralSchema = {
-  type: 'array', description: 'Accepted, Running, Complete, Passed: kubectl wait --for=condition=Passed',
+const conditions = (description: string): StructuralSchema => ({
+  type: 'array', description,
   'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'],
   items: {
     type: 'object', required: ['type', 'status', 'lastTransitionTime', 'reason', 'message'],
@@ -20,13 +20,14 @@ const conditions: StructuralSchema = {
       lastTransitionTime: { type: 'string', format: 'date-time' }, observedGeneration: { type: 'integer', format: 'int64' },
     },
   },
-}
+})
+const ofRuns = 'Accepted, Running, Complete, Passed: kubectl wait --for=condition=Passed'
 
 /** What every object's status has, around what is its own. */
-const statusSchema = (own: Readonly<Record<string, StructuralSchema>>): StructuralSchema => ({
+const statusSchema = (own: Readonly<Record<string, StructuralSchema>>, told = ofRuns): StructuralSchema => ({
   type: 'object',
   description: 'What has become of it; written by the scheduler',
-  properties: { observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the object that all of this is about' }, ...own, conditions },
+  properties: { observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the object that all of this is about' }, ...own, conditions: conditions(told) },
 })
 
 /** What the scheduler writes about an object: services/scheduler/experiment-object.ts. */
@@ -83,14 +84,14 @@ const policyStatus: StructuralSchema = statusSchema({
   reason: text('Why it is not active'),
   policyName: text('Its name to the scheduler\'s API and to faultline\'s commands'),
   nextAt: date('When the next run is planned'),
-  lastRun: text('The run that was begun last'),
-  lastOutcome: text('What came of it'),
-})
+  lastRun: text('The newest run that is over'),
+  lastVerdict: { type: 'string', enum: ['passed', 'failed', 'inconclusive'], description: 'Its verdict' },
+}, 'Accepted: False says what is wrong with it')
 
 const policyColumns = [
   { name: 'State', type: 'string', jsonPath: '.status.state' },
   { name: 'Next', type: 'string', jsonPath: '.status.nextAt' },
-  { name: 'Last', type: 'string', jsonPath: '.status.lastOutcome' },
+  { name: 'Last', type: 'string', jsonPath: '.status.lastVerdict' },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
   { name: 'Run', type: 'string', jsonPath: '.status.lastRun', priority: 1 },

@@ -17,6 +17,8 @@ import { LoadBusy, NotLeading, type Scheduler } from './service.ts'
 
 export interface PolicySummary {
   name: string
+  /** Who put it in force: `a user`, or the object of Kubernetes. */
+  by: string
   state: 'active' | 'paused' | 'halted' | 'waiting'
   reason: string | null
   nextAtMs: number | null
@@ -278,7 +280,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
       const stands = standing(state, worldOf(known, nowMs), nowMs)
       const begins = stands.state === 'active' || stands.state === 'waiting'
       return {
-        name, ...stands, nextAtMs: begins ? upcoming[0]?.atMs ?? null : null, upcoming, recent: state.recent.toReversed(),
+        name, by: state.by, ...stands, nextAtMs: begins ? upcoming[0]?.atMs ?? null : null, upcoming, recent: state.recent.toReversed(),
         budgets: state.policy.budgets.map(({ slo }) => {
           const answer = remaining?.bySlo.get(slo)
           return { slo, remainingRatio: answer?.is === 'known' ? answer.ratio : null, why: answer?.is === 'known' ? null : answer?.why ?? 'not asked yet' }
