@@ -3,8 +3,8 @@ import { paceOf, withSpending, type Remaining, type Spending } from '#shared/pol
 import { whyClosed } from '#shared/policy-calendar.ts'
 import { chooseTemplate, type Tick } from '#shared/policy-plan.ts'
 import { areSame, printServiceKey, type ServiceKey } from '#shared/policy-services.ts'
-import { printDuration } from '#shared/units.ts'
 import type { Policy, Template } from '#shared/policy.ts'
+import { printDuration } from '#shared/units.ts'
 
 /**
  * The life of a policy, with no I/O and no clock of its own: `fold` takes what has happened, `decide` says what to do now.

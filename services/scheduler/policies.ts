@@ -219,7 +219,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
           const [before, after] = [since[slo], bySlo.get(slo)]
           return before !== undefined && after?.is === 'known' ? { slo, ratio: Math.max(0, before - after.ratio), measured: true } : { slo, ratio: costs[slo] ?? 0, measured: false }
         })
-        await write(name, 'policy.settled', { run, verdict, endedAtMs: endOf(scheduler.runs().find(known => known.run === run), decidedAtMs)?.atMs ?? decidedAtMs, atMs: decidedAtMs, spent })
+        await write(name, 'policy.settled', { run, verdict, endedAtMs: endOf(scheduler.runs().find(state => state.run === run), decidedAtMs)?.atMs ?? decidedAtMs, atMs: decidedAtMs, spent })
         return
       }
       case 'pause': {

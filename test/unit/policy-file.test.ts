@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { stringify } from 'yaml'
 import { renderProblem } from '#shared/experiment-problem.ts'
+import { experimentSchema } from '#shared/experiment.ts'
 import { parsePolicies } from '#shared/policy-file.ts'
 import { areSame, describeFaults, servicesOfExperiment, type ServiceKey } from '#shared/policy-services.ts'
 import { policyJsonSchema, printServices } from '#shared/policy.ts'
-import { experimentSchema } from '#shared/experiment.ts'
 import { structuralSchema } from '../../services/cli/structural-schema.ts'
 import { validate } from '../../services/cli/validate.ts'
 import { killing, policyDocument, policyOf } from '../parts/policy-builder.ts'
@@ -29,6 +29,11 @@ test('each example is a policy, to faultline and to an editor, which it points t
     assert.deepEqual(await validate([url.pathname], { json: false }), { exitCode: 0, output: policies.map(({ policy }) => `${url.pathname}: valid: ${policy.name}`).join('\n') })
   }
   assert.ok(examples.length > 0)
+})
+
+test('the policy that the README shows is one', () => {
+  const [, shown = ''] = /```yaml\n(apiVersion: \S+\nkind: Policy\n[^]*?)```/.exec(readFileSync(new URL('../../README.md', import.meta.url), 'utf8')) ?? []
+  assert.deepEqual(parsePolicies(shown, 'README.md').problems.map(renderProblem), [])
 })
 
 test('what a policy says is read with its defaults', () => {

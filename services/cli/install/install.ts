@@ -39,7 +39,7 @@ const outside = [
   'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
 ]
 /** Removing the kind removes its objects; Campaigns first, which would make more Experiments. */
-const customResources = ['customresourcedefinition/campaigns.faultline.dev', 'customresourcedefinition/experiments.faultline.dev']
+const customResources = ['customresourcedefinition/campaigns.faultline.dev', 'customresourcedefinition/experiments.faultline.dev', 'customresourcedefinition/policies.faultline.dev']
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
 

@@ -1,6 +1,6 @@
 import { DateTime } from 'luxon'
-import { describeFaults } from '#shared/policy-services.ts'
 import { whyClosed } from '#shared/policy-calendar.ts'
+import { describeFaults } from '#shared/policy-services.ts'
 import { allGoesWell, simulate } from '#shared/policy-simulation.ts'
 import { printServices, type Policy } from '#shared/policy.ts'
 
