@@ -253,6 +253,42 @@ export const facts = defineFacts({
     doc: 'A prober is done with the run: its samples and ledgers are stored, and what it wrote into the system is gone again.',
     data: z.strictObject({ node: z.string(), atMs: epochMs() }),
   },
+  'policy.set': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    doc: 'A policy of continuous chaos is in force, or in force anew. Its subject is `policy-<name>`. It is carried as it was written. Written again each day, with `kept`: the stream forgets before a policy does.',
+    data: z.strictObject({
+      policy: z.unknown(), by: z.string(), atMs: epochMs(),
+      kept: z.strictObject({
+        cursorMs: epochMs(), lastEndMs: epochMs().optional(),
+        paused: z.strictObject({ why: z.string(), run: z.string().optional(), atMs: epochMs() }).optional(),
+        runs: z.record(z.string(), z.strictObject({ template: z.string(), atMs: epochMs(), remaining: z.record(z.string(), z.number()), hasPaused: z.literal(true).optional() })),
+        spendings: z.array(z.strictObject({ slo: z.string(), dayMs: epochMs(), ratio: z.number(), largestRatio: z.number() })),
+      }).optional(),
+    }),
+  },
+  'policy.removed': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy is no more. Its runs under way go on to their end.', data: z.strictObject({ by: z.string(), atMs: epochMs() }) },
+  'policy.ticked': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    doc: 'A tick of the policy\'s plan was decided: a run was begun, or none, and why not. `remaining`: of each SLO\'s error budget at that time.',
+    data: z.strictObject({
+      atMs: epochMs().describe('as planned'), decidedAtMs: epochMs(), template: z.string(), experiment: z.string(),
+      outcome: z.enum(['run', 'skipped']), run: z.string().optional(), reason: z.string().optional(), why: z.string().optional(), remaining: z.record(z.string(), z.number()).optional(),
+    }),
+  },
+  'policy.missed': { producer: 'scheduler', readers: ['scheduler'], doc: 'Ticks that were due while nobody was there to decide them. They are not made up for.', data: z.strictObject({ fromMs: epochMs(), toMs: epochMs(), count: count() }) },
+  'policy.settled': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    doc: 'A run of the policy is over, and what it spent of each SLO\'s error budget is reckoned: measured, or, where that was not possible, what a run may spend at most.',
+    data: z.strictObject({
+      run: z.string(), verdict: gateVerdict, endedAtMs: epochMs(), atMs: epochMs(),
+      spent: z.array(z.strictObject({ slo: z.string(), ratio: z.number().nonnegative(), measured: z.boolean() })),
+    }),
+  },
+  'policy.paused': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy begins no run until it is resumed.', data: z.strictObject({ why: z.string(), run: z.string().optional(), atMs: epochMs() }) },
+  'policy.resumed': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy goes on.', data: z.strictObject({ by: z.string(), atMs: epochMs() }) },
 })
 
 export type FactType = keyof typeof facts

@@ -13,6 +13,14 @@ export class RequestRefused extends InvalidInput {
   readonly code = 'request_refused'
 }
 
+const policySummary = z.object({
+  name: z.string(), state: z.string(), reason: z.string().nullable(), nextAtMs: z.number().nullable(),
+  upcoming: z.array(z.object({ atMs: z.number(), experiment: z.string() })),
+  recent: z.array(z.object({ atMs: z.number(), experiment: z.string(), run: z.string().nullable(), outcome: z.string() })),
+  budgets: z.array(z.object({ slo: z.string(), remainingRatio: z.number().nullable(), why: z.string().nullable() })),
+})
+export type PolicySummary = z.output<typeof policySummary>
+
 /** A stream of facts says every 5 s that it is alive (services/scheduler/api.ts). */
 const silenceMs = 15_000
 /** A plan asks each agent in turn, and each may take its time. */
@@ -59,6 +67,23 @@ export class ApiClient {
     return leverInWords(await this.#ask('POST', '/api/v1/resume'))
   }
 
+  async policies(): Promise<PolicySummary[]> {
+    return z.object({ policies: z.array(policySummary) }).parse(await this.#ask('GET', '/api/v1/policies')).policies
+  }
+
+  async setPolicy(name: string, policy: unknown): Promise<void> {
+    await this.#ask('PUT', `/api/v1/policies/${encodeURIComponent(name)}`, { policy })
+  }
+
+  async removePolicy(name: string): Promise<void> {
+    await this.#ask('DELETE', `/api/v1/policies/${encodeURIComponent(name)}`)
+  }
+
+  /** False when it was not paused. */
+  async resumePolicy(name: string): Promise<boolean> {
+    return z.object({ resumed: z.boolean() }).parse(await this.#ask('POST', `/api/v1/policies/${encodeURIComponent(name)}/resume`)).resumed
+  }
+
   /** Every fact of a run from its first; ends when it is judged. */
   async *facts(run: string, signal: AbortSignal): AsyncGenerator<StoredFact> {
     const silent = new AbortController()
@@ -82,7 +107,7 @@ export class ApiClient {
     }
   }
 
-  async #ask(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = 15_000): Promise<unknown> {
+  async #ask(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, timeoutMs = 15_000): Promise<unknown> {
     const response = await this.#fetch(method, path, body, AbortSignal.timeout(timeoutMs))
     return response.json()
   }

@@ -5,6 +5,7 @@ import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
+import type { PreviewOptions } from './policy/preview-command.ts'
 import type { PowerOptions } from './power.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
@@ -96,8 +97,42 @@ program.command('campaign').argument('<file>', 'campaign file')
     process.exitCode = await campaignCommand(file, options)
   })
 
-program.command('validate').argument('<files...>', 'experiment and campaign files')
-  .description('Check experiment and campaign files: every problem, with its line and what was meant (the validation campaign itself is npm run validate)')
+const policy = program.command('policy').description('Continuous low-rate chaos: what a policy would do, and the policies of a local session or of a cluster')
+
+policy.command('preview').argument('<file>', 'policy file')
+  .description('What would run when, on what, and what would be skipped; the same seed gives the same plan')
+  .option('--days <number>', 'how many days', '14')
+  .option('--from <date>', 'the first of them, such as 2026-12-24 or 2026-12-24T08:00; now when left out')
+  .option('--json', 'print it as JSON')
+  .action(async (file: string, options: PreviewOptions) => {
+    const { previewCommand } = await import('./policy/preview-command.ts')
+    const { exitCode, output } = await previewCommand(file, options, Date.now())
+    const stream = exitCode === 3 && !options.json ? process.stderr : process.stdout
+    stream.write(output)
+    process.exitCode = exitCode
+  })
+
+for (const [word, argument, does] of [
+  ['apply', ['<file>', 'policy file'], 'Put every policy of a file in force, or in force anew; what an earlier one did and spent is kept'],
+  ['list', undefined, 'The policies: state, the next runs, the last ones, error budgets'],
+  ['resume', ['<name>', 'the policy'], 'Let a policy go on that has paused'],
+  ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end'],
+] as const) {
+  const command = policy.command(word).description(does).addOption(cluster()).addOption(context()).addOption(namespace())
+  if (word === 'list') command.option('--json', 'print them as JSON')
+  if (argument) command.argument(argument[0], argument[1])
+  command.action(async (...given: unknown[]) => {
+    const { policyCommand } = await import('./policy/policy-command.ts')
+    const options = command.opts<ClusterChoice & { json?: boolean }>()
+    const { exitCode, output } = await policyCommand(word, argument ? String(given[0]) : '', { cluster: options.cluster ? options : undefined, json: options.json ?? false })
+    const stream = exitCode === 3 ? process.stderr : process.stdout
+    stream.write(output)
+    process.exitCode = exitCode
+  })
+}
+
+program.command('validate').argument('<files...>', 'experiment, campaign and policy files')
+  .description('Check experiment, campaign and policy files: every problem, with its line and what was meant (the validation campaign itself is npm run validate)')
   .option('--json', 'print the problems as JSON')
   .action(async (files: string[], options: { json?: boolean }) => {
     const { validate } = await import('./validate.ts')

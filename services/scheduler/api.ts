@@ -8,6 +8,8 @@ import { experimentSchema } from '#shared/experiment.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 import type { RunState } from './core.ts'
 import { haltRoutes } from './halt-api.ts'
+import type { Policies } from './policies.ts'
+import { policiesApi } from './policies-api.ts'
 import { Halted, LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
 
@@ -30,6 +32,8 @@ export interface SchedulerApiOptions {
   /** Opens /metrics too, and nothing else: whoever scrapes need not be able to start runs. */
   metricsToken?: string | undefined
   metrics: Registry
+  /** Where there are any: policies-api.ts. */
+  policies?: Policies | undefined
 }
 
 /**
@@ -44,7 +48,7 @@ export interface SchedulerApiOptions {
  *
  * Of several schedulers each answers: what is read from its own fold, what changes something through the leader (503 when there is none).
  */
-export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: SchedulerApiOptions): FastifyInstance {
+export function schedulerApi({ scheduler, bus, token, metricsToken, metrics, policies }: SchedulerApiOptions): FastifyInstance {
   const api = fastify({ bodyLimit: 1_048_576, forceCloseConnections: true })
 
   api.get('/healthz', () => ({ status: 'ok' }))
@@ -58,6 +62,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
   void api.register(async guarded => {
     guarded.addHook('onRequest', guard(token))
     haltRoutes(guarded, scheduler)
+    if (policies) policiesApi(guarded, { policies, leadership: scheduler.leadership })
     guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', async (request, reply) => {
       const state = await find(request.params.run)

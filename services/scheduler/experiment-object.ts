@@ -83,7 +83,7 @@ export interface Origin { namespace: string; name: string; uid: string; generati
 const originScheme = 'kubernetes:'
 
 /** `kubernetes:NAMESPACE/NAME?uid=UID&generation=1` */
-export const printOrigin = ({ metadata: { namespace, name, uid, generation } }: ExperimentObject): string => `${originScheme}${namespace}/${name}?uid=${uid}&generation=${generation}`
+export const printOrigin = ({ metadata: { namespace, name, uid, generation } }: { metadata: Origin }): string => `${originScheme}${namespace}/${name}?uid=${uid}&generation=${generation}`
 
 /** Undefined for a run that no object has asked for. */
 export function readOrigin(file: string | undefined): Origin | undefined {

@@ -4,9 +4,12 @@ import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
+import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './controller.ts'
 import { joinLeadership } from './leadership.ts'
+import { startPolicies, type Policies } from './policies.ts'
+import { openWebhook } from './policy-webhook.ts'
 import { startScheduler, type Scheduler } from './service.ts'
 
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
@@ -17,30 +20,37 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     address: () => listeningAt,
   })
   const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
-  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics })
+  const [asked, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
+  const prometheus = asked && connectPrometheus(asked)
+  const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
+  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics, policies })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
-  const controllers = config.need('scheduler.experiments') === 'kubernetes' ? await startControllers({ scheduler, clock, log }) : undefined
+  const controllers = config.need('scheduler.experiments') === 'kubernetes' ? await startControllers({ scheduler, policies, clock, log }) : undefined
   return {
     ready: () => scheduler.ready(),
     async stop() {
       await controllers?.stop()
       await api.close()
+      await policies.stop()
+      prometheus?.close()
       await scheduler.stop()
     },
   }
 }, { health: false })
 
-async function startControllers({ scheduler, clock, log }: { scheduler: Scheduler; clock: Clock; log: Logger }): Promise<Controller> {
-  const [{ KubeConfig }, { startController }, { startCampaignController }] = await Promise.all([
-    import('@kubernetes/client-node'), import('./controller.ts'), import('./campaign-controller.ts'), // large, and of use in a cluster alone
+async function startControllers({ scheduler, policies, clock, log }: { scheduler: Scheduler; policies: Policies; clock: Clock; log: Logger }): Promise<Controller> {
+  const [{ KubeConfig }, { startController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
+    import('@kubernetes/client-node'), import('./controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'), // large, and of use in a cluster alone
   ])
   const kubernetes = new KubeConfig()
   kubernetes.loadFromDefault()
+  const leads = () => scheduler.leadership.epoch() !== undefined
   const controllers = [
     await startController({ scheduler, clock, log, kubernetes, instance: hostname() }),
-    await startCampaignController({ kubernetes, leads: () => scheduler.leadership.epoch() !== undefined, clock, log }),
+    await startCampaignController({ kubernetes, leads, clock, log }),
+    await startPolicyController({ kubernetes, policies, leads, clock, log }),
   ]
   return { stop: async () => void await Promise.all(controllers.map(controller => controller.stop())) }
 }

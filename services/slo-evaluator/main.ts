@@ -1,5 +1,5 @@
 import { runService } from '#shared/main.ts'
-import { configuredPrometheus } from './prometheus.ts'
+import { configuredPrometheus } from '#shared/prometheus.ts'
 import { startSloEvaluator } from './service.ts'
 
 await runService('slo-evaluator', async ({ bus, clock, log, metrics, config }) => {

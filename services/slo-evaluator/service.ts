@@ -5,9 +5,9 @@ import type { Clock } from '#shared/clock.ts'
 import { FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import { runFields } from '#shared/log.ts'
+import { connectPrometheus, type Answer, type PrometheusOptions } from '#shared/prometheus.ts'
 import { judge } from '#shared/verdict.ts'
 import { begin, step, type Effect, type EvaluatorState, type Input } from './core.ts'
-import { connectPrometheus, type Answer, type PrometheusOptions } from './prometheus.ts'
 
 export interface SloEvaluatorOptions {
   bus: Bus

@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connectPrometheus } from '#shared/prometheus.ts'
 import { gateKinds } from '#shared/registry.ts'
 import { freePort } from '#shared/process/free-port.ts'
 import { prometheusPlan } from '../../services/cli/parts/prometheus.ts'
-import { connectPrometheus } from '../../services/slo-evaluator/prometheus.ts'
 
 /** A real Prometheus that scrapes a real, if small, target every second. */
 const parts = new AsyncDisposableStack()

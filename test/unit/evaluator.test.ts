@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredFact } from '#shared/events.ts'
+import { instantSelectors } from '#shared/prometheus-freshness.ts'
 import { begin, step, type Effect, type EvaluatorState } from '../../services/slo-evaluator/core.ts'
-import { instantSelectors } from '../../services/slo-evaluator/freshness.ts'
 import { document, duringFault, errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
 
 const broken = { ok: { 20: 1 }, failed: { 20: 9 } }

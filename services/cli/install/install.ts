@@ -38,8 +38,8 @@ const outside = [
   'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
   'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
 ]
-/** Removing the kind removes its objects; Campaigns first, which would make more Experiments. */
-const customResources = ['customresourcedefinition/campaigns.faultline.dev', 'customresourcedefinition/experiments.faultline.dev']
+/** Removing the kind removes its objects; Policies and Campaigns first, which would begin more. */
+const customResources = ['policies', 'campaigns', 'experiments'].map(plural => `customresourcedefinition/${plural}.faultline.dev`)
 const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
 const inNamespace = ['--namespace', namespace]
 

@@ -7,6 +7,7 @@ import { systemClock, type Clock } from '#shared/clock.ts'
 import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
 import type { Children } from '#shared/process/children.ts'
+import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
 import { createMetrics, serveHealth } from '#shared/service.ts'
 import { localDriver } from '../../injector/local-driver.ts'
 import { startInjector } from '../../injector/service.ts'
@@ -15,6 +16,7 @@ import { startLocustBridge } from '../../locust-bridge/service.ts'
 import { schedulerApi } from '../../scheduler/api.ts'
 import { takeEpoch } from '../../scheduler/epoch.ts'
 import { soleLeader } from '../../scheduler/leadership.ts'
+import { startPolicies } from '../../scheduler/policies.ts'
 import { startScheduler } from '../../scheduler/service.ts'
 import { startProber } from '../../prober/service.ts'
 import { startSloEvaluator } from '../../slo-evaluator/service.ts'
@@ -56,7 +58,10 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   const leader = await begin('scheduler', { signingSeed: keys.signingSeed })
   const scheduler = await startScheduler({ ...leader, leadership: soleLeader(await takeEpoch(nats)) })
   unfinished.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics })
+  let budgets: Prometheus | undefined
+  const policies = await startPolicies({ ...leader, scheduler, prometheus: () => budgets })
+  unfinished.defer(() => policies.stop())
+  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies })
   unfinished.defer(() => api.close())
   const apiUrl = await api.listen(listen)
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
@@ -74,6 +79,9 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
     async startEvaluator(prometheus) {
       const evaluator = await startSloEvaluator({ ...judge, prometheus })
       owned.defer(() => evaluator.stop())
+      const asked = connectPrometheus(prometheus)
+      budgets = asked
+      owned.defer(() => asked.close())
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

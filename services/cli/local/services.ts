@@ -1,5 +1,5 @@
+import type { PrometheusOptions } from '#shared/prometheus.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
-import type { PrometheusOptions } from '../../slo-evaluator/prometheus.ts'
 import type { ScrapeTarget } from '../parts/prometheus.ts'
 
 /** What the five services of a local session are started with. They share NATS and nothing else. */

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Config } from '#shared/config.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
-import { instantSelectors } from './freshness.ts'
+import { instantSelectors } from '#shared/prometheus-freshness.ts'
 
 export interface PrometheusOptions {
   /** Base URL; a path prefix such as Mimir's `/prometheus` belongs to it. */
