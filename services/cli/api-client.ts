@@ -50,6 +50,11 @@ export class ApiClient {
     return z.object({ aborted: z.array(z.string()) }).parse(await this.#ask('POST', '/api/v1/abort')).aborted
   }
 
+  /** Whether a version may go out (services/scheduler/release-api.ts). */
+  async releaseCheck(query: URLSearchParams): Promise<unknown> {
+    return this.#ask('GET', `/api/v1/release-check?${query.toString()}`)
+  }
+
   /** Every fact of a run from its first; ends when it is judged. */
   async *facts(run: string, signal: AbortSignal): AsyncGenerator<StoredFact> {
     const silent = new AbortController()

@@ -6,6 +6,7 @@ import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
 import type { PowerOptions } from './power.ts'
+import type { ReleaseOptions } from './release/release-command.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
 
@@ -115,6 +116,27 @@ program.command('replay').argument('<folder>', 'results folder of a run')
     for (const problem of problems) process.stderr.write(`${problem}\n`)
     process.stdout.write(options.json ? `${JSON.stringify(judgement, null, 2)}\n` : `${judgement.verdict}: ${identical ? 'byte-identical to verdict.json' : 'NOT what verdict.json says'}\n`)
     process.exitCode = identical ? judgement.exitCode : 4
+  })
+
+program.command('release-check')
+  .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked.')
+  .requiredOption('--app <name>', 'the service, as NAME or NAMESPACE/NAME')
+  .requiredOption('--version <version>', 'its version: the label app.kubernetes.io/version, or the tag or digest of its image')
+  .option('--within <duration>', 'how long ago the runs may have ended', '24h')
+  .option('--require <name...>', 'experiments that must have passed')
+  .option('--from <file...>', 'files with experiments that must have passed exactly as they stand there')
+  .option('--results <folder>', 'where the results folders of runs on this machine are', 'results')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .addOption(new Option('--url <url>', 'the scheduler to ask').conflicts(['cluster', 'context']))
+  .option('--token-file <file>', 'a file that holds its token (default: setting release.token)')
+  .option('--junit <file>', 'write the decision as JUnit XML')
+  .option('--markdown <file>', 'write it as Markdown, for a pull request')
+  .option('--json', 'print it as JSON')
+  .action(async (options: ReleaseOptions) => {
+    const { releaseCommand } = await import('./release/release-command.ts')
+    process.exitCode = await releaseCommand(options)
   })
 
 program.command('abort').argument('[run]', 'the run; left out: all with --all')

@@ -17,7 +17,8 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     address: () => listeningAt,
   })
   const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
-  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics })
+  const release = { token: config.get('release.token'), requirementsFolder: config.get('release.requirementsFolder') }
+  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), release, metrics })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
