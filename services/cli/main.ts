@@ -1,7 +1,7 @@
 /** The command line: what each word means; the work is done in the file named after it. */
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
@@ -25,7 +25,7 @@ const program = new Command('faultline')
   .exitOverride()
   .showHelpAfterError('(faultline --help shows what there is)')
 
-program.command('run').argument('<file>', 'experiment file')
+const run = program.command('run').argument('<file>', 'experiment file')
   .description('Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it)')
   .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
@@ -48,6 +48,22 @@ program.command('run').argument('<file>', 'experiment file')
     const { runCommand } = await import('./run-command.ts')
     process.exitCode = await runCommand(file, options)
   })
+
+const gate = program.command('gate').argument('<file>', 'experiment file')
+  .description('Judge the objectives of every experiment of a file without its faults: its gates, under its load or the traffic that is there, until one is breached or the time is over')
+  .option('--for <duration>', 'how long, such as 5m (default: as long as the experiment holds its faults)')
+  .action(async (file: string, { for: time, ...options }: RunCommandOptions & ClusterChoice & { for?: string }) => {
+    const { parseGateFor } = await import('./experiments-to-run.ts')
+    const choice = { ...options, gate: parseGateFor(time) }
+    if (options.cluster) {
+      const { runInCluster } = await import('./run-in-cluster.ts')
+      process.exitCode = await runInCluster(file, choice)
+      return
+    }
+    const { runCommand } = await import('./run-command.ts')
+    process.exitCode = await runCommand(file, choice)
+  })
+for (const option of run.options) gate.addOption(option)
 
 program.command('demo')
   .description('The main job: the jewelry shop under 50 users, a web worker killed (passes), its database paused (fails, as it should)')
@@ -73,11 +89,12 @@ program.command('plan').argument('<file>', 'experiment file')
   .addOption(cluster().conflicts('within'))
   .addOption(context())
   .addOption(namespace())
+  .option('--rps <number>', 'requests a second that the service gets: tells whether a run sees enough of them', requestsPerSecond)
   .option('--json', 'print the plan as JSON')
-  .action(async (file: string, options: { within?: string[]; json?: boolean } & ClusterChoice) => {
+  .action(async (file: string, options: { within?: string[]; rps?: number; json?: boolean } & ClusterChoice) => {
     const { planCommand } = await import('./plan.ts')
     await using asked = options.cluster ? await (await import('./cluster/scheduler.ts')).connectScheduler(options) : undefined
-    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100, ...(asked && { cluster: asked }) })
+    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100, rps: options.rps, ...(asked && { cluster: asked }) })
     const stream = exitCode === 3 && !options.json ? process.stderr : process.stdout
     stream.write(output)
     process.exitCode = exitCode
@@ -214,6 +231,12 @@ function context(): Option {
 
 function namespace(): Option {
   return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+}
+
+function requestsPerSecond(text: string): number {
+  const rps = Number(text)
+  if (Number.isFinite(rps) && rps > 0) return rps
+  throw new InvalidArgumentError(`expected requests a second, such as 20, found ${text}`)
 }
 
 function embedded(): Option {
