@@ -54,7 +54,7 @@ function tooFewLooks(gate: GateSpec, experiment: Experiment): EvidenceWarning[] 
   if (phase === 'during' && looksIn(holdMs) < consecutive) {
     say(`the hold of ${printDuration(holdMs)} has room for ${looks(looksIn(holdMs))}, and it takes ${consecutive}, one every ${printDuration(everyMs)}, to be breached or to hold`)
   }
-  if (phase === 'steady' && faults.length > 0 && looksIn(steadyMs + patience.steadyGatesMs) < consecutive) {
+  if (phase === 'steady' && looksIn(steadyMs + patience.steadyGatesMs) < consecutive) {
     say(`${printDuration(steadyMs)} before the first fault have room for ${looks(looksIn(steadyMs))}, and it takes ${consecutive}, one every ${printDuration(everyMs)}, to be seen to hold`)
   }
   const waitedMs = withinMs + stableMs + patience.recoveryGatesMs
