@@ -3,84 +3,42 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { pino } from 'pino'
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import type { Bus, FactWriter } from '#shared/bus.ts'
-import { systemClock } from '#shared/clock.ts'
 import { experimentIdentity } from '#shared/release-run.ts'
-import { createMetrics } from '#shared/service.ts'
-import type { TestedService } from '#shared/tested-service.ts'
-import { schedulerApi } from '../../services/scheduler/api.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { soleLeader } from '../../services/scheduler/leadership.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
 import { startFaultline } from '../parts/faultline-command.ts'
-import { startNats, type Nats } from '../parts/nats.ts'
 import { recordedExperiment, writeResults } from '../parts/release-results.ts'
+import { quietExperiment, shop, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
 import { until } from '../parts/until.ts'
 
 /** Release checks against a real scheduler over a real nats-server, whose record of runs is written through the bus. */
-const token = 'api-token'
-const releaseToken = 'release-token'
-const log = pino({ level: 'silent' })
 const owned = new AsyncDisposableStack()
 const folder = mkdtempSync(join(tmpdir(), 'release-check-'))
-let nats: Nats
-let bus: Bus
-let writers: { scheduler: FactWriter; evaluator: FactWriter }
-let url = ''
+let scheduler: ReleaseScheduler
 
 before(async () => {
   owned.defer(() => rmSync(folder, { recursive: true }))
-  nats = owned.use(await startNats())
-  bus = await connectBus({ ...nats, service: 'scheduler', log, ...newCommandKeys() })
-  owned.defer(() => bus.close())
-  writers = { scheduler: bus.writer('scheduler'), evaluator: bus.writer('slo-evaluator') }
-  const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
-  owned.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder: folder }, metrics })
-  owned.defer(() => api.close())
-  url = await api.listen({ host: '127.0.0.1', port: 0 })
+  scheduler = owned.use(await startReleaseScheduler({ requirementsFolder: folder }))
 })
 after(() => owned.disposeAsync())
 
-const experiment = (name: string, more: object = {}) => ({
-  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, faults: [], hold: '60s', gates: [{ name: 'one', promql: { query: 'vector(1)', max: 2 } }], ...more,
-})
-const shop: TestedService = { namespace: 'jewelry', app: 'shop', version: '1.2.3' }
-
-interface Recorded { begin?: TestedService[]; end?: TestedService[]; endedAtMs?: number; verdict?: 'passed' | 'failed' | 'inconclusive'; more?: object }
-
-/** Sealed and judged at once, before the scheduler could think of it as its own. */
-async function record(run: string, name: string, { begin = [shop], end = begin, endedAtMs = Date.now(), verdict = 'passed', more = {} }: Recorded = {}): Promise<void> {
-  const { scheduler, evaluator } = writers
-  await scheduler.write(run, 'run.submitted', { experiment: experiment(name, more), experimentHash: 'x', epoch: { bucketCreatedMs: 0, revision: 1 } })
-  await scheduler.write(run, 'run.services', { when: 'begin', services: begin, atMs: endedAtMs })
-  await scheduler.write(run, 'run.sealed', { atMs: endedAtMs })
-  await scheduler.write(run, 'run.services', { when: 'end', services: end, atMs: endedAtMs })
-  await evaluator.write(run, 'run.judged', { verdict, reasons: [verdict], revertUnconfirmed: false })
-}
-
 const decision = z.looseObject({ passed: z.boolean(), decision: z.enum(['pass', 'block']), reasons: z.array(z.string()).default([]), error: z.string().default('') })
-async function ask(path: string, { authorization = `Bearer ${releaseToken}`, body }: { authorization?: string; body?: unknown } = {}) {
-  const response = await fetch(url + path, { method: body === undefined ? 'GET' : 'POST', headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) }, ...(body !== undefined && { body: JSON.stringify(body) }) })
+async function ask(path: string, { authorization = `Bearer ${scheduler.releaseToken}`, body }: { authorization?: string; body?: unknown } = {}) {
+  const response = await fetch(scheduler.url + path, { method: body === undefined ? 'GET' : 'POST', headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) }, ...(body !== undefined && { body: JSON.stringify(body) }) })
   return { status: response.status, ...decision.parse(await response.json()) }
 }
 const check = (query: Record<string, string>) => ask(`/api/v1/release-check?${new URLSearchParams({ app: 'shop', version: '1.2.3', ...query }).toString()}`)
 const flagger = (metadata: object) => ask('/api/v1/release-check/flagger', { body: { name: 'shop', namespace: 'jewelry', phase: 'Progressing', checksum: '85d557f47b', metadata: { app: 'shop', version: '1.2.3', ...metadata } } })
 
 test('each way to be no evidence blocks, over HTTP and for Flagger, and exactly the right run passes', async () => {
-  await record('old-1', 'old', { endedAtMs: Date.now() - 25 * 3_600_000 })
-  await record('other-1', 'other', { begin: [{ ...shop, version: '1.2.2' }] })
-  await record('mixed-1', 'mixed', { begin: [{ ...shop, version: '1.2.2' }, shop] })
-  await record('failed-1', 'failed', { verdict: 'failed' })
-  await record('inconclusive-1', 'inconclusive', { verdict: 'inconclusive' })
-  await record('twice-1', 'twice')
-  await record('twice-2', 'twice', { verdict: 'failed' })
-  await record('right-1', 'right')
+  await scheduler.record('old-1', 'old', { endedAtMs: Date.now() - 25 * 3_600_000 })
+  await scheduler.record('other-1', 'other', { begin: [{ ...shop, version: '1.2.2' }] })
+  await scheduler.record('mixed-1', 'mixed', { begin: [{ ...shop, version: '1.2.2' }, shop] })
+  await scheduler.record('failed-1', 'failed', { verdict: 'failed' })
+  await scheduler.record('inconclusive-1', 'inconclusive', { verdict: 'inconclusive' })
+  await scheduler.record('twice-1', 'twice')
+  await scheduler.record('twice-2', 'twice', { verdict: 'failed' })
+  await scheduler.record('right-1', 'right')
   const reasonOf = { never: /no run of it/, old: /too old/, other: /none of its runs was on shop 1\.2\.3/, mixed: /1\.2\.2 and 1\.2\.3/, failed: /failed-1 failed/, inconclusive: /was inconclusive/, twice: /twice-2 failed/ }
   for (const [require, reason] of Object.entries(reasonOf)) {
     for (const [answer, status] of [[await check({ require }), 200], [await flagger({ require }), 409]] as const) {
@@ -88,27 +46,27 @@ test('each way to be no evidence blocks, over HTTP and for Flagger, and exactly 
       assert.match(answer.reasons.join('\n'), reason)
     }
   }
-  for (const answer of [await check({ require: 'right' }), await flagger({ require: 'right', within: '1h' }), await check({ require: 'right', app: 'jewelry/shop' }), await check({ require: `right@${experimentIdentity(experiment('right'))}` })]) {
+  for (const answer of [await check({ require: 'right' }), await flagger({ require: 'right', within: '1h' }), await check({ require: 'right', app: 'jewelry/shop' }), await check({ require: `right@${experimentIdentity(quietExperiment('right'))}` })]) {
     assert.deepEqual([answer.status, answer.passed, answer.decision, answer.reasons], [200, true, 'pass', []])
   }
   assert.match((await check({ require: 'right,failed' })).reasons.join(), /^failed: /)
-  assert.match((await check({ require: `right@${experimentIdentity(experiment('right', { hold: '61s' }))}` })).reasons.join(), /another experiment under this name/)
+  assert.match((await check({ require: `right@${experimentIdentity(quietExperiment('right', { hold: '61s' }))}` })).reasons.join(), /another experiment under this name/)
 })
 
 test('a run whose submitter said what is tested has that on record from its begin to its end, by the scheduler itself', async () => {
-  const body = JSON.stringify({ experiment: experiment('declared'), run: 'declared-1', services: [{ namespace: '', app: 'till', version: '7' }] })
-  const submitted = await fetch(`${url}/api/v1/runs`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body })
+  const body = JSON.stringify({ experiment: quietExperiment('declared'), run: 'declared-1', services: [{ namespace: '', app: 'till', version: '7' }] })
+  const submitted = await fetch(`${scheduler.url}/api/v1/runs`, { method: 'POST', headers: { authorization: `Bearer ${scheduler.token}`, 'content-type': 'application/json' }, body })
   assert.equal(submitted.status, 202)
   const till = () => check({ app: 'till', version: '7', require: 'declared' })
   assert.match((await till()).reasons.join(), /declared-1 has no verdict: it is under way/)
-  await using facts = bus.follow({ run: 'declared-1', types: ['run.phase', 'run.services', 'run.sealed'] })
+  await using facts = scheduler.bus.follow({ run: 'declared-1', types: ['run.phase', 'run.services', 'run.sealed'] })
   for await (const next of facts) {
     if (next.is !== 'fact') continue
     const { stored } = next
-    if (stored.kind === 'run.services' && stored.fact.data.when === 'begin') await fetch(`${url}/api/v1/runs/declared-1/abort`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })
+    if (stored.kind === 'run.services' && stored.fact.data.when === 'begin') await fetch(`${scheduler.url}/api/v1/runs/declared-1/abort`, { method: 'POST', headers: { authorization: `Bearer ${scheduler.token}` } })
     if (stored.kind === 'run.services' && stored.fact.data.when === 'end') break
   }
-  await writers.evaluator.write('declared-1', 'run.judged', { verdict: 'passed', reasons: [], revertUnconfirmed: false })
+  await scheduler.evaluator.write('declared-1', 'run.judged', { verdict: 'passed', reasons: [], revertUnconfirmed: false })
   assert.deepEqual(await till().then(({ status, passed, reasons }) => ({ status, passed, reasons })), { status: 200, passed: true, reasons: [] })
 })
 
@@ -117,22 +75,22 @@ test('where the question names no experiment, the operator\'s file says what is 
   writeFileSync(join(folder, 'shop.yaml'), '- right\n')
   assert.equal((await check({})).passed, true)
   assert.equal((await flagger({})).status, 200)
-  writeFileSync(join(folder, 'shop.yaml'), stringify(experiment('right')))
+  writeFileSync(join(folder, 'shop.yaml'), stringify(quietExperiment('right')))
   assert.equal((await check({})).passed, true)
-  writeFileSync(join(folder, 'shop.yaml'), stringify(experiment('right', { gates: [{ name: 'one', promql: { query: 'vector(1)', max: 1 } }] })))
+  writeFileSync(join(folder, 'shop.yaml'), stringify(quietExperiment('right', { gates: [{ name: 'one', promql: { query: 'vector(1)', max: 1 } }] })))
   assert.match((await check({})).reasons.join(), /another experiment under this name/)
 })
 
 test('its token opens the release checks and nothing else, as a bearer\'s or as the password in a URL; the metrics\' does not', async () => {
   const path = '/api/v1/release-check?app=shop&version=1.2.3&require=right'
   const login = (password: string) => `Basic ${Buffer.from(`release:${password}`).toString('base64')}`
-  for (const authorization of [`Bearer ${releaseToken}`, `Bearer ${token}`, login(releaseToken)]) assert.equal((await ask(path, { authorization })).status, 200, authorization)
-  for (const authorization of ['', 'Bearer metrics-token', 'Bearer release-toke', login(token), login('')]) {
+  for (const authorization of [`Bearer ${scheduler.releaseToken}`, `Bearer ${scheduler.token}`, login(scheduler.releaseToken)]) assert.equal((await ask(path, { authorization })).status, 200, authorization)
+  for (const authorization of ['', 'Bearer metrics-token', 'Bearer release-toke', login(scheduler.token), login('')]) {
     const { status, passed } = await ask(path, { authorization })
     assert.deepEqual([status, passed], [401, false], authorization)
   }
   for (const [method, closed] of [['GET', '/api/v1/runs'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/abort'], ['GET', '/metrics']] as const) {
-    assert.equal((await fetch(url + closed, { method, headers: { authorization: `Bearer ${releaseToken}` } })).status, 401, closed)
+    assert.equal((await fetch(scheduler.url + closed, { method, headers: { authorization: `Bearer ${scheduler.releaseToken}` } })).status, 401, closed)
   }
 })
 
@@ -151,9 +109,9 @@ async function faultline(...args: string[]) {
 
 test('the command asks a scheduler, and ends with 0 only when it passes; what it writes says the same', async () => {
   const [tokenFile, junit, markdown, file] = ['token', 'junit.xml', 'release.md', 'right.yaml'].map(name => join(folder, name)) as [string, string, string, string]
-  writeFileSync(tokenFile, `${releaseToken}\n`)
-  writeFileSync(file, stringify(experiment('right')))
-  const asked = ['--url', url, '--token-file', tokenFile]
+  writeFileSync(tokenFile, `${scheduler.releaseToken}\n`)
+  writeFileSync(file, stringify(quietExperiment('right')))
+  const asked = ['--url', scheduler.url, '--token-file', tokenFile]
   const passed = await faultline(...asked, '--from', file, '--junit', junit, '--markdown', markdown)
   assert.equal(passed.code, 0, passed.err)
   assert.match(passed.out, /^pass {2}shop 1\.2\.3 may go out: .*\n {2}pass {3}right {2}right-1 passed on shop 1\.2\.3/)
@@ -165,7 +123,7 @@ test('the command asks a scheduler, and ends with 0 only when it passes; what it
   assert.match(readFileSync(markdown, 'utf8'), /⛔ shop 1\.2\.3 must not go out/)
   writeFileSync(tokenFile, 'wrong')
   assert.deepEqual(await faultline(...asked, '--require', 'right').then(({ code, err }) => [code, /refused \(401\)/.test(err)]), [3, true])
-  assert.deepEqual(await faultline('--url', url, '--require', 'right').then(({ code, err }) => [code, /--url needs a token/.test(err)]), [3, true])
+  assert.deepEqual(await faultline('--url', scheduler.url, '--require', 'right').then(({ code, err }) => [code, /--url needs a token/.test(err)]), [3, true])
   assert.deepEqual(await faultline(...asked, '--require', 'Right').then(({ code, err }) => [code, /--require: expected names of experiments/.test(err)]), [3, true])
 })
 
@@ -186,20 +144,34 @@ test('the command reads results folders of this machine, and blocks on one that 
   assert.equal((await faultline('--results', join(folder, 'nowhere'), '--require', 'a')).code, 3)
 })
 
+test('while NATS says nothing, and nobody has noticed yet, the record cannot be read: 503', async () => {
+  scheduler.nats.pause()
+  try {
+    const { status, passed, error } = await check({ require: 'right' })
+    assert.deepEqual([status, passed], [503, false])
+    assert.match(error, /the record of runs was not read within 5 s/)
+  } finally {
+    scheduler.nats.resume()
+  }
+  await until('the record can be read again', async () => (await check({ require: 'right' })).passed, 20_000)
+})
+
 test('without NATS nothing passes: 503, and the command ends with 4 and says so in its reports; with NATS again it passes again', async () => {
   const [tokenFile, junit] = [join(folder, 'token'), join(folder, 'junit.xml')]
-  writeFileSync(tokenFile, releaseToken)
-  const asked = ['--url', url, '--token-file', tokenFile, '--require', 'right', '--junit', junit]
+  writeFileSync(tokenFile, scheduler.releaseToken)
+  const asked = ['--url', scheduler.url, '--token-file', tokenFile, '--require', 'right', '--junit', junit]
   assert.equal((await faultline(...asked)).code, 0)
-  await nats.kill()
+  await scheduler.nats.kill()
   await until('the scheduler sees that NATS is gone', async () => (await check({ require: 'right' })).status === 503, 10_000)
-  assert.equal((await flagger({ require: 'right' })).status, 503)
+  const lost = await flagger({ require: 'right' })
+  assert.deepEqual([lost.status, lost.passed], [503, false])
+  assert.match(lost.error, /not ready, or has lost NATS/)
   const unasked = await faultline(...asked)
   assert.equal(unasked.code, 4)
   assert.match(unasked.err, /answered 503/)
   assert.match(unasked.out, /^block {2}shop 1\.2\.3 must not go out\n {2}block {2}nobody could be asked/)
   assert.match(readFileSync(junit, 'utf8'), /<failure/)
-  await nats.restart()
+  await scheduler.nats.restart()
   await until('the record can be read again', async () => (await check({ require: 'right' })).passed, 20_000)
   assert.equal((await faultline('--url', 'http://127.0.0.1:1', '--token-file', tokenFile, '--require', 'right')).code, 4)
 })
