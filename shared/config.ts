@@ -24,6 +24,8 @@ export const settings = {
   'http.port': { default: '0', doc: 'Its port; 0: any free one' },
   'metrics.token': { default: undefined, secret: true, doc: 'Bearer token of /metrics; needed when http.host is not loopback' },
   'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API and of the bridge\'s samples' },
+  'release.token': { default: undefined, secret: true, doc: 'Bearer token of the release checks, and of nothing else' },
+  'release.requirementsFolder': { default: undefined, doc: 'What a release check requires when it names no experiment: a folder with APP.yaml for each service, a list of names or experiments' },
   'scheduler.host': { default: undefined, doc: 'Name or address at which other schedulers reach this one; http.host when left out' },
   'scheduler.experiments': { default: 'submitted', doc: 'Where experiments come from: submitted (its API), kubernetes (objects of the cluster too)' },
   'commands.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs commands: the scheduler\'s only' },

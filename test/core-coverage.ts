@@ -12,6 +12,8 @@ const coreFiles = [
   'services/scheduler/{lease,campaign-object,experiment-object,kubernetes-events}.ts',
   'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
+  'shared/{release-check,release-run,release-query}.ts',
+  'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,campaign-core,campaign-object,fault,load-figures,target,units}.ts',

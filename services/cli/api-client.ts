@@ -84,6 +84,11 @@ export class ApiClient {
     return z.object({ resumed: z.boolean() }).parse(await this.#ask('POST', `/api/v1/policies/${encodeURIComponent(name)}/resume`)).resumed
   }
 
+  /** Whether a version may go out (services/scheduler/release-api.ts). */
+  async releaseCheck(query: URLSearchParams): Promise<unknown> {
+    return this.#ask('GET', `/api/v1/release-check?${query.toString()}`)
+  }
+
   /** Every fact of a run from its first; ends when it is judged. */
   async *facts(run: string, signal: AbortSignal): AsyncGenerator<StoredFact> {
     const silent = new AbortController()

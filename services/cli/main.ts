@@ -1,12 +1,13 @@
 /** The command line: what each word means; the work is done in the file named after it. */
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
 import type { PreviewOptions } from './policy/preview-command.ts'
 import type { PowerOptions } from './power.ts'
+import type { ReleaseOptions } from './release/release-command.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
 
@@ -25,7 +26,7 @@ const program = new Command('faultline')
   .exitOverride()
   .showHelpAfterError('(faultline --help shows what there is)')
 
-program.command('run').argument('<file>', 'experiment file')
+const run = program.command('run').argument('<file>', 'experiment file')
   .description('Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it)')
   .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
@@ -48,6 +49,22 @@ program.command('run').argument('<file>', 'experiment file')
     const { runCommand } = await import('./run-command.ts')
     process.exitCode = await runCommand(file, options)
   })
+
+const gate = program.command('gate').argument('<file>', 'experiment file')
+  .description('Judge the objectives of every experiment of a file without its faults: its gates, under its load or the traffic that is there, until one is breached or the time is over')
+  .option('--for <duration>', 'how long, such as 5m (default: as long as the experiment holds its faults)')
+  .action(async (file: string, { for: time, ...options }: RunCommandOptions & ClusterChoice & { for?: string }) => {
+    const { parseGateFor } = await import('./experiments-to-run.ts')
+    const choice = { ...options, gate: parseGateFor(time) }
+    if (options.cluster) {
+      const { runInCluster } = await import('./run-in-cluster.ts')
+      process.exitCode = await runInCluster(file, choice)
+      return
+    }
+    const { runCommand } = await import('./run-command.ts')
+    process.exitCode = await runCommand(file, choice)
+  })
+for (const option of run.options) gate.addOption(option)
 
 program.command('demo')
   .description('The main job: the jewelry shop under 50 users, a web worker killed (passes), its database paused (fails, as it should)')
@@ -73,11 +90,12 @@ program.command('plan').argument('<file>', 'experiment file')
   .addOption(cluster().conflicts('within'))
   .addOption(context())
   .addOption(namespace())
+  .option('--rps <number>', 'requests a second that the service gets: tells whether a run sees enough of them', requestsPerSecond)
   .option('--json', 'print the plan as JSON')
-  .action(async (file: string, options: { within?: string[]; json?: boolean } & ClusterChoice) => {
+  .action(async (file: string, options: { within?: string[]; rps?: number; json?: boolean } & ClusterChoice) => {
     const { planCommand } = await import('./plan.ts')
     await using asked = options.cluster ? await (await import('./cluster/scheduler.ts')).connectScheduler(options) : undefined
-    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100, ...(asked && { cluster: asked }) })
+    const { exitCode, output } = await planCommand(file, { within: options.within ?? [], json: options.json ?? false, width: process.stdout.columns ?? 100, rps: options.rps, ...(asked && { cluster: asked }) })
     const stream = exitCode === 3 && !options.json ? process.stderr : process.stdout
     stream.write(output)
     process.exitCode = exitCode
@@ -150,6 +168,27 @@ program.command('replay').argument('<folder>', 'results folder of a run')
     for (const problem of problems) process.stderr.write(`${problem}\n`)
     process.stdout.write(options.json ? `${JSON.stringify(judgement, null, 2)}\n` : `${judgement.verdict}: ${identical ? 'byte-identical to verdict.json' : 'NOT what verdict.json says'}\n`)
     process.exitCode = identical ? judgement.exitCode : 4
+  })
+
+program.command('release-check')
+  .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked.')
+  .requiredOption('--app <name>', 'the service, as NAME or NAMESPACE/NAME')
+  .requiredOption('--version <version>', 'its version: the label app.kubernetes.io/version, or the tag or digest of its image')
+  .option('--within <duration>', 'how long ago the runs may have ended', '24h')
+  .option('--require <name...>', 'experiments that must have passed')
+  .option('--from <file...>', 'files with experiments that must have passed exactly as they stand there')
+  .option('--results <folder>', 'where the results folders of runs on this machine are', 'results')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .addOption(new Option('--url <url>', 'the scheduler to ask').conflicts(['cluster', 'context']))
+  .option('--token-file <file>', 'a file that holds its token (default: setting release.token)')
+  .option('--junit <file>', 'write the decision as JUnit XML')
+  .option('--markdown <file>', 'write it as Markdown, for a pull request')
+  .option('--json', 'print it as JSON')
+  .action(async (options: ReleaseOptions) => {
+    const { releaseCommand } = await import('./release/release-command.ts')
+    process.exitCode = await releaseCommand(options)
   })
 
 program.command('abort').argument('[run]', 'the run; left out: all with --all')
@@ -247,6 +286,12 @@ function context(): Option {
 
 function namespace(): Option {
   return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+}
+
+function requestsPerSecond(text: string): number {
+  const rps = Number(text)
+  if (Number.isFinite(rps) && rps > 0) return rps
+  throw new InvalidArgumentError(`expected requests a second, such as 20, found ${text}`)
 }
 
 function embedded(): Option {

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput, messageOf } from '#shared/errors.ts'
+import type { StoredFact } from '#shared/events.ts'
 import { judge, printJudgement, type Judgement } from '#shared/verdict.ts'
 import { readEventLog } from './report/event-log.ts'
 
@@ -14,14 +15,22 @@ export class NoResults extends InvalidInput {
  * Judges the facts of events.jsonl again, in whatever order and however often they stand there, and compares the bytes with verdict.json.
  * `problems` are whole sentences: lines that are no facts, a verdict.json that cannot be read. Throws NoResults.
  */
-export async function replay(folder: string): Promise<{ judgement: Judgement; identical: boolean; problems: string[] }> {
+export async function replay(folder: string): Promise<Replay> {
+  const { facts: _facts, ...found } = await replayFacts(folder)
+  return found
+}
+
+export interface Replay { judgement: Judgement; identical: boolean; problems: string[] }
+
+/** The same, with the facts themselves. */
+export async function replayFacts(folder: string): Promise<Replay & { facts: StoredFact[] }> {
   const { facts, problems } = await readFacts(join(folder, 'events.jsonl'))
   const judgement = judge(facts)
   try {
     const recorded = await readFile(join(folder, 'verdict.json'))
-    return { judgement, identical: recorded.equals(Buffer.from(printJudgement(judgement))), problems }
+    return { facts, judgement, identical: recorded.equals(Buffer.from(printJudgement(judgement))), problems }
   } catch (error) {
-    return { judgement, identical: false, problems: [...problems, `verdict.json cannot be read, so there is nothing to compare with: ${messageOf(error)}`] }
+    return { facts, judgement, identical: false, problems: [...problems, `verdict.json cannot be read, so there is nothing to compare with: ${messageOf(error)}`] }
   }
 }
 

@@ -5,6 +5,7 @@ import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
 import { configuredPrometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import { printJudgement } from '#shared/verdict.ts'
+import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
@@ -25,15 +26,18 @@ export interface RunCommandOptions {
   results: string
   processes?: boolean
   json?: boolean
+  /** Only the gates of each experiment (`faultline gate`). */
+  gate?: GateChoice
 }
 
 /** `faultline run FILE`: the worst exit code of its experiments. Nothing is started unless the whole file is valid. */
 export async function runCommand(file: string, options: RunCommandOptions): Promise<number> {
-  const { experiments, problems } = await readExperimentFile(file)
+  const { experiments: written, problems } = await readExperimentFile(file)
   if (problems.length > 0) {
     process.stderr.write(problems.map(problem => `${renderProblem(problem)}\n`).join(''))
     return 3
   }
+  const experiments = experimentsToRun(written, options.gate)
   demandWhatItNeeds(file, experiments, options)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
   const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')

@@ -1,6 +1,7 @@
 import { readExperimentFile, renderProblem } from '#shared/experiment-file.ts'
 import { printJudgement } from '#shared/verdict.ts'
 import { connectScheduler, type ClusterOptions } from './cluster/scheduler.ts'
+import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal } from './interrupt.ts'
 import { withHost } from './load-host.ts'
 import { progressFor, runExperiment } from './run.ts'
@@ -9,18 +10,21 @@ export interface RunInClusterOptions extends ClusterOptions {
   host?: string
   results: string
   json?: boolean
+  /** Only the gates of each experiment (`faultline gate`). */
+  gate?: GateChoice
 }
 
 /** A scheduler in a cluster may be replaced in mid-run: its successor folds the same facts. */
 export const schedulerPatienceMs = 90_000
 
 /** `faultline run FILE --cluster`: the same as on this machine, done by the services of a cluster. The worst exit code of the experiments. */
-export async function runInCluster(file: string, { host, results, json = false, ...cluster }: RunInClusterOptions): Promise<number> {
-  const { experiments, problems } = await readExperimentFile(file)
+export async function runInCluster(file: string, { host, results, json = false, gate, ...cluster }: RunInClusterOptions): Promise<number> {
+  const { experiments: written, problems } = await readExperimentFile(file)
   if (problems.length > 0) {
     process.stderr.write(problems.map(problem => `${renderProblem(problem)}\n`).join(''))
     return 3
   }
+  const experiments = experimentsToRun(written, gate)
   const interrupted = interruptSignal()
   await using scheduler = await connectScheduler(cluster)
   let worst = 0

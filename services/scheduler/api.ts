@@ -10,6 +10,7 @@ import type { RunState } from './core.ts'
 import { haltRoutes } from './halt-api.ts'
 import type { Policies } from './policies.ts'
 import { policiesApi } from './policies-api.ts'
+import { registerReleaseCheck, type ReleaseSettings } from './release-api.ts'
 import { Halted, LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
 
@@ -31,6 +32,7 @@ export interface SchedulerApiOptions {
   token: string
   /** Opens /metrics too, and nothing else: whoever scrapes need not be able to start runs. */
   metricsToken?: string | undefined
+  release?: ReleaseSettings
   metrics: Registry
   /** Where there are any: policies-api.ts. */
   policies?: Policies | undefined
@@ -45,10 +47,11 @@ export interface SchedulerApiOptions {
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
+ *   release checks                         release-api.ts
  *
  * Of several schedulers each answers: what is read from its own fold, what changes something through the leader (503 when there is none).
  */
-export function schedulerApi({ scheduler, bus, token, metricsToken, metrics, policies }: SchedulerApiOptions): FastifyInstance {
+export function schedulerApi({ scheduler, bus, token, metricsToken, release, metrics, policies }: SchedulerApiOptions): FastifyInstance {
   const api = fastify({ bodyLimit: 1_048_576, forceCloseConnections: true })
 
   api.get('/healthz', () => ({ status: 'ok' }))
@@ -58,6 +61,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics, pol
     if (!bears(request.headers.authorization, ...tokens)) await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a bearer token is needed' })
   }
   api.get('/metrics', { onRequest: guard(token, metricsToken) }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+  registerReleaseCheck(api, { scheduler, bus, apiToken: token, ...release })
 
   void api.register(async guarded => {
     guarded.addHook('onRequest', guard(token))

@@ -18,6 +18,9 @@ export interface Nats extends AsyncDisposable {
   /** SIGKILL, and the same server again on the same port and store. */
   kill(): Promise<void>
   restart(): Promise<void>
+  /** SIGSTOP: it answers nobody, and its connections stay open. */
+  pause(): void
+  resume(): void
 }
 
 /** A real nats-server with JetStream on its own folder and port; nothing of it is left when it is disposed of. */
@@ -62,6 +65,8 @@ async function startServer(command: (folder: string, port: number) => string[], 
   return {
     servers: `127.0.0.1:${port}`, kill,
     async restart() { server = await start() },
+    pause: () => void server.kill('SIGSTOP'),
+    resume: () => void server.kill('SIGCONT'),
     async [Symbol.asyncDispose]() {
       await kill()
       rmSync(folder, { recursive: true })

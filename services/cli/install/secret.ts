@@ -18,7 +18,7 @@ function keyPair(name: string): Record<string, string> {
 
 /** Values that belong together are made together, or kept together. */
 const made: readonly { keys: readonly string[]; make: () => Record<string, string> }[] = [
-  ...[...Object.keys(natsUsers).map(user => `nats-${user}`), 'nats-route', 'api-token', 'samples-token', 'metrics-token', 'prometheus-password']
+  ...[...Object.keys(natsUsers).map(user => `nats-${user}`), 'nats-route', 'api-token', 'samples-token', 'metrics-token', 'release-token', 'prometheus-password']
     .map(key => ({ keys: [key], make: () => ({ [key]: random() }) })),
   ...['commands', 'vouchers'].map(name => ({ keys: [`${name}-signing-seed`, `${name}-public-key`], make: () => keyPair(name) })),
 ]

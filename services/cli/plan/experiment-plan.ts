@@ -11,6 +11,7 @@ import { printDuration } from '#shared/units.ts'
 import { FaultRefused } from '../../injector/fault-refused.ts'
 import { previewFault, type PreviewedTarget } from '../../injector/local-driver.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
+import { evidenceWarnings, type EvidenceOptions, type EvidenceWarning } from './evidence-warnings.ts'
 import { heldTargets } from './held-targets.ts'
 
 /** What `faultline plan --json` prints. Keys are only ever added. */
@@ -34,6 +35,8 @@ export interface ExperimentPlan {
   faults: FaultPlan[]
   probes: ProbePlan[]
   gates: GatePlan[]
+  /** What of it would show less than its author may think. */
+  warnings: EvidenceWarning[]
 }
 
 /** What every prober attempts for the whole run. `endpoint`: by the name that the probers' operator has given it. */
@@ -114,19 +117,19 @@ export interface GatePlan {
 }
 
 /** Looks at the processes as they are now, with the agent's own eyes, and changes nothing. */
-export function planExperiment(experiment: Experiment, parents: readonly DeclaredParent[]): ExperimentPlan {
-  return planOf(experiment, experiment.faults.map(fault => planAlone(fault, parents, experiment.blastRadius)))
+export function planExperiment(experiment: Experiment, parents: readonly DeclaredParent[], options: EvidenceOptions = {}): ExperimentPlan {
+  return planOf(experiment, experiment.faults.map(fault => planAlone(fault, parents, experiment.blastRadius)), options)
 }
 
 /** The same in a cluster, whose agents have looked. */
-export function planInCluster(experiment: Experiment, previews: readonly FaultPreview[]): ExperimentPlan {
+export function planInCluster(experiment: Experiment, previews: readonly FaultPreview[], options: EvidenceOptions = {}): ExperimentPlan {
   return planOf(experiment, experiment.faults.map(fault => {
     const { takes = 0, candidates = [], refusals = [] } = previews.find(preview => preview.fault === fault.id) ?? {}
     return { ...planHead(fault), takes, refusals, candidates: candidates.map(planRemoteCandidate) }
-  }))
+  }), options)
 }
 
-function planOf(experiment: Experiment, alone: FaultPlan[]): ExperimentPlan {
+function planOf(experiment: Experiment, alone: FaultPlan[], options: EvidenceOptions): ExperimentPlan {
   const faults = withHeldTargets(alone)
   return {
     name: experiment.name,
@@ -137,6 +140,7 @@ function planOf(experiment: Experiment, alone: FaultPlan[]): ExperimentPlan {
       name, kind, endpoint, attempt: description, everyMs: intervalMs, timeoutMs, ledger: keepsLedger,
     })),
     gates: experiment.gates.map(planGate),
+    warnings: evidenceWarnings(experiment, options),
   }
 }
 

@@ -7,7 +7,7 @@ import type { CandidatePlan, ExperimentPlan, FaultPlan, FilePlan, GatePlan, Prob
 const textColumn = 12
 const narrowest = 50
 
-/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, then what comes of it. Pure. */
+/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, what of it is too short, then what comes of it. Pure. */
 export function renderPlan(plan: FilePlan, columns: number): string {
   const width = Math.min(Math.max(columns, narrowest), 120)
   const row = rowsOf(width)
@@ -17,6 +17,7 @@ export function renderPlan(plan: FilePlan, columns: number): string {
     ...experiment.faults.map(fault => faultSection(fault, experiment.timeline, row, width)),
     ...(experiment.probes.length === 0 ? [] : [['probes', ...experiment.probes.flatMap(probe => probeRows(probe, row))]]),
     ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row))],
+    ...(experiment.warnings.length === 0 ? [] : [['too short', ...experiment.warnings.flatMap(({ gate, never, says }) => row(gate, `${never ? 'it can never pass: ' : ''}${says}`))]]),
   ])
   return [...sections, outcome(plan, width)].map(lines => `${lines.join('\n')}\n`).join('\n')
 }

@@ -1,0 +1,31 @@
+import { InvalidInput } from '#shared/errors.ts'
+import type { WrittenExperiment } from '#shared/experiment-file.ts'
+import { duration } from '#shared/units.ts'
+import { gateOnly } from './gate-only.ts'
+import { evidenceWarnings } from './plan/evidence-warnings.ts'
+
+class GateOptionInvalid extends InvalidInput {
+  readonly code = 'gate_option_invalid'
+}
+
+/** `forMs` is undefined: each experiment as long as its own hold. */
+export interface GateChoice { forMs: number | undefined }
+
+/** What follows `--for`. Throws GateOptionInvalid. */
+export function parseGateFor(text: string | undefined): GateChoice {
+  if (text === undefined) return { forMs: undefined }
+  const parsed = duration({ minMs: 1_000 }).safeParse(text)
+  if (parsed.success) return { forMs: parsed.data }
+  throw new GateOptionInvalid(`--for: expected ${parsed.error.issues[0]?.message ?? 'a duration'}, found ${text}`)
+}
+
+/** The experiments of a file, or with a choice only their gates. What is changed, and which of them no run can pass, is told on standard error. */
+export function experimentsToRun(written: readonly WrittenExperiment[], gate: GateChoice | undefined): readonly WrittenExperiment[] {
+  const changed = gate ? written.map(experiment => gateOnly(experiment, gate.forMs)) : written.map(experiment => ({ written: experiment, notes: [] }))
+  const notes = changed.flatMap(({ written: { experiment }, notes: said }) => [
+    ...said.map(note => `note: ${note}\n`),
+    ...evidenceWarnings(experiment).filter(({ never }) => never).map(warning => `warning: ${experiment.name} can never pass: ${warning.gate}: ${warning.says}\n`),
+  ])
+  process.stderr.write(notes.join(''))
+  return changed.map(({ written: experiment }) => experiment)
+}
