@@ -14,7 +14,7 @@ const coreFiles = [
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
   'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
-  'shared/{blast-radius,campaign-core,campaign-object,fault,load-figures,target,units}.ts',
+  'shared/{blast-radius,campaign-core,campaign-object,coverage,coverage-fold,fault,load-figures,target,units}.ts',
   'services/injector/cluster/restorer-core.ts',
   'services/cli/campaign/{evidence,hpa-transitions,manual-steps,outcome,sla,statistics}.ts',
   'shared/{faults,gates,probes}/*.ts',
