@@ -7,6 +7,7 @@ import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 import type { RunState } from './core.ts'
+import { coverageRoutes } from './coverage-api.ts'
 import { LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
 
@@ -38,6 +39,7 @@ export interface SchedulerApiOptions {
  *                                          202 {run} | 400 problems | 409 the load generator is taken; with `run`, a name of its own, it may be asked for again
  *   POST /api/v1/plan {experiment}         200 {faults} what a run would do now (shared/fault-preview.ts); changes nothing | 400 problems
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
+ *   GET  /api/v1/coverage                  coverage-api.ts
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
  *
@@ -56,6 +58,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, metrics }: S
 
   void api.register(async guarded => {
     guarded.addHook('onRequest', guard(token))
+    coverageRoutes(guarded, scheduler)
     guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', async (request, reply) => {
       const state = await find(request.params.run)
