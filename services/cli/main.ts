@@ -5,6 +5,7 @@ import { Command, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
+import type { CoverageCommandOptions } from './coverage.ts'
 import type { PowerOptions } from './power.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
@@ -31,10 +32,11 @@ program.command('run').argument('<file>', 'experiment file')
   .option('--prometheus <url>', 'a Prometheus that is there already')
   .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
   .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
+  .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (a cluster is asked)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
   .addOption(processes())
-  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'endpoints', 'embedded', 'processes']))
+  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'endpoints', 'tests', 'embedded', 'processes']))
   .addOption(context())
   .addOption(namespace())
   .option('--json', 'print the judgement as JSON, and no progress')
@@ -115,6 +117,22 @@ program.command('replay').argument('<folder>', 'results folder of a run')
     for (const problem of problems) process.stderr.write(`${problem}\n`)
     process.stdout.write(options.json ? `${JSON.stringify(judgement, null, 2)}\n` : `${judgement.verdict}: ${identical ? 'byte-identical to verdict.json' : 'NOT what verdict.json says'}\n`)
     process.exitCode = identical ? judgement.exitCode : 4
+  })
+
+program.command('coverage')
+  .description('Which service was put through which kind of fault: the last verdict, its age, and the version tested')
+  .option('--results <folder...>', 'results folders, of one run or of many, to read the runs from', ['results'])
+  .addOption(cluster().conflicts('results'))
+  .addOption(context())
+  .addOption(namespace())
+  .option('--stale-after <duration>', 'how old a verdict may be', '168h')
+  .option('--html <file>', 'write it as a page')
+  .option('--markdown <file>', 'write it as Markdown')
+  .option('--json', 'print it as JSON')
+  .action(async (options: CoverageCommandOptions & ClusterChoice) => {
+    const { coverageCommand } = await import('./coverage.ts')
+    await using asked = options.cluster ? await (await import('./cluster/scheduler.ts')).connectScheduler(options) : undefined
+    process.stdout.write(await coverageCommand(options, { width: process.stdout.columns ?? 100, colour: process.stdout.isTTY && process.stdout.hasColors(), ...(asked && { cluster: asked }) }))
   })
 
 program.command('abort').argument('[run]', 'the run; left out: all with --all')
