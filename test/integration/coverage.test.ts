@@ -13,7 +13,7 @@ import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { soleLeader } from '../../services/scheduler/leadership.ts'
 import { startScheduler } from '../../services/scheduler/service.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
-import { startApiSideAgent, type ApiSideAgent } from '../parts/api-side-agent.ts'
+import { startApiSideAgent } from '../parts/api-side-agent.ts'
 import { temporaryFolder } from '../parts/child.ts'
 import { startNats, type Nats } from '../parts/nats.ts'
 import { startPrometheus } from '../parts/prometheus.ts'
@@ -69,23 +69,23 @@ const startFirst = () => connected('scheduler', async bus => {
 
 const startAgent = () => connected('injector', bus => startApiSideAgent({ bus, stateFolder: join(folder, 'agent'), log, services: [web, db] }))
 
-const podKill = {
+const podKill = (app: string) => ({
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'pod-loss' },
-  faults: [{ kind: 'pod-kill', target: { pods: { namespace: 'shop', labels: { app: 'web' } } } }],
+  faults: [{ kind: 'pod-kill', target: { pods: { namespace: 'shop', labels: { app } } } }],
   gates: [{ name: 'one', promql: { query: 'vector(1)', min: 1 } }],
   hold: '3s', recovery: { within: '10s', stable: '1s' },
-}
+})
 
 /** As soon as the coverage is so; asked over HTTP. */
-async function untilCovered(what: string, holds: (coverage: Coverage) => boolean, { client } = first): Promise<Coverage> {
-  let coverage = await client.coverage()
-  await until(what, async () => holds(coverage = await client.coverage()), 10_000, { lookMs: 50, now: () => JSON.stringify(coverage) })
+async function untilCovered(what: string, holds: (coverage: Coverage) => boolean, { client = first.client, staleAfter = '168h' } = {}): Promise<Coverage> {
+  let coverage = await client.coverage(staleAfter)
+  await until(what, async () => holds(coverage = await client.coverage(staleAfter)), 10_000, { lookMs: 50, now: () => JSON.stringify(coverage) })
   return coverage
 }
 
-async function untilJudged(agent: ApiSideAgent): Promise<string> {
-  const run = await first.client.submit(podKill, 'a test')
-  for await (const { kind } of first.client.facts(run, AbortSignal.timeout(30_000))) if (kind === 'fault.injected') agent.services = [{ ...web, version: '1.5' }, db] // its successor is another version
+async function untilJudged(app: string, onInjected: () => void = () => undefined): Promise<string> {
+  const run = await first.client.submit(podKill(app), 'a test')
+  for await (const { kind } of first.client.facts(run, AbortSignal.timeout(30_000))) if (kind === 'fault.injected') onInjected()
   return run
 }
 
@@ -119,7 +119,7 @@ test('a service is covered from its discovery over its first fault to the versio
     assert.ok((await first.metrics()).includes(`faultline_coverage_cells{state="unknown",service="scheduler"} ${2 * discovered.kinds.length}`))
     assert.equal(agent.asked, 1)
 
-    const run = await untilJudged(agent)
+    const run = await untilJudged('web', () => { agent.services = [{ ...web, version: '1.5' }, db] }) // the successor is another version
     const covered = await untilCovered('the look at the end of the run has seen the next version', ({ services }) => services.some(({ app, cells }) => app === 'web' && cells[0]?.version === null))
     const [, shown] = covered.services
     assert.ok(shown)
@@ -133,11 +133,17 @@ test('a service is covered from its discovery over its first fault to the versio
       'faultline_coverage_cells{state="stale",service="scheduler"} 1',
     ]) assert.ok(metrics.includes(line), `${line}\n${metrics.join('\n')}`)
 
+    await untilJudged('db')
+    const ofDb = ({ services }: Coverage) => services[0]?.cells.map(({ version, stale }) => [version, stale])
+    assert.deepEqual(ofDb(await untilCovered('what is still there in the same version is not stale', coverage => ofDb(coverage)?.length === 1)), [['16', false]])
+    await untilCovered('unless it is older than who asks will have it', coverage => ofDb(coverage)?.[0]?.[1] === true, { staleAfter: '1s' })
+    await until('the run is over for the scheduler too', () => agent.asked >= 5, 10_000)
+    assert.equal(agent.asked, 5, 'once for the coverage in that minute, and twice for each run')
+
     agent.refuses = 'the API server does not answer'
     await using second = await startFirst()
     const known = await untilCovered('the second has been refused', ({ unknown }) => unknown?.includes('does not answer') ?? false, second)
-    assert.deepEqual(known.services, covered.services, 'as the first one knows it, from the facts')
-    assert.equal((await second.client.coverage('1s')).services[1]?.cells[0]?.stale, true)
+    assert.deepEqual(known.services, (await first.client.coverage()).services, 'as the first one knows it, from the facts')
   }
   const left = await untilCovered('the agent has not been heard for a while', ({ unknown }) => unknown?.includes('is alive') ?? false)
   assert.equal(left.services.length, 2, 'what was there is remembered')

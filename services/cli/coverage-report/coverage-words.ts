@@ -29,7 +29,7 @@ export function printCounts(coverage: Coverage): string {
 /** How the services are known, and why nobody can look. Whole sentences. */
 export function printDiscovery({ discoveredAtMs, unknown }: Coverage): string {
   const looked = discoveredAtMs === null ? 'Nobody has looked which services are there.' : `Which services are there was looked up at ${printInstant(discoveredAtMs)}.`
-  return unknown === null ? looked : `${looked} That cannot be done now: ${unknown}.`
+  return unknown === null ? looked : `${looked} Not known now: ${unknown}.`
 }
 
 export const cellOf = ({ cells }: ServiceCoverage, kind: string): CoverageCell | undefined => cells.find(cell => cell.kind === kind)
