@@ -5,15 +5,20 @@ import type { StoredFact } from '#shared/events.ts'
  * the stream, up to and with run.sealed. A shuffled or doubled log gives the same.
  */
 export function factsInOrder(facts: readonly StoredFact[]): StoredFact[] {
+  const sorted = factsOnce(facts)
+  const sealed = sorted.findIndex(({ kind }) => kind === 'run.sealed')
+  return sealed === -1 ? sorted : sorted.slice(0, sealed + 1)
+}
+
+/** All of them, in the same order, each once. */
+export function factsOnce(facts: readonly StoredFact[]): StoredFact[] {
   const firsts = new Map<string, StoredFact>()
   for (const stored of facts) {
     const key = JSON.stringify([stored.fact.source, stored.fact.id])
     const known = firsts.get(key)
     if (!known || stored.stream < known.stream) firsts.set(key, stored)
   }
-  const sorted = [...firsts.values()].sort((a, b) => a.stream - b.stream)
-  const sealed = sorted.findIndex(({ kind }) => kind === 'run.sealed')
-  return sealed === -1 ? sorted : sorted.slice(0, sealed + 1)
+  return [...firsts.values()].sort((a, b) => a.stream - b.stream)
 }
 
 /** Each source numbers its facts of a run from 1: where a number is missing, a line is. In words, or undefined when all are there. */

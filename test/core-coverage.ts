@@ -16,7 +16,7 @@ const coreFiles = [
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
-  'shared/{blast-radius,campaign-core,campaign-object,fault,load-figures,target,units}.ts',
+  'shared/{blast-radius,campaign-core,campaign-object,coverage,coverage-fold,fault,load-figures,target,units}.ts',
   'shared/policy*.ts',
   'services/scheduler/policy-object.ts',
   'services/injector/cluster/restorer-core.ts',

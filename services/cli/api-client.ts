@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { coverageSchema, type Coverage } from '#shared/coverage.ts'
 import { FaultlineError, InvalidInput, messageOf } from '#shared/errors.ts'
 import { parseFact, type StoredFact } from '#shared/events.ts'
 import { faultPreviewSchema, type FaultPreview } from '#shared/fault-preview.ts'
+import type { TestedService } from '#shared/tested-service.ts'
 
 /** The scheduler does not answer, or not as it should. */
 export class SchedulerUnreachable extends FaultlineError {
@@ -36,8 +38,9 @@ export class ApiClient {
     this.#token = token
   }
 
-  async submit(experiment: unknown, file: string): Promise<string> {
-    return z.object({ run: z.string() }).parse(await this.#ask('POST', '/api/v1/runs', { experiment, file })).run
+  /** `services`: what is tested, for where nobody can find out. */
+  async submit(experiment: unknown, file: string, services?: readonly TestedService[]): Promise<string> {
+    return z.object({ run: z.string() }).parse(await this.#ask('POST', '/api/v1/runs', { experiment, file, services })).run
   }
 
   /** What a run of it would do now. Changes nothing. */
@@ -47,6 +50,11 @@ export class ApiClient {
 
   async runs(): Promise<unknown[]> {
     return z.object({ runs: z.array(z.unknown()) }).parse(await this.#ask('GET', '/api/v1/runs')).runs
+  }
+
+  /** Services x kinds of faults with the last verdict of each. */
+  async coverage(staleAfter?: string): Promise<Coverage> {
+    return coverageSchema.parse(await this.#ask('GET', `/api/v1/coverage${staleAfter === undefined ? '' : `?staleAfter=${encodeURIComponent(staleAfter)}`}`))
   }
 
   /** True when the run was under way. */

@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
+import type { CoverageCommandOptions } from './coverage.ts'
 import type { PreviewOptions } from './policy/preview-command.ts'
 import type { PowerOptions } from './power.ts'
 import type { ReleaseOptions } from './release/release-command.ts'
@@ -33,10 +34,11 @@ const run = program.command('run').argument('<file>', 'experiment file')
   .option('--prometheus <url>', 'a Prometheus that is there already')
   .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
   .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
+  .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (a cluster is asked)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
   .addOption(processes())
-  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'endpoints', 'embedded', 'processes']))
+  .addOption(cluster().conflicts(['within', 'prometheus', 'scrape', 'endpoints', 'tests', 'embedded', 'processes']))
   .addOption(context())
   .addOption(namespace())
   .option('--json', 'print the judgement as JSON, and no progress')
@@ -189,6 +191,22 @@ program.command('release-check')
   .action(async (options: ReleaseOptions) => {
     const { releaseCommand } = await import('./release/release-command.ts')
     process.exitCode = await releaseCommand(options)
+  })
+
+program.command('coverage')
+  .description('Which service was put through which kind of fault: the last verdict, its age, and the version tested')
+  .option('--results <folder...>', 'results folders, of one run or of many, to read the runs from', ['results'])
+  .addOption(cluster().conflicts('results'))
+  .addOption(context())
+  .addOption(namespace())
+  .option('--stale-after <duration>', 'how old a verdict may be', '168h')
+  .option('--html <file>', 'write it as a page')
+  .option('--markdown <file>', 'write it as Markdown')
+  .option('--json', 'print it as JSON')
+  .action(async (options: CoverageCommandOptions & ClusterChoice) => {
+    const { coverageCommand } = await import('./coverage.ts')
+    await using asked = options.cluster ? await (await import('./cluster/scheduler.ts')).connectScheduler(options) : undefined
+    process.stdout.write(await coverageCommand(options, { width: process.stdout.columns ?? 100, colour: process.stdout.isTTY && process.stdout.hasColors(), ...(asked && { cluster: asked }) }))
   })
 
 program.command('abort').argument('[run]', 'the run; left out: all with --all')

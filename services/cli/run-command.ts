@@ -5,6 +5,7 @@ import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
 import { configuredPrometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import { printJudgement } from '#shared/verdict.ts'
+import { parseTestedServices } from './declared-services.ts'
 import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { startSession } from './local/session.ts'
@@ -23,6 +24,7 @@ export interface RunCommandOptions {
   prometheus?: string
   scrape?: string[]
   endpoints?: string
+  tests?: string[]
   results: string
   processes?: boolean
   json?: boolean
@@ -39,6 +41,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   }
   const experiments = experimentsToRun(written, options.gate)
   demandWhatItNeeds(file, experiments, options)
+  const services = options.tests && parseTestedServices(options.tests)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
   const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')
   const subject = {
@@ -59,7 +62,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   for (const document of documents) {
     if (interrupted.aborted) return Math.max(worst, 2) // what was not run has shown nothing
     const progress = progressFor(options.json ?? false)
-    const { judgement, folder } = await runExperiment({ address: session, lost: session.lost, document, file, resultsFolder: options.results, progress, abortSignal: interrupted })
+    const { judgement, folder } = await runExperiment({ address: session, lost: session.lost, document, file, resultsFolder: options.results, progress, abortSignal: interrupted, ...(services && { services }) })
     process.stdout.write(options.json ? `${printJudgement(judgement)}\n` : `${judgement.verdict}  ${judgement.experiment}  ${folder}/report.html\n`)
     worst = Math.max(worst, judgement.exitCode)
   }

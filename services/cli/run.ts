@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
+import type { TestedService } from '#shared/tested-service.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { ApiClient, SchedulerUnreachable } from './api-client.ts'
 import { followFacts } from './follow-facts.ts'
@@ -30,6 +31,8 @@ export interface RunOptions {
   address: { apiUrl: string; token: string }
   document: unknown
   file: string
+  /** What is tested, where nobody can find out. */
+  services?: readonly TestedService[]
   resultsFolder: string
   /** Or what shows it. */
   progress: Progress | View
@@ -47,9 +50,9 @@ const judgingPatienceMs = 20_000
 const namingPatienceMs = 1_000
 
 /** Submits one experiment, shows it until it is judged, and writes its reports. */
-export async function runExperiment({ address, document, file, resultsFolder, progress, abortSignal, lost, patienceMs = 0 }: RunOptions): Promise<RunOutcome> {
+export async function runExperiment({ address, document, file, services, resultsFolder, progress, abortSignal, lost, patienceMs = 0 }: RunOptions): Promise<RunOutcome> {
   const client = new ApiClient(address)
-  const run = await client.submit(document, file)
+  const run = await client.submit(document, file, services)
   const over = new AbortController()
   const abort = () => void abortUntilHeard(client, run, over.signal) // the stream of facts tells how it ends
   if (abortSignal.aborted) abort()

@@ -7,6 +7,7 @@ import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 import type { RunState } from './core.ts'
+import { coverageRoutes } from './coverage-api.ts'
 import { haltRoutes } from './halt-api.ts'
 import type { Policies } from './policies.ts'
 import { policiesApi } from './policies-api.ts'
@@ -45,6 +46,7 @@ export interface SchedulerApiOptions {
  *                                          202 {run} | 400 problems | 409 the load generator is taken, or everything is halted; with `run`, a name of its own, it may be asked for again
  *   POST /api/v1/plan {experiment}         200 {faults} what a run would do now (shared/fault-preview.ts); changes nothing | 400 problems
  *   GET  /api/v1/runs, /api/v1/runs/:run   summaries
+ *   GET  /api/v1/coverage                  coverage-api.ts
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
  *   release checks                         release-api.ts
@@ -67,6 +69,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, release, met
     guarded.addHook('onRequest', guard(token))
     haltRoutes(guarded, scheduler)
     if (policies) policiesApi(guarded, { policies, leadership: scheduler.leadership })
+    coverageRoutes(guarded, scheduler)
     guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', async (request, reply) => {
       const state = await find(request.params.run)

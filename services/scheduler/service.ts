@@ -7,6 +7,7 @@ import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
+import type { Coverage } from '#shared/coverage.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactData, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
@@ -15,6 +16,7 @@ import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
+import { watchCoverage } from './coverage.ts'
 import { foldHalt, haltSubject, notHalted, printHalt, type Halt } from './halt.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
@@ -57,6 +59,8 @@ export interface Scheduler {
   arrival(run: string, withinMs: number): Promise<RunState | undefined>
   /** Every fact that it folds from now on, with what the run has become by it. */
   onFact(listener: FactListener): Subscription
+  /** Services x kinds of faults with the last verdict of each. `staleAfterMs`: how old one may be; seven days when left out. */
+  coverage(staleAfterMs?: number): Coverage
   ready(): boolean
   stop(): Promise<void>
 }
@@ -113,7 +117,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   })
 
   new Gauge({ name: 'faultline_halted', help: '1 while everything is stopped by `faultline halt`', registers: [metrics], collect() { this.set(halt.halted ? 1 : 0) } })
-
+  const covered = watchCoverage({ bus, clock, log, metrics, apiSideAgent, leads: () => leadership.epoch() !== undefined })
   const facts = bus.follow({ types: followed })
   const caughtUp = Promise.withResolvers<void>()
   let isReady = false
@@ -142,6 +146,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   function take(stored: StoredFact): void {
     if (stored.kind === 'halt.set' || stored.kind === 'halt.released') return turnLever(foldHalt(halt, stored))
     const run = stored.fact.subject
+    covered.take(stored)
     if (stored.kind === 'run.submitted') {
       const parsed = experimentSchema.safeParse(stored.fact.data.experiment)
       documents.set(run, stored.fact.data.experiment)
@@ -361,6 +366,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     runs: () => [...runs.values()],
     ready: () => isReady && bus.connected,
     onFact,
+    coverage: covered.coverage,
     arrival,
     async submit(document, { file, services, run = newRunName(document, clock.nowMs()) } = {}) {
       const experiment = experimentSchema.parse(document)
@@ -388,6 +394,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       clearInterval(ticking)
       await leadership.stop()
       recording.stop()
+      covered.stop()
       presence.stop()
       await facts.stop()
       await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following ended'))

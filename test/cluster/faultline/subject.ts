@@ -21,13 +21,15 @@ export interface SubjectOptions {
   namespace: string
   optedIn: boolean
   replicas?: number
+  /** Label of its pods. */
+  version?: string
   /** What each of them runs, for Node; it must answer on port 8080. */
   script?: string
   /** More of the container, such as its resources. */
   container?: object
 }
 
-export async function startSubject({ namespace, optedIn, replicas = 2, script = answering, container = {} }: SubjectOptions): Promise<Subject> {
+export async function startSubject({ namespace, optedIn, replicas = 2, version, script = answering, container = {} }: SubjectOptions): Promise<Subject> {
   await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s'])
   await kubectl(['apply', '--filename', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: optedIn ? { 'faultline.dev/chaos': 'allowed' } : {} } },
@@ -36,7 +38,7 @@ export async function startSubject({ namespace, optedIn, replicas = 2, script = 
       spec: {
         replicas, selector: { matchLabels: { app: 'subject' } },
         template: {
-          metadata: { labels: { app: 'subject' } },
+          metadata: { labels: { app: 'subject', ...(version !== undefined && { 'app.kubernetes.io/version': version }) } },
           spec: {
             automountServiceAccountToken: false, terminationGracePeriodSeconds: 1, securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
             containers: [{
