@@ -25,7 +25,8 @@ export function servicesOfExperiment({ faults }: Pick<Experiment, 'faults'>): Se
   return [...new Map(found.map(key => [printServiceKey(key), key])).values()]
 }
 
-function serviceOfTarget({ process, pods, workload }: TargetSpec): ServiceKey {
+/** `*`: any, as far as the target says. */
+export function serviceOfTarget({ process, pods, workload }: TargetSpec): ServiceKey {
   if (process) return { namespace: '', app: process.parent ?? '*' }
   if (workload) return { namespace: workload.namespace, app: workload.name }
   return pods ? ofPods(pods.namespace, pods) : everything

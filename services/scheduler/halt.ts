@@ -1,7 +1,7 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 
-/** Whether everything is stopped: as the last of the facts says, so it holds across restarts and changes of leaders. */
-export type Halt = { halted: false } | { halted: true; by: string; why: string; sinceMs: number }
+/** Whether everything is stopped: as the last of the facts says, so it holds across restarts and changes of leaders. `toldAtMs`: date of the newest fact that says so. */
+export type Halt = { halted: false } | { halted: true; by: string; why: string; sinceMs: number; toldAtMs: number }
 
 /** In place of a run's name, in the subject of its facts. */
 export const haltSubject = 'halt'
@@ -11,9 +11,18 @@ export const notHalted: Halt = { halted: false }
 /** What was halted already stays as it was: the first word tells since when, and why. Pure. */
 export function foldHalt(state: Halt, stored: StoredFact): Halt {
   if (stored.kind === 'halt.released') return notHalted
-  if (stored.kind !== 'halt.set' || state.halted) return state
-  const { by, why, atMs }: FactData<'halt.set'> = stored.fact.data
-  return { halted: true, by, why, sinceMs: atMs }
+  if (stored.kind !== 'halt.set') return state
+  const toldAtMs = Date.parse(stored.fact.time)
+  if (state.halted) return { ...state, toldAtMs }
+  const { by, why, atMs } = stored.fact.data
+  return { halted: true, by, why, sinceMs: atMs, toldAtMs }
+}
+
+const tellAgainMs = 24 * 3_600_000
+
+/** The stream forgets after a week, and a halt holds for longer: it is told anew each day, with its own date. Undefined: not yet. Pure. */
+export function toldAgain(halt: Halt, nowMs: number): FactData<'halt.set'> | undefined {
+  return halt.halted && nowMs - halt.toldAtMs > tellAgainMs ? { by: halt.by, why: halt.why, atMs: halt.sinceMs } : undefined
 }
 
 /** `halted by a user since 2026-03-01T10:00:00Z: the release is today` */

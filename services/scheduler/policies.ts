@@ -2,18 +2,20 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Bus } from '#shared/bus.ts'
 import type { Clock } from '#shared/clock.ts'
+import type { Coverage } from '#shared/coverage.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactType, StoredFact } from '#shared/events.ts'
 import type { Remaining } from '#shared/policy-budget.ts'
 import { decide, fold, graceMs, keptOf, newPolicy, replacePolicy, standing, type PolicyEffect, type PolicyState, type World } from '#shared/policy-core.ts'
 import { chooseTemplate, planner } from '#shared/policy-plan.ts'
+import { preferenceOfTemplate } from '#shared/policy-preference.ts'
 import { servicesOfExperiment, type ServiceKey } from '#shared/policy-services.ts'
 import { policySchema, type Policy, type Template } from '#shared/policy.ts'
 import type { Prometheus } from '#shared/prometheus.ts'
 import type { RunState } from './core.ts'
 import { policyMetrics } from './policy-metrics.ts'
 import type { Webhook } from './policy-webhook.ts'
-import { LoadBusy, NotLeading, type Scheduler } from './service.ts'
+import { Halted, LoadBusy, NotLeading, type Scheduler } from './service.ts'
 
 export interface PolicySummary {
   name: string
@@ -47,10 +49,6 @@ export interface PoliciesOptions {
   /** Who is asked for error budgets; while there is nobody, policies that have any do not run. */
   prometheus?: (() => Pick<Prometheus, 'ask'> | undefined) | undefined
   webhook?: Webhook | undefined
-  /** Whether everything is halted. */
-  halted?: () => boolean
-  /** How much more often a template is to be chosen whose services and kinds of fault are unknown or stale: 1 for no more. */
-  coverageWeight?: ((template: Template) => number) | undefined
 }
 
 const followed: FactType[] = ['policy.set', 'policy.removed', 'policy.ticked', 'policy.missed', 'policy.settled', 'policy.paused', 'policy.resumed']
@@ -67,7 +65,7 @@ const subjectOf = (name: string) => `policy-${name}`
 interface Known { state: PolicyState; ticks: ReturnType<typeof planner>; remaining?: World['remaining'] }
 
 /** Follows the facts of policies and, on the leader, acts by them: shared/policy-core.ts decides. */
-export async function startPolicies({ bus, scheduler, clock, log, metrics, prometheus, webhook, halted = () => false, coverageWeight }: PoliciesOptions): Promise<Policies> {
+export async function startPolicies({ bus, scheduler, clock, log, metrics, prometheus, webhook }: PoliciesOptions): Promise<Policies> {
   const writer = bus.writer('scheduler')
   const policies = new Map<string, Known>()
   const underWay = new Set<string>()
@@ -148,12 +146,18 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
     }
   }
 
+  /** The matrix is made only if somebody asks, and once for all that is decided in a moment. */
+  function coverageWeight(): (template: Template) => number {
+    let coverage: Coverage | undefined
+    return template => preferenceOfTemplate(coverage ??= scheduler.coverage(), template)
+  }
+
   function worldOf({ state, ticks, remaining }: Known, nowMs: number): World {
     const runs = scheduler.runs()
     const byName = new Map(runs.map(run => [run.run, run]))
     const active = runs.filter(({ sealedAtMs }) => sealedAtMs === undefined)
     return {
-      halted: halted(), watchedSinceMs: watchedSinceMs ?? nowMs, ticks: ticks(state.cursorMs + 1, nowMs + 1), remaining, preference: coverageWeight,
+      halted: scheduler.halt.state().halted, watchedSinceMs: watchedSinceMs ?? nowMs, ticks: ticks(state.cursorMs + 1, nowMs + 1), remaining, preference: coverageWeight(),
       busy: [...active.map(run => ({ run: run.run, services: servicesOfRun(run) })), ...[...beginning].map(([run, services]) => ({ run, services }))],
       loadBusy: active.find(({ experiment }) => experiment.load)?.run,
       isBegun: run => byName.has(run),
@@ -240,7 +244,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
       return undefined
     } catch (error) {
       if (error instanceof LoadBusy) return 'later'
-      if (isHalted(error)) return { reason: 'halted', why: messageOf(error) }
+      if (error instanceof Halted) return { reason: 'halted', why: messageOf(error) }
       throw error
     } finally {
       beginning.delete(run)
@@ -293,7 +297,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
     for (const hours of [1, 24, 24 * 7]) {
       const found = ticks(nowMs + 1, nowMs + hours * 3_600_000)
       if (found.length < shownUpcoming && hours < 24 * 7) continue
-      return found.slice(0, shownUpcoming).map(({ atMs, choice }) => ({ atMs, experiment: chooseTemplate(policy.templates, choice, policy.prefersCoverage ? coverageWeight : undefined).experiment.name }))
+      return found.slice(0, shownUpcoming).map(({ atMs, choice }) => ({ atMs, experiment: chooseTemplate(policy.templates, choice, policy.prefersCoverage ? coverageWeight() : undefined).experiment.name }))
     }
     return []
   }
@@ -336,5 +340,3 @@ function endOf(run: RunState | undefined, nowMs: number): ReturnType<World['endO
   if (verdict === undefined && nowMs < run.sealedAtMs + judgedWithinMs) return undefined
   return { verdict: verdict ?? 'inconclusive', atMs: run.sealedAtMs }
 }
-
-const isHalted = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'halted'

@@ -17,7 +17,7 @@ import type { BoundTarget } from '#shared/target.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
 import { watchCoverage } from './coverage.ts'
-import { foldHalt, haltSubject, notHalted, printHalt, type Halt } from './halt.ts'
+import { foldHalt, haltSubject, notHalted, printHalt, toldAgain, type Halt } from './halt.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
 import { recordServices } from './run-services.ts'
@@ -170,12 +170,22 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     for (const tell of leverTurns.splice(0)) tell()
   }
 
+  function keepHalted(): void {
+    const data = leadership.epoch() && toldAgain(halt, clock.nowMs())
+    if (!data || underWay.has(haltSubject)) return
+    underWay.add(haltSubject)
+    writer.write(haltSubject, 'halt.set', data)
+      .catch((error: unknown) => log.error({ why: messageOf(error) }, 'the halt could not be told anew; tried again'))
+      .finally(() => setTimeout(() => underWay.delete(haltSubject), 1_000).unref())
+  }
+
   const presence = bus.onSignal('agent', '*', ({ node, kinds }) => {
     agents.set(node, { node, kinds, seenMs: clock.monotonicMs() })
   })
 
   const ticking = setInterval(() => {
     if (!isReady) return
+    keepHalted()
     for (const state of runs.values()) if (state.sealedAtMs === undefined) act(state)
   }, tickMs)
 
