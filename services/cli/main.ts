@@ -128,6 +128,16 @@ program.command('abort').argument('[run]', 'the run; left out: all with --all')
     process.exitCode = await abortCommand(run, options.all ?? false, options.cluster ? options : undefined)
   })
 
+program.command('page')
+  .description('The address of the live page, with the token that opens it: of every local session, or of a cluster until Ctrl-C')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .action(async (options: ClusterChoice) => {
+    const { pageCommand } = await import('./page.ts')
+    process.exitCode = await pageCommand(options.cluster ? options : undefined)
+  })
+
 program.command('faults').argument('[kind]', 'show one kind in full')
   .description('The catalogue of faults with their parameters')
   .option('--json', 'print it as JSON')
