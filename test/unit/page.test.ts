@@ -123,6 +123,45 @@ test('a run under way can be aborted, once, and its gates say how much of their 
   assert.equal(aborting?.attributes['aria-disabled'], 'true')
 })
 
+test('a fault is told in each of its states, on each node, whatever was heard first', () => {
+  const target = { id: 'process:1:2', pid: 1, startTicks: 2, description: 'redis-server' }
+  const common = { kind: 'pause', targets: [target], readBack: [], clock: 'c' }
+  const log = new LogBuilder().add('run.submitted', { experiment: { kind: 'of a later version' }, experimentHash: 'x', epoch: { bucketCreatedMs: 0, revision: 1 } })
+    .add('fault.injected', { ...common, fault: '1-pause', node: 'n1', verified: false, requestedAtMs: t0, injectedAtMs: t0 })
+    .add('fault.injected', { ...common, fault: '1-pause', node: 'n2', verified: true, requestedAtMs: t0, injectedAtMs: t0 + 10 })
+    .add('fault.lapsed', { fault: '1-pause', kind: 'pause', node: 'n2', atMs: t0 + 3_000 })
+    .add('fault.refused', { fault: '2-pause', kind: 'pause', node: 'n1', why: 'busy' })
+    .add('fault.lapsed', { fault: '3-pause', kind: 'pause', node: 'n1', atMs: t0 })
+    .add('fault.reverted', { ...common, fault: '4-pause', node: 'n1', cause: 'restart', verified: false, revertedAtMs: t0 })
+    .add('fault.injected', { ...common, fault: '5-pause', node: 'n1', verified: true, requestedAtMs: t0, injectedAtMs: t0 })
+    .add('fault.refused', { fault: '5-pause', kind: 'pause', node: 'n1', why: 'once more' })
+    .add('run.phase', { phase: 'hold', atMs: t0 }).add('run.phase', { phase: 'hold', atMs: t0 + 9 }).add('run.services', { when: 'begin', services: [], atMs: t0 })
+  const view = atOnce(log.facts)
+  const rows = byTag(runView(stateOf(view), t0 + 9_000), 'tr').map(textOf).filter(text => /^ ?\d-pause/.test(text))
+  assert.deepEqual(rows.map(row => row.replaceAll(/ +/g, ' ').trim()), [
+    '1-pausepauseon n1✗ not confirmed in an instant redis-server', '1-pausepauseon n2✗ lapsed3 s, ended by its lease redis-server', '2-pausepauseon n1✗ refusedbusy–',
+    '3-pausepauseon n1✗ lapsed–', '4-pausepauseon n1✗ revert not confirmed– redis-server', '5-pausepauseon n1✗ refusedonce morein an instant redis-server',
+  ].map(row => row.replaceAll(/ +/g, ' ')))
+  assert.deepEqual(view.phases, [{ phase: 'hold', atMs: t0 }])
+  assert.match(textIn(runView(stateOf(view), t0)), /experiment is not known yet/)
+})
+
+test('probes are told as each node sees them: states, attempts, ledgers', () => {
+  const log = new LogBuilder().add('probe.opened', { node: 'n1', probes: ['orders', 'home'], atMs: t0, clock: 'c' })
+    .add('probe.state', { node: 'n1', probe: 'orders', state: 'down', why: 'refused', atMs: t0, clock: 'c' })
+    .add('probe.samples', { node: 'n1', probe: 'orders', slots: [[t0, 12, 'ok'], [t0 + 100, 30, 'failed'], [t0 + 200, 3, 'unconfirmed']], errors: { refused: 1 }, clock: 'c' })
+    .add('probe.state', { node: 'n1', probe: 'home', state: 'up', atMs: t0, clock: 'c' })
+    .add('probe.refused', { node: 'n2', probe: 'home', why: 'no endpoint', atMs: t0 })
+    .add('probe.ledger', { node: 'n1', probe: 'orders', attempted: 3, acknowledged: 1, missing: 1, unread: 0, unconfirmed: 1, unconfirmedMissing: 0, missingIds: ['a'], atMs: t0, clock: 'c' })
+  const probeRows = (view: RunView) => byTag(runView(stateOf(view), t0), 'tr').map(textOf).filter(text => /^ ?(?:orders|home)/.test(text))
+  const view = atOnce(log.facts)
+  assert.deepEqual(view.probes.get('orders on n1')?.slots, [{ probe: 'orders', node: 'n1', atMs: t0, ok: 1, failed: 2, slowestMs: 30 }])
+  assert.deepEqual(probeRows(view).map(row => row.trim()), ['ordersn1✗ downrefused2 of 3 failed1 of 1 missing', 'homen1✓ up––', 'homen2✗ refusedno endpoint––'])
+  assert.ok(byTag(runView(stateOf(view), t0), 'figure').some(({ attributes }) => attributes['id'] === 'plot-probe-0'))
+  const closed = atOnce(log.add('probe.closed', { node: 'n1', atMs: t0 }).add('probe.closed', { node: 'n2', atMs: t0 }).facts)
+  assert.deepEqual([...closed.probes.values()].map(({ state }) => state), ['closed', 'closed', 'refused'])
+})
+
 test('a look without data is a hole in the curve and fills no evidence', () => {
   const view = inParts(logOf({ load: false, gates: [promGate], answerAt: atMs => atMs === t0 + 9_000 ? { is: 'no-data', why: 'no series' } : { is: 'value', value: 0.5 } }), [5])
   const looks = view.gates.get('during/asked')?.looks ?? []
