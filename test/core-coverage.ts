@@ -9,7 +9,8 @@ const leastShare = 0.95
 /** What is decided without I/O and without a clock: the four services' cores, the gates, the verdict, the experiment's format, the kinds. */
 const coreFiles = [
   'services/*/core.ts',
-  'services/scheduler/{lease,campaign-object,experiment-object,kubernetes-events}.ts',
+  'services/scheduler/{lease,campaign-object,experiment-object,kubernetes-events,live-news}.ts',
+  'services/scheduler/page/run-fold.ts',
   'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
   'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
   'shared/{release-check,release-run,release-query}.ts',

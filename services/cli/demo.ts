@@ -6,6 +6,7 @@ import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { withHost } from './load-host.ts'
 import { startSession } from './local/session.ts'
 import { startShop } from './local/shop.ts'
+import { pageAddress } from './page-address.ts'
 import { progressFor, runExperiment } from './run.ts'
 
 export interface DemoOptions {
@@ -36,6 +37,7 @@ export async function demoCommand({ results, processes = false, json = false }: 
     },
   }))
   if (!session) return 2
+  if (progressFor(json) === 'live') say(`\nlive page: ${pageAddress(session)}`)
   const runs: DemoRun[] = []
   for (const { file, expected } of acts) {
     if (interrupted.aborted) return 2

@@ -240,6 +240,16 @@ program.command('resume')
     process.exitCode = await haltCommand({ do: 'resume' }, options.cluster ? options : undefined)
   })
 
+program.command('page')
+  .description('The address of the live page, with the token that opens it: of every local session, or of a cluster until Ctrl-C')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .action(async (options: ClusterChoice) => {
+    const { pageCommand } = await import('./page.ts')
+    process.exitCode = await pageCommand(options.cluster ? options : undefined)
+  })
+
 program.command('faults').argument('[kind]', 'show one kind in full')
   .description('The catalogue of faults with their parameters')
   .option('--json', 'print it as JSON')

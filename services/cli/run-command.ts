@@ -10,6 +10,7 @@ import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
+import { pageAddress } from './page-address.ts'
 import { parseParent } from './process-parent.ts'
 import { progressFor, runExperiment } from './run.ts'
 
@@ -55,6 +56,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
     subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', signal: interrupted, ...(prometheus && { prometheus }),
   }))
   if (!session) return 2
+  if (progressFor(options.json ?? false) === 'live') process.stderr.write(`live page: ${pageAddress(session)}\n`)
   if (prometheus && experiments.some(readsLoadFromPrometheus)) {
     process.stderr.write(`note: a gate reads the load's own metrics from ${prometheus.url}, which must scrape ${session.loadMetricsUrl} for that\n`)
   }

@@ -9,23 +9,14 @@ import { testedServiceSchema } from '#shared/tested-service.ts'
 import type { RunState } from './core.ts'
 import { coverageRoutes } from './coverage-api.ts'
 import { haltRoutes } from './halt-api.ts'
+import { keepAliveMs, pageApi } from './page-api.ts'
+import { pageRoutes } from './page-routes.ts'
 import type { Policies } from './policies.ts'
 import { policiesApi } from './policies-api.ts'
 import { registerReleaseCheck, type ReleaseSettings } from './release-api.ts'
+import { summaryOf } from './run-summary.ts'
 import { Halted, LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
-
-export interface RunSummary {
-  run: string
-  experiment: string
-  phase: string
-  submittedAt: string
-  verdict: string | null
-  aborting: string | null
-}
-
-/** How often a stream of facts says that it is alive: whoever hears nothing for longer asks again. */
-const keepAliveMs = 5_000
 
 export interface SchedulerApiOptions {
   scheduler: Scheduler
@@ -40,7 +31,7 @@ export interface SchedulerApiOptions {
 }
 
 /**
- * The scheduler over HTTP. Every route but /healthz, /readyz asks for the bearer token, on loopback too.
+ * The scheduler over HTTP. Every route but /healthz, /readyz and the live page's files asks for the bearer token, on loopback too.
  *
  *   POST /api/v1/runs {experiment, file?, run?, services?}
  *                                          202 {run} | 400 problems | 409 the load generator is taken, or everything is halted; with `run`, a name of its own, it may be asked for again
@@ -65,15 +56,17 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, release, met
   api.get('/metrics', { onRequest: guard(token, metricsToken) }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
   registerReleaseCheck(api, { scheduler, bus, apiToken: token, ...release })
 
+  void api.register(pageRoutes)
   void api.register(async guarded => {
     guarded.addHook('onRequest', guard(token))
     haltRoutes(guarded, scheduler)
     if (policies) policiesApi(guarded, { policies, leadership: scheduler.leadership })
     coverageRoutes(guarded, scheduler)
-    guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summary) }))
+    pageApi(guarded, { scheduler, bus, find })
+    guarded.get('/api/v1/runs', () => ({ runs: scheduler.runs().map(summaryOf) }))
     guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run', async (request, reply) => {
       const state = await find(request.params.run)
-      return state ? summary(state) : unknown(reply, request.params.run)
+      return state ? summaryOf(state) : unknown(reply, request.params.run)
     })
     guarded.post('/api/v1/runs', async (request, reply) => {
       const body = z.strictObject({ experiment: experimentDocument, file: z.string().max(1_000).optional(), run: runName.optional(), services: z.array(testedServiceSchema).max(100).optional() }).safeParse(request.body)
@@ -154,16 +147,4 @@ async function streamFacts(bus: Bus, run: string, reply: FastifyReply): Promise<
     if (next.is === 'fact' && next.stored.kind === 'run.judged') break
   }
   raw.end()
-}
-
-function summary(state: RunState): RunSummary {
-  const phases = Object.entries(state.phases).sort(([, a], [, b]) => b - a)
-  return {
-    run: state.run,
-    experiment: state.experiment.name,
-    phase: state.verdict !== undefined ? 'judged' : state.sealedAtMs !== undefined ? 'sealed' : phases[0]?.[0] ?? 'submitted',
-    submittedAt: new Date(state.submittedAtMs).toISOString(),
-    verdict: state.verdict ?? null,
-    aborting: state.abort ? `${state.abort.cause}: ${state.abort.detail}` : null,
-  }
 }

@@ -55,7 +55,7 @@ async function ask(method: string, path: string, { body, bearer = token }: { bod
 
 test('every route but health asks for the token, in full', async () => {
   for (const path of ['/healthz', '/readyz']) assert.equal((await ask('GET', path, { bearer: '' })).status, 200)
-  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/plan'], ['GET', '/api/v1/runs/r/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort'], ['GET', '/api/v1/halt'], ['POST', '/api/v1/halt'], ['POST', '/api/v1/resume']] as const) {
+  for (const [method, path] of [['GET', '/metrics'], ['GET', '/api/v1/runs'], ['GET', '/api/v1/runs/r'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/plan'], ['GET', '/api/v1/runs/r/events'], ['GET', '/api/v1/runs/r/live'], ['GET', '/api/v1/events'], ['POST', '/api/v1/runs/r/abort'], ['POST', '/api/v1/abort'], ['GET', '/api/v1/halt'], ['POST', '/api/v1/halt'], ['POST', '/api/v1/resume']] as const) {
     for (const bearer of ['', 'api-toke', 'api-token2', 'API-TOKEN']) assert.equal((await ask(method, path, { bearer })).status, 401, `${method} ${path} with ${JSON.stringify(bearer)}`)
   }
   assert.match(String((await ask('GET', '/metrics')).json), /^faultline_runs_active\{service="scheduler"\} \d/m)
@@ -124,6 +124,7 @@ test('a run that is not known is 404, whatever its name looks like', async () =>
   for (const name of ['nobody', '..%2f..', '%00', '*', '>', 'a.b']) {
     assert.equal((await ask('GET', `/api/v1/runs/${name}`)).status, 404, name)
     assert.equal((await ask('GET', `/api/v1/runs/${name}/events`)).status, 404, name)
+    assert.equal((await ask('GET', `/api/v1/runs/${name}/live`)).status, 404, name)
     assert.equal((await ask('POST', `/api/v1/runs/${name}/abort`)).status, 404, name)
   }
 })

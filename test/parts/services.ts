@@ -7,9 +7,10 @@ import type { NatsLogin } from '#shared/nats-login.ts'
 import { createMetrics } from '#shared/service.ts'
 import { localDriver } from '../../services/injector/local-driver.ts'
 import { startInjector } from '../../services/injector/service.ts'
+import { schedulerApi } from '../../services/scheduler/api.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { soleLeader } from '../../services/scheduler/leadership.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
+import { startScheduler, type SubmitOptions } from '../../services/scheduler/service.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
 
 const log = pino({ level: process.env['FAULTLINE_TEST_LOG'] ?? 'silent' })
@@ -36,8 +37,15 @@ export async function startServices({ login, stateFolder, prometheusUrl, parent 
   const leadership = soleLeader(await takeEpoch(login('scheduler')))
   const startAScheduler = () => startScheduler({ bus: buses.scheduler, clock: systemClock, log, leadership, metrics: createMetrics('scheduler') })
   let scheduler = await startAScheduler()
+  const served = new AsyncDisposableStack()
   return {
-    submit: (document: unknown) => scheduler.submit(document),
+    /** The scheduler over HTTP, on loopback: its URL. */
+    serveApi(token: string, port = 0): Promise<string> {
+      const api = schedulerApi({ scheduler, bus: buses.scheduler, token, metrics: createMetrics('scheduler') })
+      served.defer(() => api.close())
+      return api.listen({ host: '127.0.0.1', port })
+    },
+    submit: (document: unknown, options: SubmitOptions = {}) => scheduler.submit(document, options),
     abort: (run: string) => scheduler.abort(run, 'the test'),
     async restartScheduler() {
       await scheduler.stop()
@@ -57,6 +65,7 @@ export async function startServices({ login, stateFolder, prometheusUrl, parent 
       return facts
     },
     async [Symbol.asyncDispose]() {
+      await served.disposeAsync()
       await scheduler.stop()
       await evaluator.stop()
       await injector.stop()

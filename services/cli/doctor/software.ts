@@ -20,6 +20,7 @@ const tools: readonly Tool[] = [
   { name: 'prometheus', program: 'prometheus', neededFor: ['demo', 'tests'], otherwise: 'https://prometheus.io/download' },
   { name: 'postgres', program: 'postgres', neededFor: ['demo', 'tests'], otherwise: 'on Debian: apt-get install postgresql' },
   { name: 'redis', program: 'redis-server', neededFor: ['tests'], otherwise: 'install Redis with your package manager' },
+  { name: 'chromium', program: 'chromium', neededFor: ['tests'], otherwise: 'install Chromium with your package manager' },
   { name: 'nft', program: 'nft', neededFor: ['network faults', 'tests'], otherwise: 'install nftables with your package manager' },
 ]
 

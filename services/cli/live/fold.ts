@@ -1,8 +1,8 @@
 import type { FactData, RunPhase, StoredFact } from '#shared/events.ts'
 import { emptyGates, fold as foldGates, type GateState } from '#shared/gate-core.ts'
+import { heard, noTraffic, type Traffic } from '#shared/traffic.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { tellFact, type Told } from '../timeline.ts'
-import { heard, noTraffic, type Traffic } from './traffic.ts'
 
 /**
  * What the live view knows of a run: a fold over its facts, with no clock. The gates are the same fold as the evaluator's, so that a

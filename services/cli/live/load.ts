@@ -1,9 +1,9 @@
 import { percent } from '#shared/gate-share.ts'
-import type { LoadPoint } from '../report/series.ts'
+import type { LoadPoint } from '#shared/load-series.ts'
+import { lastSeconds, present, shownSeconds } from '#shared/traffic.ts'
 import { cut, oneLine, pad, seconds, widest, type Paint } from './cells.ts'
 import type { LiveState } from './fold.ts'
 import { sparkline } from './sparkline.ts'
-import { lastSeconds, present, shownSeconds } from './traffic.ts'
 
 /** A generator that sends samples five times a second and says nothing for this long is in trouble, and its figures are old. */
 const oldAfterMs = 2_000

@@ -1,9 +1,9 @@
 import { percent } from '#shared/gate-share.ts'
+import type { LoadPoint } from '#shared/load-series.ts'
 import { printLimit, printMs, printSince, printValue } from './figures.ts'
 import type { Mark, Panel, Span, StackedPlot } from './plot.ts'
 import type { RunReport } from './run-report.ts'
 import { probePanels } from './probe-report.ts'
-import type { LoadPoint } from './series.ts'
 
 /** Which numbers of a run the stacked plot shows, with every gate's limit where its number is drawn. Pure. */
 export function loadPlot(report: RunReport): StackedPlot {

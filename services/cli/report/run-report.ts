@@ -1,12 +1,12 @@
 import type { FactData, RunPhase, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import type { Limit } from '#shared/gate.ts'
+import { loadSeries, type LoadPoint } from '#shared/load-series.ts'
 import { factsInOrder } from '#shared/verdict-log.ts'
 import type { JudgedGate } from '#shared/verdict-parts.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { probeSeries, type ProbeSeries } from './probe-report.ts'
 import { describeFact, type TimelineEntry } from './described-fact.ts'
-import { loadSeries, type LoadPoint } from './series.ts'
 
 /** All that the reports say of a run beside the judgement. Dates are milliseconds since the epoch. */
 export interface RunReport {

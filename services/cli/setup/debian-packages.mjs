@@ -52,18 +52,26 @@ export async function unpackDebianPackages(unpacking) {
 }
 
 /**
- * The folders of shared libraries in an unpacking.
+ * The folders of shared libraries in an unpacking, with those below them that packages keep for themselves: their programs look there
+ * (RUNPATH) only where they would be installed.
  * @param {string} unpacked
  */
 export function libraryFolders(unpacked) {
-  return ['usr/lib', 'lib'].flatMap(folder => {
-    try {
-      return readdirSync(join(unpacked, folder)).filter(name => name.includes('-linux-gnu')).map(name => join(unpacked, folder, name))
-    } catch {
-      return []
-    }
-  })
+  const shared = ['usr/lib', 'lib'].flatMap(folder => foldersIn(join(unpacked, folder)).filter(path => path.includes('-linux-gnu')))
+  return shared.flatMap(folder => [folder, ...foldersIn(folder).filter(holdsLibraries)])
 }
+
+/** @param {string} path */
+function foldersIn(path) {
+  try {
+    return readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory()).map(({ name }) => join(path, name))
+  } catch {
+    return []
+  }
+}
+
+/** @param {string} path */
+const holdsLibraries = path => readdirSync(path).some(name => /^lib.*\.so(?:\.|$)/.test(name))
 
 /** @param {Unpacking} unpacking @param {string} downloads */
 async function download({ packages, dependencies }, downloads) {

@@ -1,7 +1,7 @@
 /**
  * What set-up sees to, in order.
  */
-import { nftables, redis } from './debian-tools.mjs'
+import { chromium, nftables, redis } from './debian-tools.mjs'
 import { node24, nodePackages } from './node-packages.mjs'
 import { postgresql } from './postgresql.mjs'
 import { prometheus } from './prometheus.mjs'
@@ -17,4 +17,4 @@ import { locust, natsServer } from './python-tools.mjs'
  */
 
 /** @type {readonly Step[]} */
-export const steps = [nodePackages, node24, pythonPackages, natsServer, locust, prometheus, postgresql, redis, nftables]
+export const steps = [nodePackages, node24, pythonPackages, natsServer, locust, prometheus, postgresql, redis, nftables, chromium]

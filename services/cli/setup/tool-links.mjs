@@ -24,14 +24,16 @@ export function linkTool(tool, target) {
  * @param {string} tool
  * @param {string} program absolute path
  * @param {readonly string[]} libraryFolders absolute paths
+ * @param {Readonly<Record<string, string>>} paths what else it finds by a variable: absolute paths
  */
-export function wrapTool(tool, program, libraryFolders) {
+export function wrapTool(tool, program, libraryFolders, paths = {}) {
   const libraries = libraryFolders.map(fromHere).join(':')
+  const variables = Object.entries(paths).map(([name, path]) => `${name}=${fromHere(path)} `).join('')
   put(tool, fresh => {
     writeFileSync(fresh, `#!/bin/sh
 # Made by set-up: Debian's ${tool}, unpacked and not installed, with the libraries it came with.
 here=\${0%/*}
-LD_LIBRARY_PATH=${libraries}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec ${fromHere(program)} "$@"
+${variables}LD_LIBRARY_PATH=${libraries}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec ${fromHere(program)} "$@"
 `)
     chmodSync(fresh, 0o755)
   })

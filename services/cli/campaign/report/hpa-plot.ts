@@ -1,6 +1,6 @@
+import { loadSeries } from '#shared/load-series.ts'
 import { printMs, printSince } from '../../report/figures.ts'
 import type { Panel, StackedPlot } from '../../report/plot.ts'
-import { loadSeries } from '../../report/series.ts'
 import type { RecordedHpa, RecordedRun } from '../findings.ts'
 import type { HpaPoint } from '../hpa-transitions.ts'
 

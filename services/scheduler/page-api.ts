@@ -1,0 +1,100 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Bus } from '#shared/bus.ts'
+import type { RunState } from './core.ts'
+import { emptyLiveRun, foldLive, neededFacts, newsOf } from './live-news.ts'
+import type { RunSummary } from './page/wire.ts'
+import { summaryOf } from './run-summary.ts'
+import type { Scheduler } from './service.ts'
+
+/** How often a stream says that it is alive: whoever hears nothing for longer asks again. */
+export const keepAliveMs = 5_000
+/** Load samples come at this pace; more often nothing would have changed. */
+const newsEveryMs = 200
+/** Heartbeats and aborts must not wait until somebody's history is read. */
+const factsAtATime = 100
+
+export interface PageApiOptions {
+  scheduler: Scheduler
+  bus: Bus
+  /** The run, as soon as this scheduler has heard of it. */
+  find(run: string): Promise<RunState | undefined>
+}
+
+/**
+ * What the live page reads, beside the routes that everybody has; to be registered where the bearer token is asked for.
+ *
+ *   GET /api/v1/events           server-sent events: `runs`, every summary; then `run`, one whenever it has changed
+ *   GET /api/v1/runs/:run/live   server-sent events: `news` of one run (News, page/wire.ts), the first with all that has been; ends with the verdict
+ */
+export function pageApi(guarded: FastifyInstance, { scheduler, bus, find }: PageApiOptions): void {
+  guarded.get('/api/v1/events', (_request, reply) => {
+    const stream = openStream(reply)
+    const sent = new Map<string, string>()
+    const isNew = (summary: RunSummary) => {
+      const text = JSON.stringify(summary)
+      return sent.get(summary.run) !== text && sent.set(summary.run, text)
+    }
+    const listening = scheduler.onFact((_stored, state) => {
+      const summary = summaryOf(state)
+      if (isNew(summary)) stream.send('run', summary)
+    })
+    stream.onClose(() => listening.stop())
+    stream.send('runs', scheduler.runs().map(summaryOf).filter(isNew))
+  })
+
+  guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run/live', async (request, reply) => {
+    const { run } = request.params
+    if (!await find(run)) return reply.code(404).send({ error: `no run ${run}` })
+    return streamNews(bus, run, openStream(reply))
+  })
+}
+
+async function streamNews(bus: Bus, run: string, stream: EventStream): Promise<void> {
+  await using facts = bus.follow({ run, types: neededFacts })
+  stream.onClose(() => void facts.stop())
+  let state = emptyLiveRun(run)
+  let sent = state
+  let isCaughtUp = false
+  const send = () => {
+    const news = isCaughtUp ? newsOf(sent, state, Date.now()) : undefined
+    if (isCaughtUp) sent = state
+    if (news) stream.send('news', news)
+  }
+  const sending = setInterval(send, newsEveryMs)
+  stream.onClose(() => clearInterval(sending))
+  let count = 0
+  for await (const next of facts) {
+    if (next.is === 'caught-up') isCaughtUp = true
+    if (next.is === 'fact') {
+      const { facts: before } = state
+      state = foldLive(state, next.stored)
+      if (state.facts !== before) send() // samples can wait, a fault cannot
+      if (next.stored.kind === 'run.judged') break
+    }
+    if (++count % factsAtATime === 0) await nextTurn()
+  }
+  isCaughtUp = true
+  send()
+  stream.end()
+}
+
+interface EventStream {
+  send(event: string, data: unknown): void
+  onClose(then: () => void): void
+  end(): void
+}
+
+/** Takes the reply over from fastify. */
+function openStream(reply: FastifyReply): EventStream {
+  reply.hijack()
+  const { raw } = reply
+  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
+  const beating = setInterval(() => raw.write(': still here\n\n'), keepAliveMs)
+  raw.on('close', () => clearInterval(beating))
+  return {
+    send: (event, data) => void raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+    onClose: then => void raw.on('close', then),
+    end: () => void raw.end(),
+  }
+}
