@@ -17,7 +17,8 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     address: () => listeningAt,
   })
   const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
-  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics })
+  const hosts = [config.get('scheduler.host') ?? [], config.get('http.hosts')?.split(',').map(host => host.trim()) ?? []].flat()
+  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), metrics, hosts })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
