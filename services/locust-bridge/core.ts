@@ -45,6 +45,7 @@ interface Worker {
   users: number
   quietMs: number
   lateInARow: number
+  behindInARow: number
   /** Has said "0 users" after Locust had obeyed the stop: all it has done has arrived. */
   isDrained: boolean
 }
@@ -75,10 +76,10 @@ export interface Next { state: State; effects: Effect[] }
 
 /**
  * `quietMs`: a machine that starts ten pods at once, or has much to write to disk, stalls everybody on it for two or three seconds; what was
- * sampled meanwhile comes afterwards, whole. `clockMs`: what is dated further from now than that was dated by a clock that is wrong: nobody waits so
- * long for a worker, and what no block holds would be judged by no gate.
+ * sampled meanwhile comes afterwards, whole. `clockMs`: what is dated further ahead than that was dated by a clock that is wrong, and what no block holds
+ * would be judged by no gate. Further behind may also be what a listener has kept while the bridge stood still, which is `behindSamples` at most.
  */
-export const patience = { startMs: 25_000, quietMs: 5_000, lateMs: 1_000, lateSamples: 3, stopMs: 8_000, clockMs: 10_000 } as const
+export const patience = { startMs: 25_000, quietMs: 5_000, lateMs: 1_000, lateSamples: 3, stopMs: 8_000, clockMs: 10_000, behindSamples: 150 } as const
 /** The bridge's own pause (a busy machine, a suspended one) is not the silence of others. */
 const longestTickMs = 200
 const rememberedRuns = 1_000
@@ -163,6 +164,7 @@ function takeSample(state: State, load: Underway, { sample, aheadMs = 0 }: Input
     users: sample.users,
     quietMs: 0,
     lateInARow: sample.lateMs > patience.lateMs ? (before?.lateInARow ?? 0) + 1 : 0,
+    behindInARow: aheadMs < -patience.clockMs ? (before?.behindInARow ?? 0) + 1 : 0,
     isDrained: load.at === 'stopping' && load.isAnswered && sample.users === 0,
   }
   const heardOf: Underway = { ...load, workers: new Map(load.workers).set(sample.worker, worker), nobodyMs: 0 }
@@ -176,7 +178,7 @@ function judgeSample(state: State, load: Underway, { sample, aheadMs, before, wo
   if (load.at === 'starting') return nothing(state)
   const lost = before === undefined ? 0 : Math.max(sample.index - before.index - 1, sample.dropped)
   if (lost > 0) return broken(state, load, `${lost} load samples of ${sample.worker} were lost, so its counts are not exact`)
-  if (Math.abs(aheadMs) > patience.clockMs) {
+  if (aheadMs > patience.clockMs || worker.behindInARow > patience.behindSamples) {
     return broken(state, load, `the clock of ${sample.worker} is ${printDuration(Math.round(Math.abs(aheadMs)))} ${aheadMs > 0 ? 'ahead of' : 'behind'} the locust-bridge's, so the gates would not see its samples; set both by the same time server (NTP)`)
   }
   if (worker.lateInARow >= patience.lateSamples) {
