@@ -45,8 +45,9 @@ export function guardHttp(api: FastifyInstance, { hosts, tokens }: HttpGuardOpti
     if (waitMs > 0) return reply.code(429).header('retry-after', Math.ceil(waitMs / 1_000)).send({ error: 'too many wrong tokens came from this address' })
   })
   api.addHook('onResponse', async (request, reply) => {
+    if (request.headers.authorization === undefined) return // who shows none has not guessed
     if (reply.statusCode === 401) guesses.wrong(request.ip, performance.now())
-    else if (request.headers.authorization !== undefined && bears(request.headers.authorization, ...tokens)) guesses.right(request.ip, performance.now())
+    else if (bears(request.headers.authorization, ...tokens)) guesses.right(request.ip, performance.now())
   })
 
   const parse = api.getDefaultJsonParser('error', 'error') // refuses __proto__ and constructor.prototype

@@ -8,7 +8,7 @@ export class TokenGuesses {
   readonly #limits: GuessLimits
 
   constructor(limits: Partial<GuessLimits> = {}) {
-    this.#limits = { burst: 20, everyMs: 3_000, provenForMs: 3_600_000, mostAddresses: 10_000, ...limits }
+    this.#limits = { burst: 100, everyMs: 1_000, provenForMs: 3_600_000, mostAddresses: 10_000, ...limits }
   }
 
   /** How long the address has to wait; 0: it is listened to. */
