@@ -5,9 +5,12 @@ import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnectio
 import type { Logger } from 'pino'
 import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
-import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, NatsUnreachable } from '#shared/errors.ts'
-import { facts, factSubject, parseFact } from '#shared/events.ts'
+import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
+import { facts, factSubject, misplaced, parseFact } from '#shared/events.ts'
+import { isDeeper } from '#shared/json-depth.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
+import { withoutLogin } from '#shared/redaction.ts'
+import { toUnicode } from '#shared/unicode.ts'
 
 /** Name of the stream that holds all facts. */
 export const stream = 'FAULTLINE'
@@ -19,6 +22,10 @@ const streamNotFound = 10059
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
+/** An experiment is nested 50 deep at most, and is wrapped in messages. */
+const mostLevels = 100
+/** Room for a message's headers, which count too. */
+const headerBytes = 1_024
 /** `pending`: how many facts are history. */
 interface Opened { messages: ConsumerMessages; pending: number }
 
@@ -58,7 +65,8 @@ export async function connectBus(options: NatsOptions): Promise<Bus> {
 }
 
 async function connectOnce(options: NatsOptions): Promise<Bus> {
-  const { servers, service, replicas = 1 } = options
+  const { service, replicas = 1 } = options
+  const servers = withoutLogin(options.servers)
   let connection: NatsConnection
   try {
     connection = await connect({
@@ -133,21 +141,39 @@ class NatsBus implements Bus {
     const counters = new Map<string, number>()
     let last: Promise<unknown> = Promise.resolve()
     return {
-      write: (run, type, data, { deadlineMs = 10_000 } = {}) => {
-        const checked = facts[type].data.safeParse(data)
-        if (!checked.success) return Promise.reject(new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`))
+      write: async (run, type, data, { deadlineMs = 10_000 } = {}) => {
+        const checked = facts[type].data.safeParse(toUnicode(data))
+        if (!checked.success) throw new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`)
         const sequence = (counters.get(run) ?? 0) + 1
-        counters.set(run, sequence)
         const fact = {
           specversion: '1.0', id: `${source}/${run}/${sequence}`, source, type: `dev.faultline.${type}`, subject: run,
           time: new Date().toISOString(), datacontenttype: 'application/json', sequence, traceparent: traceparent(run), data: checked.data,
         }
+        const payload = JSON.stringify(fact)
+        this.#demandRoom(payload, `a ${type} of run ${run}`) // before it is numbered: what was never sent leaves no gap in the log
+        counters.set(run, sequence)
         // one after another, so that the stream's order is the source's own order
-        const written = last.then(() => this.#store(factSubject(run, type), fact.id, JSON.stringify(fact), deadlineMs))
+        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, deadlineMs))
         last = written.catch(() => undefined)
         return written
       },
     }
+  }
+
+  get #mostBytes(): number {
+    return (this.#connection.info?.max_payload ?? Infinity) - headerBytes
+  }
+
+  /** Sending more than the server takes throws, where nobody would catch it. */
+  #answerOf(value: unknown): Uint8Array {
+    const answer = text.encode(JSON.stringify(value))
+    return answer.length <= this.#mostBytes ? answer : text.encode(JSON.stringify({ outcome: 'refused', why: `the answer is ${answer.length} bytes, and the NATS server takes ${this.#mostBytes}; name fewer targets` }))
+  }
+
+  #demandRoom(payload: string, what: string): void {
+    const mostBytes = this.#mostBytes
+    const bytes = Buffer.byteLength(payload)
+    if (bytes > mostBytes) throw new MessageTooLarge(`${what} is ${bytes} bytes of JSON, and the NATS server takes ${mostBytes}; make it smaller, or raise max_payload in the server's configuration`)
   }
 
   /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
@@ -216,12 +242,12 @@ class NatsBus implements Bus {
     const subscription = this.#connection.subscribe(commandSubject(name, to), {
       callback: (error, message) => {
         if (error) return this.#log.error({ err: error, command: name }, 'subscription failed')
-        const reply = (value: unknown) => void message.respond(text.encode(JSON.stringify(value)))
+        const reply = (value: unknown) => void message.respond(this.#answerOf(value))
         const opened = this.#unseal(message.subject, message.string(), true)
         if (opened.is === 'refused') return reply({ outcome: 'refused', why: opened.why })
         const command = definition.data.safeParse(opened.payload)
         if (!command.success) return reply({ outcome: 'refused', why: `not as the catalogue says: ${command.error.message}` })
-        handler(command.data as never).then(reply, (failure: unknown) => {
+        void (async () => handler(command.data as never))().then(reply, (failure: unknown) => {
           this.#log.error({ err: failure, command: name }, 'command failed')
           reply({ outcome: 'refused', why: messageOf(failure) })
         })
@@ -244,7 +270,11 @@ class NatsBus implements Bus {
         const opened = this.#unseal(message.subject, message.string(), definition.signed)
         const signal = opened.is === 'refused' ? undefined : definition.data.safeParse(opened.payload)
         if (!signal?.success) return this.#log.warn({ signal: name, why: opened.is === 'refused' ? opened.why : 'not as the catalogue says' }, 'signal ignored')
-        handler(signal.data as never, message.subject.slice(signalSubject(name, '').length))
+        try {
+          handler(signal.data as never, message.subject.slice(signalSubject(name, '').length))
+        } catch (failure) { // one bad signal never ends the hearing of others
+          this.#log.error({ err: failure, signal: name }, 'signal failed')
+        }
       },
     })
     return { stop: () => subscription.unsubscribe() }
@@ -265,13 +295,13 @@ class NatsBus implements Bus {
 
   #unseal(subject: string, raw: string, signed: boolean): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
     try {
-      const { payload, signature } = JSON.parse(raw) as { payload: string; signature?: string }
+      const { payload, signature } = parseJson(raw) as { payload: string; signature?: string }
       if (signed) {
         if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
         const valid = typeof signature === 'string' && this.#verifier.verify(text.encode(`${subject}\n${payload}`), Buffer.from(signature, 'base64'))
         if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
       }
-      return { is: 'opened', payload: JSON.parse(payload) as unknown }
+      return { is: 'opened', payload: parseJson(payload) }
     } catch (error) {
       return { is: 'refused', why: `unreadable: ${messageOf(error)}` }
     }
@@ -293,7 +323,7 @@ class StreamFollowing implements Following {
     let historyLeft = pending
     if (historyLeft === 0) yield { is: 'caught-up' }
     for await (const message of messages) {
-      yield read(message.string(), message.seq)
+      yield read(message.string(), message)
       if (historyLeft === 0) continue
       historyLeft = message.info.pending === 0 ? 0 : historyLeft - 1
       if (historyLeft === 0) yield { is: 'caught-up' }
@@ -311,11 +341,18 @@ class StreamFollowing implements Following {
   }
 }
 
-function read(raw: string, sequence: number): Followed {
+function parseJson(text: string): unknown {
+  if (isDeeper(text, mostLevels)) throw new Error(`JSON nested more than ${mostLevels} levels deep`)
+  return JSON.parse(text)
+}
+
+function read(raw: string, { seq, subject }: { seq: number; subject: string }): Followed {
   try {
-    return { is: 'fact', stored: parseFact(JSON.parse(raw), sequence) }
+    const stored = parseFact(parseJson(raw), seq)
+    const why = misplaced(subject, stored)
+    return why === undefined ? { is: 'fact', stored } : { is: 'invalid', stream: seq, why }
   } catch (error) {
-    return { is: 'invalid', stream: sequence, why: messageOf(error) }
+    return { is: 'invalid', stream: seq, why: messageOf(error) }
   }
 }
 

@@ -9,7 +9,7 @@ import { testedServiceSchema } from '#shared/tested-service.ts'
  * Only `inject` and `heartbeat` can be too late or too old; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
  */
 
-const epochMs = () => z.number().int().nonnegative()
+const epochMs = () => z.number().int().nonnegative().max(8_640_000_000_000_000)
 const run = z.string().min(1).max(120)
 const limits = blastRadius.optional().describe('of the experiment; the usual one when left out')
 const widens = (says: string) => z.literal(true).optional().describe(says)

@@ -22,6 +22,7 @@ export const settings = {
   'nats.waitSeconds': { default: '0', doc: 'How long to wait at the start for NATS and for the stream' },
   'http.host': { default: '127.0.0.1', doc: 'Where the service listens: /metrics, /healthz, /readyz, and its API' },
   'http.port': { default: '0', doc: 'Its port; 0: any free one' },
+  'http.hosts': { default: undefined, doc: 'Names by which the scheduler\'s API is reached from outside, such as an Ingress\'s, comma-separated; its addresses and the cluster\'s names need not be said' },
   'metrics.token': { default: undefined, secret: true, doc: 'Bearer token of /metrics; needed when http.host is not loopback' },
   'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API and of the bridge\'s samples' },
   'release.token': { default: undefined, secret: true, doc: 'Bearer token of the release checks, and of nothing else' },

@@ -33,6 +33,11 @@ export class MessageInvalid extends FaultlineError {
   readonly code = 'message_invalid'
 }
 
+/** More than NATS takes in one message. Nothing was sent. */
+export class MessageTooLarge extends InvalidInput {
+  readonly code = 'message_too_large'
+}
+
 /** What a caught value says, for logs and for messages that wrap it. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

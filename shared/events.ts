@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
+import { isUnicode } from '#shared/unicode.ts'
 
 /**
  * Every event of faultline. *Facts* are CloudEvents 1.0 on a JetStream stream, published with an ack: all state is a fold over them.
@@ -13,11 +14,12 @@ import { testedServiceSchema } from '#shared/tested-service.ts'
 export type Service = 'scheduler' | 'injector' | 'locust-bridge' | 'slo-evaluator' | 'prober'
 export type Reader = Service | 'cli'
 
-const epochMs = () => z.number().int().nonnegative()
+/** No date is later (ECMA-262, "time range"): printing one would throw. */
+const epochMs = () => z.number().int().nonnegative().max(8_640_000_000_000_000)
 const count = () => z.int().nonnegative()
 const clock = z.string().describe('Which clock dated it (clock.ts); dates of two clocks are never subtracted')
 /** Response times or ages in whole milliseconds, and how many requests had each. */
-const counts = z.record(z.string().regex(/^\d+$/), z.int().positive())
+const counts = z.record(z.string().regex(/^\d{1,9}$/), z.int().positive())
 
 /** Who leads: bucket creation time, then KV revision; a recreated bucket starts again at revision 1. */
 export const epochSchema = z.strictObject({ bucketCreatedMs: epochMs(), revision: count() })
@@ -330,12 +332,22 @@ const envelope = z.strictObject({
 
 const schemas = new Map<string, z.ZodType>(Object.entries(facts).map(([type, { data }]) => [`dev.faultline.${type}`, data]))
 
-/** Checks an untrusted value against the catalogue. Throws zod's error, or one for an unknown type. */
+/** Checks an untrusted value against the catalogue. Throws zod's error, or one for an unknown type or for text that is not Unicode. */
 export function parseFact(raw: unknown, stream: number): StoredFact {
   const outer = envelope.parse(raw)
+  if (!isUnicode(outer)) throw new Error('some text in it holds half of a surrogate pair, which is not Unicode')
   const schema = schemas.get(outer.type)
   if (!schema) throw new Error(`no fact of type ${outer.type} is in the catalogue (shared/events.ts)`)
   return { kind: outer.type.slice('dev.faultline.'.length), stream, fact: { ...outer, data: schema.parse(outer.data) } } as StoredFact
 }
 
 export const factSubject = (run: string, type: FactType): string => `faultline.fact.${run}.${type}`
+
+/**
+ * Why a fact is not one, by the subject that it came on, or undefined. Who may write what is a matter of subjects (k8s/base/nats): without this an agent
+ * could put `run.sealed` into a message on the subject of `fault.injected`, or speak of another run.
+ */
+export function misplaced(subject: string, { kind, fact: { subject: run } }: StoredFact): string | undefined {
+  const isOneToken = !/[.*>\s]/.test(run)
+  return isOneToken && subject === factSubject(run, kind) ? undefined : `it says that it is a ${kind} of run ${JSON.stringify(run)}, and came on the subject ${subject}`
+}

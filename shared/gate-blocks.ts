@@ -22,11 +22,11 @@ const patienceMs = 500
 /** A worker not heard for this long before a block's end is gone: nobody waits for it. */
 const heardLatelyMs = 2_000
 
-/** Adds a sample, once, and forgets those older than `keepMs`. */
+/** Adds a sample, once, and forgets those older than `keepMs`: by the ticks, since one worker's wrong clock must not take away the samples of others. */
 export function remember(buffer: SampleBuffer, sample: Sample, keepMs: number): SampleBuffer {
   const isKnown = buffer.samples.some(known => known.index === sample.index && known.worker === sample.worker && known.startMs === sample.startMs)
   if (isKnown) return buffer
-  return { ...buffer, samples: [...buffer.samples.filter(({ endMs }) => endMs > sample.endMs - keepMs), sample] }
+  return { ...buffer, samples: [...buffer.samples.filter(({ endMs }) => endMs > buffer.tickMs - keepMs), sample] }
 }
 
 /** The block's measurement, or undefined while a sample of it may still come. */

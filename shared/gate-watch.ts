@@ -24,6 +24,12 @@ export interface Watch {
 export interface Look { endMs: number; measurement: Measurement }
 export type Answer = Pick<FactData<'slo.answer'>, 'answeredAtMs' | 'answer'>
 
+/**
+ * So many looks in a row without data are the last that are taken: a clock that leaps by years would make billions of them. What has not been read
+ * for so long is given up; it cannot hold any more.
+ */
+const unreadableLooks = 10_000
+const givenUpAfterMs = (gate: GateSpec) => Math.max(unreadableLooks * stepMs(gate), gate.noDataAfterMs + stepMs(gate))
 /** An answer that came just in time may be stored after the tick that would close its look. */
 const storingMs = 500
 
@@ -40,6 +46,7 @@ export function advance(watch: Watch, buffer: SampleBuffer): Watch {
   for (;;) {
     const endMs = nextLookMs(state)
     if (state.end && endMs > state.end.atMs) return state
+    if (endMs - state.lastReadableMs > givenUpAfterMs(state.gate)) return state
     const measurement = state.gate.source === 'stream' ? readBlock(buffer, state.gate, endMs - state.gate.windowMs, endMs) : readAnswer(state, endMs, buffer.tickMs)
     if (!measurement) return state
     state = look(state, { endMs, measurement })

@@ -1,4 +1,5 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
+import { greatestOf, leastOf } from '#shared/extremes.ts'
 import { overdueIn, sumWhere } from '#shared/load-metrics.ts'
 
 type Sample = FactData<'load.sample'>
@@ -36,7 +37,7 @@ function pointOf(samples: readonly Sample[], overdueAfterMs: number): Omit<LoadP
   const overdue = total(lastOfEach, ({ inFlight }) => overdueIn(inFlight, overdueAfterMs))
   const seconds = coveredMs(samples) / 1_000
   return {
-    users: Math.max(...samples.map(({ users }) => users)),
+    users: greatestOf(samples.map(({ users }) => users)),
     requestsPerSecond: round(requests / seconds),
     failuresPerSecond: round(failures / seconds),
     waiting: total(lastOfEach, ({ inFlight }) => sumWhere(inFlight, all)),
@@ -47,7 +48,7 @@ function pointOf(samples: readonly Sample[], overdueAfterMs: number): Omit<LoadP
 
 /** At least 1 ms, so that a rate stays a number. */
 function coveredMs(samples: readonly Sample[]): number {
-  return Math.max(1, Math.max(...samples.map(({ endMs }) => endMs)) - Math.min(...samples.map(({ startMs }) => startMs)))
+  return Math.max(1, greatestOf(samples.map(({ endMs }) => endMs)) - leastOf(samples.map(({ startMs }) => startMs)))
 }
 
 /** Nearest rank over counts by milliseconds. */

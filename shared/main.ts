@@ -8,6 +8,7 @@ import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
 import { configuredNats } from '#shared/nats-login.ts'
+import { configuredRedactor } from '#shared/redaction.ts'
 import { createMetrics, serveHealth } from '#shared/service.ts'
 
 export interface ServiceContext { bus: Bus; clock: Clock; log: Logger; metrics: Registry; config: Config }
@@ -51,7 +52,7 @@ export async function runService(name: Service, start: (context: ServiceContext)
     }
     process.on('SIGTERM', stop).on('SIGINT', stop)
   } catch (error) {
-    process.stderr.write(`${error instanceof FaultlineError ? `${error.name}: ${error.message}` : String(error)}\n`)
+    process.stderr.write(configuredRedactor()(`${error instanceof FaultlineError ? `${error.name}: ${error.message}` : String(error)}\n`))
     process.exitCode = error instanceof FaultlineError ? error.exitCode : 4
   }
 }

@@ -1,5 +1,6 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment } from '#shared/experiment.ts'
+import { greatestOf, leastOf } from '#shared/extremes.ts'
 import type { ProbeFigures, ProbeSpec } from '#shared/probe.ts'
 import { isNode } from '#shared/target.ts'
 import { longestHole, watchedOf, type Span } from '#shared/probe-watched.ts'
@@ -81,7 +82,7 @@ function seen(view: ProbeView, { slots }: FactData<'probe.samples'>): ProbeView 
   const dates = slots.map(([atMs]) => atMs)
   return {
     ...view, attempts: view.attempts + slots.length, failures: view.failures + failures, failed,
-    watched: watchedOf(view.watched, dates), lastMs: Math.max(view.lastMs, ...dates),
+    watched: watchedOf(view.watched, dates), lastMs: Math.max(view.lastMs, greatestOf(dates)),
   }
 }
 
@@ -128,7 +129,7 @@ export function viewFigures(view: ProbeView, sinceMs: number, stableMs: number):
   }
 }
 
-const longest = (outages: readonly Outage[]) => Math.max(0, ...outages.map(({ startMs, endMs }) => endMs - startMs))
+const longest = (outages: readonly Outage[]) => Math.max(0, greatestOf(outages.map(({ startMs, endMs }) => endMs - startMs)))
 
 export const viewsOf = ({ views }: ProbesState, probe: string): ProbeView[] => [...views.values()].filter(view => view.probe === probe)
 export const counts = ({ faultedNodes }: ProbesState, { node }: ProbeView): boolean => !faultedNodes.has(node)
@@ -159,7 +160,7 @@ function blindness({ endMs }: ProbesState, views: readonly ProbeView[], { name, 
   if (views.length === 0) return `no prober that counts has watched ${name}`
   if (endMs === undefined) return 'the probing did not come to its end'
   const spans = views.flatMap(({ watched }) => watched)
-  const startMs = firstInjectedMs ?? Math.min(...spans.map(span => span.startMs))
+  const startMs = firstInjectedMs ?? leastOf(spans.map(span => span.startMs))
   const hole = longestHole(spans, { startMs, endMs }, intervalMs)
   return hole && `no prober that counts watched ${name} for ${hole.endMs - hole.startMs} ms`
 }

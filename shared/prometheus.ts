@@ -7,6 +7,7 @@ import type { Config } from '#shared/config.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
 import { instantSelectors } from '#shared/prometheus-freshness.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 
 export interface PrometheusOptions {
   /** Base URL; a path prefix such as Mimir's `/prometheus` belongs to it. */
@@ -51,7 +52,13 @@ const instant = z.object({ value: z.object({ value: anyNumber }) })
 const scalar = z.tuple([z.number(), z.string()])
 const series = z.object({ values: z.array(z.object({ time: z.date(), value: anyNumber })) })
 
+/** A history of one series is half a megabyte; who answers more has not understood the question. */
+const mostBytes = 16 * 1_048_576
+/** Of a page of HTML, or of every problem of a wrong shape, the beginning says what it is. */
+const longestWhy = 500
+
 export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, orgId, timeoutMs = 2_000 }: PrometheusOptions): Prometheus {
+  const told = withoutLogin(url) // its answers, and why there are none, are facts
   const agent = caFile === undefined ? undefined : new Agent({ ca: readFileSync(caFile), keepAlive: true })
   const closing = new AbortController()
   const driver = new PrometheusDriver({
@@ -66,6 +73,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
         if (orgId !== undefined) config.headers.set('x-scope-orgid', orgId)
         config.signal = closing.signal
         config.maxRedirects = 0 // a redirect would carry the token elsewhere
+        config.maxContentLength = mostBytes
         if (agent) config.httpsAgent = agent
         return config
       },
@@ -95,12 +103,12 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
         const answer = answerOf(result)
         return answer.is === 'value' && stale !== undefined ? { is: 'no-data', why: stale } : answer
       } catch (error) {
-        return { is: 'no-data', why: `Prometheus at ${url} did not answer the query: ${whyOf(error)}` }
+        return { is: 'no-data', why: `Prometheus at ${told} did not answer the query: ${whyOf(error).slice(0, longestWhy)}` }
       }
     },
     async history(query, startMs, endMs, stepMs) {
       const { result } = await driver.rangeQuery(query, startMs, endMs, stepMs / 1_000).catch((error: unknown) => {
-        throw new Error(`Prometheus at ${url} did not answer: ${whyOf(error)}`, { cause: error })
+        throw new Error(`Prometheus at ${told} did not answer: ${whyOf(error).slice(0, longestWhy)}`) // without its cause, which holds the request, and so the token
       })
       const [only, ...others] = z.array(series).parse(result)
       if (!only || others.length > 0) return []
@@ -140,6 +148,7 @@ const thrown = z.object({ error: z.string(), httpStatus: z.number().optional(), 
 /** prometheus-query throws plain objects. */
 function whyOf(error: unknown): string {
   const parsed = thrown.safeParse(error)
+  if (error instanceof z.ZodError) return `its answer is not in the shape that Prometheus's API has (${error.issues[0]?.path.join('.') || 'all of it'}: ${error.issues[0]?.message})`
   if (!parsed.success) return z.object({ errorType: z.string() }).safeParse(error).data?.errorType ?? messageOf(error)
   const { error: text, httpStatus, code } = parsed.data
   return [httpStatus === undefined ? '' : `HTTP ${httpStatus}`, text, code === undefined || text.includes(code) ? '' : `(${code})`].filter(Boolean).join(' ')

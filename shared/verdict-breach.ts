@@ -1,5 +1,6 @@
 import type { StoredFact } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
+import { greatestOf, leastOf } from '#shared/extremes.ts'
 import { breaksRule, type LoadSample } from '#shared/gate.ts'
 
 /**
@@ -20,16 +21,14 @@ export function breachOf(gate: GateSpec, phaseStartMs: number, facts: readonly S
 }
 
 function breachInBlocks(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
-  const byWindow = new Map<number, (LoadSample & { clock: string })[]>()
-  for (const sample of samplesOf(facts)) {
-    const index = Math.floor(((sample.startMs + sample.endMs) / 2 - phaseStartMs) / gate.windowMs)
-    if (index >= 0) byWindow.set(index, [...byWindow.get(index) ?? [], sample])
-  }
+  const byWindow = Map.groupBy(samplesOf(facts), ({ startMs, endMs }) => Math.floor(((startMs + endMs) / 2 - phaseStartMs) / gate.windowMs))
   let inARow = 0
-  for (let index = 0; index <= Math.max(-1, ...byWindow.keys()); index += 1) {
-    const samples = byWindow.get(index) ?? []
+  let last = -1
+  for (const [index, samples] of [...byWindow].filter(([at]) => at >= 0).sort(([a], [b]) => a - b)) {
+    if (index > last + 1) inARow = 0 // between them are windows without a sample: not walked through, since a wrong clock may leave billions
+    last = index
     inARow = isBroken(gate, samples) ? inARow + 1 : 0
-    if (inARow === gate.consecutive) return { is: 'dated', atMs: Math.max(...samples.map(({ endMs }) => endMs)), clocks: [...new Set(samples.map(({ clock }) => clock))] }
+    if (inARow === gate.consecutive) return { is: 'dated', atMs: greatestOf(samples.map(({ endMs }) => endMs)), clocks: [...new Set(samples.map(({ clock }) => clock))] }
   }
   return { is: 'unknown', why: 'the raw samples do not break the limit for long enough' }
 }
@@ -41,7 +40,7 @@ function isBroken(gate: GateSpec, samples: readonly LoadSample[]): boolean {
 
 function measure(gate: GateSpec, samples: readonly LoadSample[]) {
   const latestByWorker = [...new Map(samples.toSorted((a, b) => a.endMs - b.endMs).map(sample => [sample.worker, sample])).values()]
-  return gate.rule.measure({ startMs: Math.min(...samples.map(({ startMs }) => startMs)), endMs: Math.max(...samples.map(({ endMs }) => endMs)), samples, latestByWorker })
+  return gate.rule.measure({ startMs: leastOf(samples.map(({ startMs }) => startMs)), endMs: greatestOf(samples.map(({ endMs }) => endMs)), samples, latestByWorker })
 }
 
 /** The window that ends with a sample, and slides with them, as the range of the gate's query does: broken for as long as its looks span. */

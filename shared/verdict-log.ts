@@ -1,4 +1,5 @@
 import type { StoredFact } from '#shared/events.ts'
+import { greatestOf } from '#shared/extremes.ts'
 
 /**
  * The facts that count, in the one order that counts: each (source, id) once, where it stands first in the stream, sorted by place in
@@ -26,7 +27,7 @@ export function missingLines(inOrder: readonly StoredFact[]): string | undefined
   const seen = new Map<string, Set<number>>()
   for (const { fact: { source, sequence } } of inOrder) seen.set(source, (seen.get(source) ?? new Set()).add(sequence))
   const gaps = [...seen].flatMap(([source, numbers]) => {
-    const missing = Math.max(...numbers) - numbers.size
+    const missing = greatestOf(numbers) - numbers.size
     return missing > 0 ? [`${missing} of ${source}`] : []
   })
   return gaps.length > 0 ? `log incomplete: missing are ${gaps.sort().join(', ')}` : undefined

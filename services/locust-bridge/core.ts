@@ -45,6 +45,7 @@ interface Worker {
   users: number
   quietMs: number
   lateInARow: number
+  behindInARow: number
   /** Has said "0 users" after Locust had obeyed the stop: all it has done has arrived. */
   isDrained: boolean
 }
@@ -53,7 +54,8 @@ export type Input =
   | { is: 'start'; run: string; users: number; reachedWithinMs: number; epoch: Epoch; isTooLate: boolean }
   | { is: 'stop'; run: string }
   | News
-  | { is: 'sample'; sample: LoadSample }
+  /** `aheadMs`: how much later than now, by the bridge's clock, the sample says that it ended. */
+  | { is: 'sample'; sample: LoadSample; aheadMs?: number }
   | { is: 'drain' | 'tick' }
 
 /** An answer to what was asked, or news of Locust. `kept`: its own statistics are stored, or are not to be had. */
@@ -74,9 +76,10 @@ export interface Next { state: State; effects: Effect[] }
 
 /**
  * `quietMs`: a machine that starts ten pods at once, or has much to write to disk, stalls everybody on it for two or three seconds; what was
- * sampled meanwhile comes afterwards, whole.
+ * sampled meanwhile comes afterwards, whole. `clockMs`: what is dated further ahead than that was dated by a clock that is wrong, and what no block holds
+ * would be judged by no gate. Further behind may also be what a listener has kept while the bridge stood still, which is `behindSamples` at most.
  */
-export const patience = { startMs: 25_000, quietMs: 5_000, lateMs: 1_000, lateSamples: 3, stopMs: 8_000 } as const
+export const patience = { startMs: 25_000, quietMs: 5_000, lateMs: 1_000, lateSamples: 3, stopMs: 8_000, clockMs: 10_000, behindSamples: 150 } as const
 /** The bridge's own pause (a busy machine, a suspended one) is not the silence of others. */
 const longestTickMs = 200
 const rememberedRuns = 1_000
@@ -90,7 +93,7 @@ export function step(state: State, input: Input, nowMs: number): Next {
     case 'stop': return stop(state, input.run, nowMs)
     case 'tick': return tick({ ...state, tickedAtMs: nowMs }, Math.min(nowMs - state.tickedAtMs, longestTickMs), nowMs)
     case 'drain': return load.at === 'idle' ? nothing(state) : broken(state, load, 'the locust-bridge was stopped')
-    case 'sample': return load.at === 'idle' || (load.at === 'starting' && !load.isThere) ? nothing(state) : takeSample(state, load, input.sample)
+    case 'sample': return load.at === 'idle' || (load.at === 'starting' && !load.isThere) ? nothing(state) : takeSample(state, load, input)
     case 'there': case 'swarmed': case 'stop-answered': case 'kept': case 'broken': case 'polled':
       return load.at === 'idle' || load.run !== input.run ? nothing(state) : heard(state, load, input, nowMs)
   }
@@ -153,7 +156,7 @@ function heard(state: State, load: Underway, input: News, nowMs: number): Next {
   }
 }
 
-function takeSample(state: State, load: Underway, sample: LoadSample): Next {
+function takeSample(state: State, load: Underway, { sample, aheadMs = 0 }: Input & { is: 'sample' }): Next {
   const before = load.workers.get(sample.worker)
   if (before && sample.index <= before.index) return nothing(state) // a retry whose first try has arrived
   const worker: Worker = {
@@ -161,18 +164,23 @@ function takeSample(state: State, load: Underway, sample: LoadSample): Next {
     users: sample.users,
     quietMs: 0,
     lateInARow: sample.lateMs > patience.lateMs ? (before?.lateInARow ?? 0) + 1 : 0,
+    behindInARow: aheadMs < -patience.clockMs ? (before?.behindInARow ?? 0) + 1 : 0,
     isDrained: load.at === 'stopping' && load.isAnswered && sample.users === 0,
   }
   const heardOf: Underway = { ...load, workers: new Map(load.workers).set(sample.worker, worker), nobodyMs: 0 }
-  const next = judgeSample({ ...state, load: heardOf }, heardOf, sample, before, worker)
+  const next = judgeSample({ ...state, load: heardOf }, heardOf, { sample, aheadMs, before, worker })
   return { state: next.state, effects: [{ effect: 'publish', run: load.run, sample }, ...next.effects] }
 }
 
-function judgeSample(state: State, load: Underway, sample: LoadSample, before: Worker | undefined, worker: Worker): Next {
+interface Heard { sample: LoadSample; aheadMs: number; before: Worker | undefined; worker: Worker }
+function judgeSample(state: State, load: Underway, { sample, aheadMs, before, worker }: Heard): Next {
   if (load.at === 'stopping') return stoppedYet(state, load)
   if (load.at === 'starting') return nothing(state)
   const lost = before === undefined ? 0 : Math.max(sample.index - before.index - 1, sample.dropped)
   if (lost > 0) return broken(state, load, `${lost} load samples of ${sample.worker} were lost, so its counts are not exact`)
+  if (aheadMs > patience.clockMs || worker.behindInARow > patience.behindSamples) {
+    return broken(state, load, `the clock of ${sample.worker} is ${printDuration(Math.round(Math.abs(aheadMs)))} ${aheadMs > 0 ? 'ahead of' : 'behind'} the locust-bridge's, so the gates would not see its samples; set both by the same time server (NTP)`)
+  }
   if (worker.lateInARow >= patience.lateSamples) {
     return broken(state, load, `the load generator is saturated: ${sample.worker} was more than ${printDuration(patience.lateMs)} late ${patience.lateSamples} times in a row; give it more CPU, or fewer users`)
   }

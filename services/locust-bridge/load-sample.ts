@@ -2,8 +2,11 @@ import { z } from 'zod'
 import type { FactData } from '#shared/events.ts'
 
 const count = z.int().nonnegative()
+/** A Locust process makes some thousand requests a second; each is put into a histogram by itself (metrics.ts), so a million is work enough. */
+const mostRequests = 1_000_000
 /** Whole milliseconds, and how many requests had each. A process has some thousand different ones at most. */
 const counts = z.record(z.string().regex(/^\d{1,9}$/), z.int().positive())
+  .refine(given => Object.values(given).reduce((sum, howMany) => sum + howMany, 0) <= mostRequests, `at most ${mostRequests} requests in one sample`)
 
 /** What a Locust process posts every 200 ms: `POST /samples`, version 1 (k8s/locust/README.md says what each field means). */
 export const loadSampleSchema = z.strictObject({
@@ -20,7 +23,7 @@ export const loadSampleSchema = z.strictObject({
   inFlightTotal: count,
   lateMs: z.number().nonnegative(),
   dropped: count,
-})
+}).refine(({ startMs, endMs }) => startMs <= endMs, 'a sample that ends no earlier than it starts')
 export type LoadSample = z.output<typeof loadSampleSchema>
 
 /** The fact it becomes. Who does not know its boot has a clock of its own: its dates are compared with nobody's. */

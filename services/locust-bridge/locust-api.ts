@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { LoadSpec } from '#shared/experiment.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 
 /** Locust's web API gave no usable answer in time. */
 export class LocustUnanswered extends FaultlineError {
@@ -35,11 +36,31 @@ export interface LocustApi {
 }
 
 /** fetch says only that it failed, and keeps why for its cause. */
-const whyOf = (error: unknown) => error instanceof TypeError && error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : messageOf(error)
+function whyOf(error: unknown): string {
+  if (error instanceof z.ZodError) return `its answer is not in the shape that Locust's API has (${error.issues[0]?.path.join('.') || 'all of it'}: ${error.issues[0]?.message})`
+  return withoutLogin(error instanceof TypeError && error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : messageOf(error))
+}
+
+/** A thousand different names of requests, with their histograms, are some megabytes. */
+const mostBytes = 32 * 1_048_576
+
+/** The body, unless there is more of it than any answer has: what is at the address may not be a Locust at all. */
+async function limitedText({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > mostBytes) throw new Error(`the answer is longer than ${mostBytes} bytes`)
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
 
 /** `url`: base URL of Locust's web interface; `token` for one behind k8s/locust/web_login.py. */
 export function locustApi(url: string, { timeoutMs = 3_000, token }: { timeoutMs?: number; token?: string | undefined } = {}): LocustApi {
   const base = url.replace(/\/$/, '')
+  const told = withoutLogin(base)
 
   async function ask<T extends z.ZodType>(path: string, schema: T, form?: Record<string, string>): Promise<z.output<T>> {
     try {
@@ -49,15 +70,15 @@ export function locustApi(url: string, { timeoutMs = 3_000, token }: { timeoutMs
         ...(form && { method: 'POST', body: new URLSearchParams(form) }),
       })
       if (!response.ok) throw new Error(`HTTP ${response.status}`)
-      return schema.parse(await response.json())
+      return schema.parse(JSON.parse(await limitedText(response)))
     } catch (cause) {
-      throw new LocustUnanswered(`Locust at ${base} gave no usable answer to ${path} within ${timeoutMs} ms: ${whyOf(cause)}; see its log, or check locust.url and locust.token`, { cause })
+      throw new LocustUnanswered(`Locust at ${told} gave no usable answer to ${path} within ${timeoutMs} ms: ${whyOf(cause)}; see its log, or check locust.url and locust.token`, { cause })
     }
   }
 
   async function demand(path: string, form: Record<string, string>): Promise<void> {
     const { success, message } = await ask(path, doneSchema, form)
-    if (!success) throw new LocustRefused(`Locust at ${base} refused ${path}: ${message}`)
+    if (!success) throw new LocustRefused(`Locust at ${told} refused ${path}: ${message.slice(0, 500)}`)
   }
 
   return {

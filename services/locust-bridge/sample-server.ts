@@ -1,5 +1,6 @@
-import fastify from 'fastify'
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
+import type { ZodError } from 'zod'
 import { bears } from '#shared/bearer.ts'
 import { loadSampleSchema, type LoadSample } from './load-sample.ts'
 
@@ -22,15 +23,22 @@ export interface SampleServer {
 
 /** A second of 10,000 different response times is some 100 kB. */
 const bodyLimit = 1_048_576
+/** For the whole of a request to arrive. */
+const requestTimeout = 30_000
+/** Of a sample that is wrong in thousands of places the first say enough. */
+const mostProblems = 5
 
 /** Where Locust's listeners post: POST /samples (204, 400, 401, 413), and GET /metrics, /healthz, /readyz. */
 export async function startSampleServer({ listen, token, metricsToken, take, ready, metrics }: SampleServerOptions): Promise<SampleServer> {
-  const server = fastify({ bodyLimit, forceCloseConnections: true })
+  const server = fastify({ bodyLimit, requestTimeout, forceCloseConnections: true })
+  /** Before the body is read: who has no token has nothing parsed. */
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (!bears(request.headers.authorization, token)) await reply.code(401).send({ error: 'the bearer token is missing or wrong; check FAULTLINE_BRIDGE_TOKEN' })
+  }
 
-  server.post('/samples', async (request, reply) => {
-    if (!bears(request.headers.authorization, token)) return await reply.code(401).send({ error: 'the bearer token is missing or wrong; check FAULTLINE_BRIDGE_TOKEN' })
+  server.post('/samples', { onRequest }, async (request, reply) => {
     const sample = loadSampleSchema.safeParse(request.body)
-    if (!sample.success) return await reply.code(400).send({ error: sample.error.message })
+    if (!sample.success) return await reply.code(400).send({ error: problemsOf(sample.error) })
     take(sample.data)
     return await reply.code(204).send()
   })
@@ -43,4 +51,9 @@ export async function startSampleServer({ listen, token, metricsToken, take, rea
 
   const url = await server.listen(listen)
   return { url, close: () => server.close() }
+}
+
+function problemsOf({ issues }: ZodError): string {
+  const told = issues.slice(0, mostProblems).map(({ path, message }) => `${path.join('.') || 'the sample'}: ${message}`.slice(0, 300))
+  return [...told, ...issues.length > mostProblems ? [`and ${issues.length - mostProblems} more`] : []].join('; ')
 }

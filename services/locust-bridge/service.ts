@@ -129,7 +129,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
 
   const server = await startSampleServer({
     listen: options.listen, token: options.token, metricsToken: options.metricsToken, metrics,
-    take: sample => void advance({ is: 'sample', sample }),
+    take: sample => void advance({ is: 'sample', sample, aheadMs: sample.endMs - clock.nowMs() }),
     ready: () => isReady && bus.connected,
   })
   const generators = startGenerators({
@@ -175,7 +175,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
       if (state.load.at !== 'idle' && state.load.run === run) advance({ is: 'stop', run }) // nobody will say it any more
       return
     }
-    if (kind !== 'run.submitted') return
+    if (kind !== 'run.submitted' || runs.has(run)) return // a second one changes nothing, here as for everybody
     const parsed = experimentSchema.safeParse(fact.data.experiment)
     if (!parsed.success) return log.error({ ...runFields(run), why: parsed.error.message }, 'a stored experiment cannot be read by this version')
     const { load, gates } = parsed.data

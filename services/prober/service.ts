@@ -130,7 +130,7 @@ export async function startProber({ bus, clock, log, metrics, node, endpointsFol
       const run = fact.subject
       if (kind === 'run.submitted') {
         const parsed = experimentSchema.safeParse(fact.data.experiment)
-        if (parsed.success) waiting.set(run, parsed.data.probes)
+        if (parsed.success && !waiting.has(run)) waiting.set(run, parsed.data.probes)
       }
       if (kind === 'run.phase' && fact.data.phase === 'steady') {
         if (isLive) begin(run)

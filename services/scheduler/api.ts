@@ -3,12 +3,14 @@ import type { Registry } from 'prom-client'
 import { z, type ZodError } from 'zod'
 import { bears } from '#shared/bearer.ts'
 import type { Bus } from '#shared/bus.ts'
-import { messageOf } from '#shared/errors.ts'
+import { messageOf, MessageTooLarge } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
+import { isUnicode } from '#shared/unicode.ts'
 import type { RunState } from './core.ts'
 import { coverageRoutes } from './coverage-api.ts'
 import { haltRoutes } from './halt-api.ts'
+import { guardHttp } from './http-guard.ts'
 import { keepAliveMs, pageApi } from './page-api.ts'
 import { pageRoutes } from './page-routes.ts'
 import type { Policies } from './policies.ts'
@@ -28,6 +30,8 @@ export interface SchedulerApiOptions {
   metrics: Registry
   /** Where there are any: policies-api.ts. */
   policies?: Policies | undefined
+  /** Names by which it is reached, beside addresses and the cluster's own names (http-guard.ts). */
+  hosts?: readonly string[]
 }
 
 /**
@@ -44,8 +48,9 @@ export interface SchedulerApiOptions {
  *
  * Of several schedulers each answers: what is read from its own fold, what changes something through the leader (503 when there is none).
  */
-export function schedulerApi({ scheduler, bus, token, metricsToken, release, metrics, policies }: SchedulerApiOptions): FastifyInstance {
-  const api = fastify({ bodyLimit: 1_048_576, forceCloseConnections: true })
+export function schedulerApi({ scheduler, bus, token, metricsToken, release, metrics, policies, hosts = [] }: SchedulerApiOptions): FastifyInstance {
+  const api = fastify({ bodyLimit: 1_048_576, requestTimeout: 30_000, forceCloseConnections: true, routerOptions: { maxParamLength: longestRun } })
+  guardHttp(api, { hosts, tokens: [token, metricsToken, release?.token] })
 
   api.get('/healthz', () => ({ status: 'ok' }))
   api.get('/readyz', (_request, reply) => scheduler.ready() ? { status: 'ready' } : reply.code(503).send({ status: 'not ready' }))
@@ -79,7 +84,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, release, met
             return await reply.code(202).send({ run: await scheduler.submit(experiment, { run, file, services }) })
           } catch (error) {
             if (error instanceof NotLeading) throw error
-            return reply.code(error instanceof LoadBusy || error instanceof Halted ? 409 : 503).send({ error: messageOf(error) })
+            return reply.code(error instanceof LoadBusy || error instanceof Halted ? 409 : error instanceof MessageTooLarge ? 413 : 503).send({ error: messageOf(error) })
           }
         },
       })
@@ -117,20 +122,14 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, release, met
 
 const lateMs = 5_000 // with three NATS servers, one of them just gone, a fact took more than two seconds to come to all
 /** It is part of subjects, folders and other names. */
-const runName = z.string().max(120).regex(/^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and dashes')
+const longestRun = 120
+const runName = z.string().max(longestRun).regex(/^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and dashes')
 
 /** Checked as an experiment, passed on as it was written. */
 const experimentDocument = z.unknown().superRefine((written, context) => {
   if (!isUnicode(written)) context.addIssue({ code: 'custom', message: 'text in Unicode; some of it holds half of a surrogate pair' })
   for (const issue of experimentSchema.safeParse(written).error?.issues ?? []) context.addIssue({ code: 'custom', path: [...issue.path], message: issue.message })
 })
-
-/** JSON can carry halves of surrogate pairs; canonical JSON (RFC 8785), which hashes and logs are made of, cannot. */
-function isUnicode(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed()
-  if (typeof value !== 'object' || value === null) return true
-  return Object.entries(value).every(([key, inner]) => key.isWellFormed() && isUnicode(inner))
-}
 
 const problems = (error: ZodError) => error.issues.map(issue => ({ path: issue.path.join('.'), expected: issue.message }))
 const unknown = (reply: FastifyReply, run: string) => reply.code(404).send({ error: `no run ${run}` })

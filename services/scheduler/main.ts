@@ -24,7 +24,8 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   const prometheus = asked && connectPrometheus(asked)
   const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
   const release = { token: config.get('release.token'), requirementsFolder: config.get('release.requirementsFolder') }
-  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), release, metrics, policies })
+  const hosts = [config.get('scheduler.host') ?? [], config.get('http.hosts')?.split(',').map(host => host.trim()) ?? []].flat()
+  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), release, metrics, policies, hosts })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')

@@ -149,9 +149,10 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     covered.take(stored)
     if (stored.kind === 'run.submitted') {
       const parsed = experimentSchema.safeParse(stored.fact.data.experiment)
-      documents.set(run, stored.fact.data.experiment)
-      if (parsed.success && !runs.has(run)) runs.set(run, begin(run, parsed.data, Date.parse(stored.fact.time)))
-      else if (!parsed.success) log.error({ ...runFields(run), why: parsed.error.message }, 'a stored experiment cannot be read by this version')
+      if (parsed.success && !runs.has(run)) { // a second one changes nothing: what is injected is what was checked
+        documents.set(run, stored.fact.data.experiment)
+        runs.set(run, begin(run, parsed.data, Date.parse(stored.fact.time)))
+      } else if (!parsed.success) log.error({ ...runFields(run), why: parsed.error.message }, 'a stored experiment cannot be read by this version')
     }
     for (const tell of arrivals.get(run) ?? []) tell()
     const state = runs.get(run)

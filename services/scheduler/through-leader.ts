@@ -31,6 +31,15 @@ export async function throughLeader(leadership: Leadership, request: FastifyRequ
   return reply.code(503).send({ error: `this scheduler does not lead, and ${leader ? `${leader.holder}, which does, does not answer` : 'nobody does'}; ask again`, leader: leader?.holder ?? null })
 }
 
+/** What was asked for, at the leader, whatever host the request's target names: it may be a whole URL (RFC 9112, absolute-form). */
+function at(address: string, target: string): URL {
+  const asked = new URL(target, address)
+  const url = new URL(address)
+  url.pathname = asked.pathname
+  url.search = asked.search
+  return url
+}
+
 /** Undefined when it does not answer, does not lead either, or is followed by another meanwhile. */
 async function ask(leadership: Leadership, { method, url, headers }: FastifyRequest, body: unknown): Promise<Response | undefined> {
   const leader = leadership.leader()
@@ -38,7 +47,7 @@ async function ask(leadership: Leadership, { method, url, headers }: FastifyRequ
   const followed = new AbortController()
   const watching = setInterval(() => { if (leadership.leader()?.holder !== leader.holder) followed.abort() }, againMs)
   try {
-    const answer = await fetch(new URL(url, leader.address), {
+    const answer = await fetch(at(leader.address, url), {
       method, redirect: 'error', signal: AbortSignal.any([followed.signal, AbortSignal.timeout(patienceMs)]),
       headers: { [passedOnHeader]: '1', authorization: headers.authorization ?? '', ...(body !== undefined && { 'content-type': 'application/json' }) },
       ...(body !== undefined && { body: JSON.stringify(body) }),

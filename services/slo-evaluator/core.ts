@@ -111,10 +111,11 @@ function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
     const { gate, phase, startMs, end } = watch
     if (gate.source !== 'prometheus') continue
     const key = `${phase}/${gate.name}@${startMs}`
-    let atMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? gate.intervalMs : 0))
-    for (; atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += gate.intervalMs) {
+    const dueMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? gate.intervalMs : 0))
+    const inTimeMs = startMs + Math.ceil((nowMs - 2 * gate.intervalMs - startMs) / gate.intervalMs) * gate.intervalMs // passed over, not walked through: a clock may leap by years
+    for (let atMs = Math.max(dueMs, inTimeMs); atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += gate.intervalMs) {
       asked.set(key, atMs)
-      if (watch.answers.has(atMs) || nowMs > atMs + 2 * gate.intervalMs) continue
+      if (watch.answers.has(atMs)) continue
       effects.push({ effect: 'ask', gate: gate.name, query: queryOf(state, watch), freshForMs: gate.windowMs, evaluatedAtMs: atMs })
     }
   }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { Config } from '#shared/config.ts'
 import { messageOf } from '#shared/errors.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 import type { BoundNode } from '#shared/target.ts'
 import { FaultRefused } from '../fault-refused.ts'
 import type { ApiUndo } from '../journal.ts'
@@ -80,7 +81,7 @@ async function request({ url, token }: PowerService, method: string, node: strin
       method, headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) }, ...(body && { body: JSON.stringify(body) }), signal: AbortSignal.timeout(withinMs),
     })
   } catch (cause) {
-    throw new FaultRefused(`${what} does not answer at ${url}: ${messageOf(cause)}`, { cause })
+    throw new FaultRefused(`${what} does not answer at ${withoutLogin(url)}: ${withoutLogin(messageOf(cause))}`)
   }
   if (method === 'PATCH' && answer.status === 409) return 'lapsed'
   const text = await answer.text()
