@@ -129,7 +129,7 @@ test('no plot has a coordinate that is not a number', () => {
 })
 
 /** Text with which somebody tries to leave where it stands. */
-const hostile = `"><script>alert(1)</script>'<img src=x onerror=alert(1)>]]>--></svg></title>&lt;{{x}}\`|\n# h\u0000\u0007\u001b[31m\u202e\u2028\ud800\uffff`
+const hostile = `"><script>alert(1)</script>'<img src=x onerror=alert(1)>]]>--></svg></title>&lt;{{x}}\`|\n# h\u0000\u0007\u001b[31m\u202e\u2028\uffff`
 
 function hostileRun(): StoredFact[] {
   const target = { id: 'process:1:2', pid: 1, startTicks: 2, description: hostile }
