@@ -62,7 +62,8 @@ export function readTally(gate: GateSpec, spec: SequentialSpec, tally: Tally, bu
 
 /** What was overdue before the first sample of the phase was not its doing. */
 function withSample(rule: RequestRule, tally: Tally, sample: LoadSample, known: readonly Sample[], blockStartMs: number): Tally {
-  const before = tally.waiting[sample.worker] ?? waitingBefore(rule, known, sample.worker, blockStartMs)
+  const counted = Object.hasOwn(tally.waiting, sample.worker) ? tally.waiting[sample.worker] : undefined // a worker may be called anything
+  const before = counted ?? waitingBefore(rule, known, sample.worker, blockStartMs)
   const { bad, total, waiting } = countOnce(sample, rule, before)
   return { ...tally, bad: tally.bad + bad, total: tally.total + total, waiting: { ...tally.waiting, [sample.worker]: waiting } }
 }
@@ -132,7 +133,7 @@ export function printForPass(spec: SequentialSpec, tally: Tally): string {
 /** Two digits where that is enough to see it move. */
 const short = (value: number): string => value >= 1e6 ? value.toExponential(1) : String(Number(value >= 100 ? value.toFixed(0) : value.toPrecision(2)))
 
-const keptLooks = 1_000
+const keptLooks = 240
 
 /**
  * A report cannot show more looks than these: beyond, of two neighbours the worse stays. What they said is in the tally.

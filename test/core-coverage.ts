@@ -10,9 +10,10 @@ const leastShare = 0.95
 const coreFiles = [
   'services/*/core.ts',
   'services/scheduler/{lease,campaign-object,experiment-object,kubernetes-events}.ts',
-  'shared/{gate,gate-blocks,gate-core,gate-share,gate-watch}.ts',
-  'shared/{verdict,verdict-breach,verdict-log,verdict-parts}.ts',
-  'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
+  'shared/{gate,gate-blocks,gate-core,gate-sequential,gate-share,gate-watch}.ts',
+  'shared/{beta-distribution,e-process,pass-evidence,sample-size}.ts',
+  'shared/{verdict,verdict-breach,verdict-breach-sequential,verdict-log,verdict-parts}.ts',
+  'shared/{experiment,experiment-probes,experiment-sequential,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,campaign-core,campaign-object,fault,load-figures,target,units}.ts',
   'services/injector/cluster/restorer-core.ts',
