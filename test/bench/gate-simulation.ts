@@ -1,3 +1,4 @@
+import jstat from 'jstat'
 import { beginEProcess, eValue, nextBlock, planEProcess } from '#shared/e-process.ts'
 import { clumpOf, isEnough } from '#shared/pass-evidence.ts'
 
@@ -71,31 +72,72 @@ function poisson(mean: number, random: () => number): () => number {
   }
 }
 
+/** For any mean: by products of chances where it is small, else by transformed rejection (Hoermann 1993, PTRS). */
+function poissonOf(mean: number, random: () => number): number {
+  if (mean < 10) {
+    let found = 0
+    for (let product = random(); product > Math.exp(-mean); product *= random()) found += 1
+    return found
+  }
+  const b = 0.931 + 2.53 * Math.sqrt(mean)
+  const a = -0.059 + 0.02483 * b
+  const squeeze = 0.9277 - 3.6224 / (b - 2)
+  for (;;) {
+    const u = random() - 0.5
+    const v = random()
+    const edge = 0.5 - Math.abs(u)
+    const found = Math.floor((2 * a / edge + b) * u + mean + 0.43)
+    if (edge >= 0.07 && v <= squeeze) return found
+    if (found < 0 || (edge < 0.013 && v > edge)) continue
+    if (Math.log(v * (1.1239 + 1.1328 / (b - 3.4)) / (a / (edge * edge) + b)) <= found * Math.log(mean) - mean - jstat.jStat.gammaln(found + 1)) return found
+  }
+}
+
 function binomial(trials: number, share: number, random: () => number): number {
   let found = 0
   for (let trial = 0; trial < trials; trial += 1) if (random() < share) found += 1
   return found
 }
 
-export interface Judged { aborted: boolean; enoughForPass: boolean }
-
-/** One run of a rate gate: was it ever aborted, and was there evidence for a pass at its end, aborted or not. */
-export function judgeRun(service: Service, { blockS, phaseS, alpha }: { blockS: number; phaseS: number; alpha: number }, random: () => number): Judged {
+/** Whether a rate gate aborts a run of a service that is as bad as its limit. */
+export function isAborted(service: Service, { blockS, phaseS, alpha }: { blockS: number; phaseS: number; alpha: number }, random: () => number): boolean {
   const blocks = Math.round(phaseS / blockS)
   const plan = planEProcess(service.badShare, blocks)
   const source = blocksOf(service, blockS, random)
   const counts = { bad: 0, total: 0 }
   let state = beginEProcess(plan)
-  let [bad, total, aborted] = [0, 0, false]
   for (let block = 0; block < blocks; block += 1) {
     source.next(counts)
-    bad += counts.bad
-    total += counts.total
-    if (aborted) continue
     state = nextBlock(plan, state, counts.total === 0 ? undefined : counts.bad / counts.total)
-    aborted = eValue(plan, state) >= 1 / alpha
+    if (eValue(plan, state) >= 1 / alpha) return true
   }
-  return { aborted, enoughForPass: isEnough({ bad, total }, { budget: service.badShare, alpha, requestsPerBurst: requestsPerBurstOf(service) }) }
+  return false
+}
+
+/** Whether a run of such a service has evidence for a pass at its end. It is as long as it takes for `expectedBursts` bursts, or bad requests. */
+export function isPassed(service: Service, { expectedBursts, alpha }: { expectedBursts: number; alpha: number }, random: () => number): boolean {
+  const { requestsPerSecond, badShare, burstS } = service
+  const badS = burstS === 0 ? expectedBursts / requestsPerSecond : expectedBursts * burstS
+  const phaseS = badS / badShare
+  const burstsS = burstS === 0 ? badS : timeInBurstsS(service, phaseS, random)
+  const bad = poissonOf(requestsPerSecond * burstsS, random)
+  const total = bad + poissonOf(requestsPerSecond * (phaseS - burstsS), random)
+  return isEnough({ bad, total }, { budget: badShare, alpha, requestsPerBurst: requestsPerBurstOf(service) })
+}
+
+function timeInBurstsS({ badShare, burstS }: Service, phaseS: number, random: () => number): number {
+  const gap = () => -Math.log(1 - random()) * burstS * (1 - badShare) / badShare
+  let inBurst = random() < badShare
+  let leftS = inBurst ? random() * burstS : gap()
+  let found = 0
+  for (let restS = phaseS; restS > 0;) {
+    const stretchS = Math.min(restS, leftS)
+    if (inBurst) found += stretchS
+    restS -= stretchS
+    inBurst = !inBurst
+    leftS = inBurst ? burstS : gap()
+  }
+  return found
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { beginEProcess, eValue, nextBlock, planEProcess, type EPlan, type EState } from '#shared/e-process.ts'
-import { judgeRun } from '../bench/gate-simulation.ts'
+import { isAborted } from '../bench/gate-simulation.ts'
 import { seededRandom } from '../parts/seeded-random.ts'
 
 type Block = [bad: number, total: number]
@@ -20,7 +20,7 @@ test('a service at its limit is aborted in at most alpha of the runs (Ville), ho
   const service = { requestsPerSecond: 20, badShare: 0.02, burstS: 0 }
   const random = seededRandom(1)
   const runs = 400
-  const aborted = Array.from({ length: runs }, () => judgeRun(service, { blockS: 0.5, phaseS: 60, alpha: 0.1 }, random)).filter(run => run.aborted).length
+  const aborted = Array.from({ length: runs }, () => isAborted(service, { blockS: 0.5, phaseS: 60, alpha: 0.1 }, random)).filter(Boolean).length
   assert.ok(aborted > 0, 'the bound says nothing when nothing is ever aborted')
   assert.ok(aborted / runs <= 0.1, `${aborted} of ${runs}`)
 })
