@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
+import { alphaKey, checkSequential, describeSequential, resolveSequential, sequentialKeys } from '#shared/experiment-sequential.ts'
+import type { SequentialSpec } from '#shared/gate-sequential.ts'
 import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
 import type { ProbeSpec } from '#shared/probe.ts'
 import { faultKinds, gateKinds } from '#shared/registry.ts'
@@ -57,6 +59,8 @@ export interface GateSpec {
   noDataAfterMs: number
   /** Stream only: a block with fewer requests (waiting ones included) is no data. */
   minRequests: number
+  /** Of a gate with a `limit`: its blocks, and the evidence that it takes. The keys above that name looks then hold for the recovery alone. */
+  sequential?: SequentialSpec
 }
 
 /** What /swarm of Locust's web API means by these names is said by keys of their own, or by the phases of the run. */
@@ -84,6 +88,7 @@ const gateCommon = z.strictObject({
   consecutive: z.int().min(1).max(1_000).optional().describe('Looks in a row that must break the limit (default: stream 3, prometheus 2)'),
   noDataAfter: duration({ minMs: 500 }).default(5_000).describe('Without a readable look for this long, the run is inconclusive'),
   minRequests: z.int().min(1).max(1_000_000).default(5).describe('Stream: a block with fewer requests is no data'),
+  ...sequentialKeys,
 })
 type GateCommon = z.output<typeof gateCommon>
 
@@ -121,6 +126,7 @@ const document = z.strictObject({
     within: duration({ minMs: 1_000 }).default(30_000).describe('Deadline after the last revert'),
     stable: duration({ minMs: 200 }).default(3_000).describe('The gates must hold this long without a break to count as recovered'),
   }).prefault({}).describe('What counts as recovered once the faults are gone'),
+  alpha: alphaKey,
   lease: duration({ minMs: 1_000, maxMs: 600_000 }).default(3_000).describe('A fault that nobody renews ends after this time'),
 })
 type Document = z.output<typeof document>
@@ -158,6 +164,7 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
         checkProbeGate(item, [...at, kind.kind], rule.probe.name, experiment, problem)
         continue
       }
+      if (isSound('alpha') && isSound('hold') && isSound('faults')) checkSequential(item, kind, rule, source, { alpha: experiment.alpha, phaseMs: holdMs(experiment) }, (path, message) => problem([...at, ...path], message))
       if (!kind.sources.includes(source)) problem([...at, 'source'], `${kind.sources.join(' or ')} for a ${kind.kind} gate`)
       else if (!experiment.load && source === 'stream') problem([...at, 'source'], 'prometheus; an experiment without load has no samples to stream')
       else if (!experiment.load && rule.readsLoadMetrics) problem([...at, kind.kind], 'the names of the service\'s own metrics; an experiment without load has none of its own')
@@ -176,9 +183,13 @@ function checkProbeGate(item: GateCommon, at: (string | number)[], name: string,
 }
 
 function resolve(from: Document): Experiment {
-  const gates = from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => resolveGate(item, sourceOf(item, kind, rule, from), kind, rule)))
+  const common = { alpha: from.alpha, rateGates: from.gates.filter(({ limit }) => limit === 'rate').length, phaseMs: holdMs(from) }
+  const gates = from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => {
+    const gate = resolveGate(item, sourceOf(item, kind, rule, from), kind, rule)
+    const sequential = resolveSequential(item, rule, common)
+    return sequential ? { ...gate, sequential, rule: { ...rule, description: describeSequential(sequential) } } : gate
+  }))
   const isFaultless = from.faults.length === 0
-  const lastEndMs = Math.max(...from.faults.map(fault => fault.atMs + (fault.durationMs ?? 0)))
   return {
     name: from.metadata.name,
     ...(from.load && { load: resolveLoad(from.load) }),
@@ -187,10 +198,16 @@ function resolve(from: Document): Experiment {
     gates,
     probes: (from.probes ?? []).flatMap(resolveProbe),
     steadyMs: isFaultless ? Math.max(0, ...gates.filter(({ phase }) => phase === 'steady').map(looksMs)) : firstAtMs(from),
-    holdMs: isFaultless ? from.hold ?? 0 : Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from)),
+    holdMs: holdMs(from),
     recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
     leaseMs: from.lease,
   }
+}
+
+function holdMs(from: Document): number {
+  if (from.faults.length === 0) return from.hold ?? 0
+  const lastEndMs = Math.max(...from.faults.map(fault => fault.atMs + (fault.durationMs ?? 0)))
+  return Math.max(from.hold ?? 10_000, lastEndMs - firstAtMs(from))
 }
 
 function resolveLoad({ users, spawnRate = users / 10, host, locustfile, parameters = {}, reachedWithin }: z.output<typeof load>): LoadSpec {

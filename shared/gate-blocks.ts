@@ -29,21 +29,34 @@ export function remember(buffer: SampleBuffer, sample: Sample, keepMs: number): 
   return { ...buffer, samples: [...buffer.samples.filter(({ endMs }) => endMs > buffer.tickMs - keepMs), sample] }
 }
 
-/** The block's measurement, or undefined while a sample of it may still come. */
-export function readBlock(buffer: SampleBuffer, gate: GateSpec, startMs: number, endMs: number): Measurement | undefined {
+/** What came of a block. `silent`: workers that were there and did not report most of it. */
+export interface GatheredBlock { samples: Sample[]; silent: string[] }
+
+/** The block's samples, or undefined while one of it may still come. */
+export function gatherBlock(buffer: SampleBuffer, startMs: number, endMs: number): GatheredBlock | undefined {
   const lastEnds = lastEndByWorker(buffer, endMs)
   const allHeard = lastEnds.size > 0 && [...lastEnds.values()].every(lastMs => lastMs > endMs - halfSampleMs)
   if (!allHeard && buffer.tickMs < endMs + patienceMs) return undefined
   const samples = buffer.samples.filter(sample => holds(startMs, endMs, sample))
-  if (samples.length === 0) return { is: 'no-data', why: 'no load sample came' }
+  return { samples, silent: [...lastEnds.keys()].filter(worker => coveredMs(samples, worker) < (endMs - startMs) / 2).sort() }
+}
+
+export const noSample = { is: 'no-data', why: 'no load sample came' } as const
+
+/** What was seen is enough to break a limit, but not to hold one while a worker's counts are missing. */
+export const silenced = (silent: readonly string[]): Measurement => ({ is: 'no-data', why: `worker ${silent.join(', ')} did not report most of it` })
+
+/** The block's measurement, or undefined while a sample of it may still come. */
+export function readBlock(buffer: SampleBuffer, gate: GateSpec, startMs: number, endMs: number): Measurement | undefined {
+  const gathered = gatherBlock(buffer, startMs, endMs)
+  if (!gathered) return undefined
+  const { samples, silent } = gathered
+  if (samples.length === 0) return noSample
   const latestByWorker = [...new Map(samples.map(sample => [sample.worker, sample])).values()]
   const measured = gate.rule.measure({ startMs, endMs, samples, latestByWorker })
   if (measured.is === 'no-data') return measured
   if (measured.total !== undefined && measured.total < gate.minRequests) return { is: 'no-data', why: `${measured.total} requests, fewer than minRequests (${gate.minRequests})` }
-  // What was seen is enough to break a limit, but not to hold one while a worker's counts are missing.
-  const silent = [...lastEnds.keys()].filter(worker => coveredMs(samples, worker) < (endMs - startMs) / 2)
-  if (!measured.breaks && silent.length > 0) return { is: 'no-data', why: `worker ${silent.sort().join(', ')} did not report most of it` }
-  return measured
+  return !measured.breaks && silent.length > 0 ? silenced(silent) : measured
 }
 
 const holds = (startMs: number, endMs: number, sample: Sample) => {

@@ -114,7 +114,7 @@ function advanceAll(state: GateState): GateState {
 
 /** A phase's first block may lie before the fact that begins it: a minute and two blocks are kept for it. */
 function keepMs({ experiment }: GateState): number {
-  return 60_000 + 2 * Math.max(0, ...experiment?.gates.map(({ windowMs }) => windowMs) ?? [])
+  return 60_000 + 2 * Math.max(0, ...experiment?.gates.map(({ windowMs, sequential }) => Math.max(windowMs, sequential?.blockMs ?? 0)) ?? [])
 }
 
 export type Recovery =
@@ -150,7 +150,7 @@ export interface GateReport {
 export function reports(state: GateState): GateReport[] {
   const { experiment } = state
   const recovering = state.recovering && experiment ? state.recovery.map(watch => recoveryReport(watch, experiment.recovery)) : []
-  return [...state.watches.map(watch => report(watch, watchStatus(watch), evidenceOf(watch))), ...recovering, ...probeReports(state)]
+  return [...state.watches.map(watch => report(watch, watchStatus(watch), () => evidenceOf(watch))), ...recovering, ...probeReports(state)]
 }
 
 /** A probe that a gate names must be steady again; what else the gate says is judged at the end of the run. */
@@ -175,7 +175,7 @@ export function probeRecoveryEvidence(probe: string, recovery: ProbeRecovery, { 
 
 function recoveryReport(watch: Watch, wanted: Experiment['recovery']): GateReport {
   const recovery = recoveryOf(watch, wanted)
-  return report(watch, recovery.is === 'watching' ? watchStatus(watch) : recovery.is, recoveryEvidence(watch, wanted))
+  return report(watch, recovery.is === 'watching' ? watchStatus(watch) : recovery.is, () => recoveryEvidence(watch, wanted))
 }
 
 export function recoveryEvidence(watch: Watch, wanted: Experiment['recovery']): string {
@@ -188,7 +188,8 @@ export function recoveryEvidence(watch: Watch, wanted: Experiment['recovery']): 
   }
 }
 
-function report(watch: Watch, status: GateStatus, evidence: string): GateReport {
+/** Nearly no report is told, since few change: the sentence is made when it is asked for. */
+function report(watch: Watch, status: GateStatus, evidence: () => string): GateReport {
   const last: Look | undefined = watch.looks.at(-1)
-  return { gate: watch.gate.name, phase: watch.phase, status, lookEndMs: last?.endMs ?? watch.startMs, ...(last && { measurement: last.measurement }), evidence }
+  return { gate: watch.gate.name, phase: watch.phase, status, lookEndMs: last?.endMs ?? watch.startMs, ...(last && { measurement: last.measurement }), get evidence() { return evidence() } }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Block, GateRule, Limit, Measurement, QueryContext } from '#shared/gate.ts'
+import type { Block, GateRule, Limit, LoadSample, Measurement, QueryContext, RequestRule } from '#shared/gate.ts'
 import { breaksRule } from '#shared/gate.ts'
 import { loadMetrics, overdueIn, sumWhere, thresholdLabel } from '#shared/load-metrics.ts'
 import { promqlProblem } from '#shared/promql.ts'
@@ -23,6 +23,19 @@ export function countBlock(block: Block, overdueAfterMs: number, isBad: (outcome
     total += sumWhere(ok, () => true) + sumWhere(failed, () => true)
   }
   return { bad, total }
+}
+
+/**
+ * What one sample of a worker adds, with each request counted once: when it ends or when it is overdue, whatever is first. `waiting` is how many
+ * were overdue at the end of the worker's sample before; those that are overdue now or ended too late, less those, have become so since.
+ */
+export function countOnce({ ok, failed, inFlight }: LoadSample, { overdueAfterMs, failedIsBad }: RequestRule, waiting: number): { bad: number; total: number; waiting: number } {
+  const late = (ms: number) => ms > overdueAfterMs
+  const inTime = (ms: number) => ms <= overdueAfterMs
+  const stillWaiting = sumWhere(inFlight, late) // ages are rounded down: one that counts here cannot end in time
+  const overdue = Math.max(0, stillWaiting - waiting + sumWhere(ok, late) + sumWhere(failed, late)) // below 0 only where a sample was lost
+  const failedInTime = sumWhere(failed, inTime)
+  return { bad: overdue + (failedIsBad ? failedInTime : 0), total: overdue + failedInTime + sumWhere(ok, inTime), waiting: stillWaiting }
 }
 
 /** `share` is what is held against the limit: of the bad, or for availability of the good. */

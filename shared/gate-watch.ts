@@ -2,6 +2,7 @@ import type { FactData, GateStatus } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
 import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
 import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
+import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printForPass, readTally, thinned, type Tally } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
 
 /** One gate over one phase: its looks so far, and whether they have ended it. */
@@ -16,9 +17,11 @@ export interface Watch {
   breakingInARow: number
   lastReadableMs: number
   /** The first thing that ended it; nothing later takes it back. */
-  ended?: { is: 'breached' | 'unreadable'; by: Look }
+  ended?: { is: 'breached' | 'unreadable'; by: Look; tally?: Tally }
   /** Prometheus: answers to looks that are still open, by the date of the look. */
   answers: ReadonlyMap<number, Answer>
+  /** Of a gate with a `limit` in the during phase: it decides in place of `breakingInARow`, and its looks are thinned out. */
+  tally?: Tally
 }
 
 export interface Look { endMs: number; measurement: Measurement }
@@ -33,12 +36,15 @@ const givenUpAfterMs = (gate: GateSpec) => Math.max(unreadableLooks * stepMs(gat
 /** An answer that came just in time may be stored after the tick that would close its look. */
 const storingMs = 500
 
-export const beginWatch = (gate: GateSpec, phase: GatePhase, startMs: number): Watch => ({
-  gate, phase, startMs, looks: [], breakingInARow: 0, lastReadableMs: startMs, answers: new Map(),
-})
+/** Whether the system has recovered is asked of a few seconds, in which no evidence gathers: there a gate with a `limit` looks like any other. */
+export function beginWatch(gate: GateSpec, phase: GatePhase, startMs: number): Watch {
+  const { sequential, ...plain } = gate
+  const common = { phase, startMs, looks: [], breakingInARow: 0, lastReadableMs: startMs, answers: new Map() }
+  return sequential && phase !== 'recovery' ? { ...common, gate, tally: beginTally(sequential) } : { ...common, gate: plain }
+}
 
-export const stepMs = ({ source, windowMs, intervalMs }: GateSpec): number => source === 'stream' ? windowMs : intervalMs
-export const nextLookMs = (watch: Watch): number => watch.startMs + (watch.looks.length + 1) * stepMs(watch.gate)
+export const stepMs = ({ source, windowMs, intervalMs, sequential }: GateSpec): number => sequential?.blockMs ?? (source === 'stream' ? windowMs : intervalMs)
+export const nextLookMs = (watch: Watch): number => watch.startMs + ((watch.tally?.blocks ?? watch.looks.length) + 1) * stepMs(watch.gate)
 
 /** Takes every look that can be taken by now. */
 export function advance(watch: Watch, buffer: SampleBuffer): Watch {
@@ -47,6 +53,12 @@ export function advance(watch: Watch, buffer: SampleBuffer): Watch {
     const endMs = nextLookMs(state)
     if (state.end && endMs > state.end.atMs) return state
     if (endMs - state.lastReadableMs > givenUpAfterMs(state.gate)) return state
+    if (state.gate.sequential && state.tally) {
+      const read = readTally(state.gate, state.gate.sequential, state.tally, buffer, endMs - state.gate.sequential.blockMs)
+      if (!read) return state
+      state = look({ ...state, tally: read.tally }, { endMs, measurement: read.measurement })
+      continue
+    }
     const measurement = state.gate.source === 'stream' ? readBlock(buffer, state.gate, endMs - state.gate.windowMs, endMs) : readAnswer(state, endMs, buffer.tickMs)
     if (!measurement) return state
     state = look(state, { endMs, measurement })
@@ -80,18 +92,25 @@ function look(watch: Watch, taken: Look): Watch {
   const lastReadableMs = measurement.is === 'measured' ? endMs : watch.lastReadableMs
   const answers = new Map(watch.answers)
   answers.delete(endMs)
+  const atThen = watch.tally && { tally: watch.tally }
   const ended = watch.ended
-    ?? (watch.phase !== 'recovery' && breakingInARow >= watch.gate.consecutive ? { is: 'breached' as const, by: taken } : undefined)
-    ?? (watch.phase !== 'recovery' && endMs - lastReadableMs >= watch.gate.noDataAfterMs ? { is: 'unreadable' as const, by: taken } : undefined)
-  return { ...watch, looks: [...watch.looks, taken], breakingInARow, lastReadableMs, answers, ...(ended && { ended }) }
+    ?? (watch.phase !== 'recovery' && isBreached(watch, breakingInARow) ? { is: 'breached' as const, by: taken, ...atThen } : undefined)
+    ?? (watch.phase !== 'recovery' && endMs - lastReadableMs >= watch.gate.noDataAfterMs ? { is: 'unreadable' as const, by: taken, ...atThen } : undefined)
+  const looks = [...watch.looks, taken]
+  return { ...watch, looks: watch.tally ? thinned(looks) : looks, breakingInARow, lastReadableMs, answers, ...(ended && { ended }) }
 }
 
-/** `holding` waits for as many readable looks as a breach would take: fewer prove nothing. */
+function isBreached({ gate, tally }: Watch, breakingInARow: number): boolean {
+  return gate.sequential && tally ? isBroken(gate.sequential, tally) : breakingInARow >= gate.consecutive
+}
+
+/** `holding` waits for as many readable looks as a breach would take: fewer prove nothing. With a `limit` it waits until a pass is earned. */
 export function watchStatus(watch: Watch): GateStatus {
   if (watch.ended) return watch.ended.is
   const last = watch.looks.at(-1)?.measurement
   if (!last) return 'pending'
   if (last.is === 'no-data') return 'no-data'
+  if (watch.gate.sequential && watch.tally) return isBreaking(watch.gate.sequential, watch.tally) ? 'breaking' : watch.tally.enough ? 'holding' : 'pending'
   if (last.breaks) return 'breaking'
   return measuredLooks(watch) >= watch.gate.consecutive ? 'holding' : 'pending'
 }
@@ -105,11 +124,12 @@ export function missingEvidence(watch: Watch): string | undefined {
   if (watch.ended?.is === 'unreadable') return 'it could not be read for too long'
   const measured = measuredLooks(watch)
   const due = Math.floor((watch.end.atMs - watch.startMs) / stepMs(watch.gate))
-  if (measured < watch.gate.consecutive) return `only ${measured} readable looks, fewer than the ${watch.gate.consecutive} that a breach takes`
-  return measured < readableShare * due ? `only ${measured} of ${due} looks were readable` : undefined
+  if (watch.tally === undefined && measured < watch.gate.consecutive) return `only ${measured} readable looks, fewer than the ${watch.gate.consecutive} that a breach takes`
+  if (measured < readableShare * due) return `only ${measured} of ${due} looks were readable`
+  return watch.gate.sequential && watch.tally && missingForPass(watch.gate.sequential, watch.tally)
 }
 
-export const measuredLooks = (watch: Watch): number => watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
+export const measuredLooks = (watch: Watch): number => watch.tally?.measured ?? watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
 
 /** The measurement in words: `43 % (12 of 28 requests)`. */
 export function printMeasurement({ rule }: GateSpec, measurement: Measurement): string {
@@ -125,7 +145,14 @@ export function evidenceOf(watch: Watch): string {
   const limit = gate.rule.description
   const last = looks.at(-1)
   if (!last) return `${limit}: no look was taken`
-  const measured = `${measuredLooks(watch)} of ${looks.length} looks readable`
+  const tally = ended?.tally ?? watch.tally
+  const measured = `${measuredLooks(watch)} of ${watch.tally?.blocks ?? looks.length} looks readable`
+  if (gate.sequential && tally) {
+    const standing = `${tally.bad} bad of ${tally.total} requests; ${printAgainst(gate.sequential, tally)}`
+    if (!ended) return `${limit}: ${standing}, ${printForPass(gate.sequential, tally)}; ${measured}`
+    const words = ended.is === 'breached' ? 'broken' : `not readable for ${gate.noDataAfterMs} ms`
+    return `${limit}: ${words} ${ended.by.endMs - startMs} ms into the phase, with ${standing}; the last look ${printMeasurement(gate, ended.by.measurement)}; ${measured}`
+  }
   if (ended) {
     const words = ended.is === 'breached' ? `broken in ${gate.consecutive} looks in a row` : `not readable for ${gate.noDataAfterMs} ms`
     return `${limit}: ${words}, ${ended.by.endMs - startMs} ms into the phase; the last of them ${printMeasurement(gate, ended.by.measurement)}; ${measured}`

@@ -57,12 +57,25 @@ export interface GateRule {
   overdueAfterMs?: number
   /** Whether the PromQL reads the bridge's own metrics, which are there only when the experiment has load. */
   readsLoadMetrics: boolean
+  /** Of a gate that counts requests in the load's samples: what a gate with a `limit` needs to count each of them once. */
+  requests?: RequestRule
   /** The gate is on a probe: it is judged once, from all that the probers have seen, and neither measured nor asked for. */
   probe?: { name: string; judge(figures: ProbeFigures): ProbeOutcome }
   /** Reads one block of load samples. */
   measure(block: Block): Measurement
   /** The PromQL whose single value is held against `limit`. */
   query(context: QueryContext): string
+}
+
+/** Each request counts once: when it ends, or when it has waited longer than `overdueAfterMs`, which is bad whatever becomes of it later. */
+export interface RequestRule {
+  /** p0: the share of bad requests that is the limit. */
+  budget: number
+  overdueAfterMs: number
+  /** Whether a request that failed in time is bad. */
+  failedIsBad: boolean
+  /** The limit in words. */
+  description: string
 }
 
 /** One kind of gate: one file in `shared/gates/`, which names all of it. */

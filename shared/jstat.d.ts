@@ -1,5 +1,13 @@
 /** The package has no types of its own; of all that it can do, this is what is used. */
 declare module 'jstat' {
-  const jstat: { jStat: { binomial: { /** P(X <= successes). */ cdf(successes: number, trials: number, probability: number): number } } }
+  const jstat: {
+    jStat: {
+      binomial: { /** P(X <= successes). */ cdf(successes: number, trials: number, probability: number): number }
+      /** Natural logarithm of the gamma function. */
+      gammaln(x: number): number
+      /** Inverse of the regularized incomplete beta function; good to about seven digits. */
+      ibetainv(probability: number, a: number, b: number): number
+    }
+  }
   export default jstat
 }

@@ -1,9 +1,9 @@
 import jstat from 'jstat'
+import { requestsForPass } from '#shared/pass-evidence.ts'
 
 /**
  * How many requests it takes before a pass can be earned. A run passes when, even after what was seen, a bad share of the whole budget would be
- * unlikely: with s bad of n, when P(Bin(n, budget) <= s) < alpha. That is where the one-sided Clopper-Pearson bound, the quantile 1 - alpha of
- * Beta(s + 1, n - s), is below the budget (Clopper and Pearson 1934, doi:10.2307/2331986).
+ * unlikely: with s bad of n, when P(Bin(n, budget) <= s) < alpha. pass-evidence.ts asks the same of a run that has been.
  */
 export interface SampleQuestion {
   /** Share of bad requests that may not be reached, between 0 and 1. */
@@ -53,14 +53,4 @@ function trialsWithPower(least: number, { budget, alpha, trueRate, power }: Omit
 }
 
 /** Fewest trials with which so many bad ones still pass; it is at least `from`. */
-function trialsFor(bad: number, budget: number, alpha: number, from = 1): number {
-  const passes = (trials: number) => binomialCdf(bad, trials, budget) < alpha
-  let [below, above] = [from - 1, Math.max(from, bad + 1)]
-  while (!passes(above)) [below, above] = [above, above * 2]
-  while (above - below > 1) {
-    const middle = Math.floor((below + above) / 2)
-    if (passes(middle)) above = middle
-    else below = middle
-  }
-  return above
-}
+const trialsFor = (bad: number, budget: number, alpha: number, from = 1) => requestsForPass(bad, { budget, alpha, requestsPerBurst: 1 }, from)

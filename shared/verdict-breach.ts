@@ -2,6 +2,7 @@ import type { StoredFact } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
 import { greatestOf, leastOf } from '#shared/extremes.ts'
 import { breaksRule, type LoadSample } from '#shared/gate.ts'
+import { sequentialBreachOf } from '#shared/verdict-breach-sequential.ts'
 
 /**
  * When a gate's rule was broken, from the raw samples alone and without the evaluator's blocks, looks or decisions: it is what those are
@@ -16,6 +17,7 @@ export type Dated = { is: 'dated'; atMs: number; clocks: readonly string[] } | {
  */
 export function breachOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
   if (gate.source === 'probe') return { is: 'unknown', why: 'a gate on a probe is judged once, at the end of the run' }
+  if (gate.sequential) return sequentialBreachOf(gate.sequential, gate.rule, phaseStartMs, facts)
   if (gate.source === 'stream') return breachInBlocks(gate, phaseStartMs, facts)
   return gate.rule.readsLoadMetrics ? breachInSlidingWindow(gate, phaseStartMs, facts) : breachInHistory(gate, phaseStartMs, facts)
 }

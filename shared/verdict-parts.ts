@@ -3,7 +3,8 @@ import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import { faultOfPart } from '#shared/fault.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
 import { probeRecoveryEvidence, recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
-import { evidenceOf, missingEvidence } from '#shared/gate-watch.ts'
+import { figuresOf as sequentialFigures, type SequentialFigures } from '#shared/gate-sequential.ts'
+import { evidenceOf, missingEvidence, type Watch } from '#shared/gate-watch.ts'
 import { figuresOf, samplesOnce } from '#shared/load-figures.ts'
 import { probeFigures, probeRecoveryOf } from '#shared/probe-core.ts'
 import { breachOf, firstBadOf, type Dated } from '#shared/verdict-breach.ts'
@@ -20,6 +21,8 @@ export interface JudgedGate {
   looks: { endMs: number; value: number | null }[]
   /** Of a gate on a probe alone: what was held against its limit. */
   value?: number | null
+  /** Of a gate with a `limit` alone: what its evidence came to, at the breach or in the end. */
+  sequential?: SequentialFigures
   /** From the raw samples; only of a gate that failed in the during phase. */
   breachedAtMs?: number
 }
@@ -75,12 +78,18 @@ export function judgeGate(gate: GateSpec, gates: GateState, facts: readonly Stor
     return { ...common, verdict: is === 'met' ? 'passed' : is === 'missed' ? 'failed' : 'inconclusive', evidence: recoveryEvidence(watch, wanted), looks }
   }
   const evidence = evidenceOf(watch)
+  const figures = figuresOfTally(watch)
   if (watch.ended?.is === 'breached') {
     const breach = gate.phase === 'during' ? breachOf(gate, watch.startMs, facts) : undefined
-    return { ...common, verdict: 'failed', evidence, looks, ...(breach?.is === 'dated' && { breachedAtMs: breach.atMs }) }
+    return { ...common, verdict: 'failed', evidence, looks, ...figures, ...(breach?.is === 'dated' && { breachedAtMs: breach.atMs }) }
   }
   const missing = missingEvidence(watch)
-  return { ...common, looks, ...(missing === undefined ? { verdict: 'passed', evidence } : { verdict: 'inconclusive', evidence: `${evidence}; ${missing}` }) }
+  return { ...common, looks, ...figures, ...(missing === undefined ? { verdict: 'passed', evidence } : { verdict: 'inconclusive', evidence: `${evidence}; ${missing}` }) }
+}
+
+function figuresOfTally({ gate: { sequential }, tally, ended }: Watch): Pick<JudgedGate, 'sequential'> {
+  const counted = ended?.tally ?? tally
+  return sequential && counted ? { sequential: sequentialFigures(sequential, counted) } : {}
 }
 
 function judgeProbeGate({ name, phase, source, kind, rule: { description } }: GateSpec, probe: NonNullable<GateSpec['rule']['probe']>, { experiment, probes, duringFromMs }: GateState): JudgedGate {

@@ -72,6 +72,7 @@ function tellGate({ gate, phase, status, measurement, evidence }: FactData<'gate
     case 'breached': case 'unreadable': case 'missed': return at(`${status}: ${evidence}`, 'bad')
     case 'no-data': return at(`no data: ${measurement?.is === 'no-data' ? measurement.why : evidence}`, 'plain')
     case 'holding': case 'breaking': case 'met': {
+      if (spec?.sequential && status !== 'met') return at(`${status}: ${evidence}`, status === 'breaking' ? 'bad' : 'good')
       const value = spec && measurement?.is === 'measured' ? `: ${valueAgainstLimit(spec.rule, measurement.value)}` : spec ? `: ${limitWords(spec.rule)}` : ''
       return at(`${status}${value}`, status === 'breaking' ? 'bad' : 'good')
     }

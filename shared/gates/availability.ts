@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineGate } from '#shared/gate.ts'
-import { countBlock, loadShareQuery, measureShare, onlyByProbe, onlyByPrometheus, ownShareQuery, percent, selector } from '#shared/gate-share.ts'
+import { complement, countBlock, loadShareQuery, measureShare, onlyByProbe, onlyByPrometheus, ownShareQuery, percent, selector } from '#shared/gate-share.ts'
 import { judgeProbe, probeName } from '#shared/gate-probe.ts'
 import { loadMetrics } from '#shared/load-metrics.ts'
 import { duration, printDuration, ratio } from '#shared/units.ts'
@@ -10,7 +10,8 @@ export default defineGate({
   summary: 'Share of attempted requests that are acknowledged',
   documentation: `
 Breaks when fewer than \`min\` of the attempted requests were acknowledged. Attempted are those that ended and those that have waited longer
-than \`timeout\`; a late acknowledgement counts as one when it comes.
+than \`timeout\`; a late acknowledgement counts as one when it comes. With a
+\`limit\` each request counts once, and what was not acknowledged in time stays so.
 
 From Prometheus it reads the load generator's metrics, or your own counters when you give \`total\` and \`bad\` (PromQL selectors). A
 service's own counters cannot see the requests that did not reach it: prefer the client's.
@@ -40,10 +41,12 @@ With \`probe\`, it is the share of the probe's attempts that succeeded, from the
       }
     }
     const own = total !== undefined && bad !== undefined ? { total, bad } : undefined
+    const acknowledged = `at least ${percent(min)} of attempted requests acknowledged`
+    const inTime = `${acknowledged} within ${printDuration(timeout)}`
     return {
-      description: `at least ${percent(min)} of attempted requests acknowledged${own ? '' : ` within ${printDuration(timeout)}, or later but in the end`}`,
+      description: own ? acknowledged : `${inTime}, or later but in the end`,
       limit,
-      ...(!own && { overdueAfterMs: timeout }),
+      ...(!own && { overdueAfterMs: timeout, requests: { budget: complement(min), overdueAfterMs: timeout, failedIsBad: true, description: inTime } }),
       readsLoadMetrics: !own,
       measure: block => own ? onlyByPrometheus : measureShare(limit, countBlock(block, timeout, outcome => outcome === 'failed'), 'good'),
       query: context => {

@@ -9,7 +9,8 @@ export default defineGate({
   summary: 'Share of requests that fail',
   documentation: `
 Breaks when more than \`max\` of the requests failed. A request in flight longer than \`timeout\` counts as failed now: stalled users
-send nothing else, so what is waiting is the evidence. It counts again as what it becomes when it ends.
+send nothing else, so what is waiting is the evidence. It counts again as what it becomes when it ends; with a \`limit\` it counts once, and
+stays failed.
 
 From Prometheus it reads the load generator's metrics, or your own counters when you give \`total\` and \`bad\` (PromQL selectors). Your
 own counters know nothing of requests in flight, nor of requests that never arrived.`,
@@ -23,10 +24,10 @@ own counters know nothing of requests in flight, nor of requests that never arri
   rule: ({ max, timeout, total, bad }) => {
     const limit = { value: max, breaksWhen: 'above', unit: 'ratio' } as const
     const own = total !== undefined && bad !== undefined ? { total, bad } : undefined
+    const description = `at most ${percent(max)} failed requests${own ? '' : `, those waiting longer than ${printDuration(timeout)} included`}`
     return {
-      description: `at most ${percent(max)} failed requests${own ? '' : `, those waiting longer than ${printDuration(timeout)} included`}`,
-      limit,
-      ...(!own && { overdueAfterMs: timeout }),
+      description, limit,
+      ...(!own && { overdueAfterMs: timeout, requests: { budget: max, overdueAfterMs: timeout, failedIsBad: true, description } }),
       readsLoadMetrics: !own,
       measure: block => own ? onlyByPrometheus : measureShare(limit, countBlock(block, timeout, outcome => outcome === 'failed'), 'bad'),
       query: context => own

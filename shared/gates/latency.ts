@@ -22,10 +22,10 @@ you like); yours needs a bucket at exactly \`max\`, and without it the gate has 
   }),
   rule: ({ quantile, max, histogram }) => {
     const limit = { value: complement(quantile), breaksWhen: 'above', unit: 'ratio' } as const
+    const description = `at most ${percent(limit.value)} of requests slower than ${printDuration(max)} (p${Number((quantile * 100).toPrecision(6))})`
     return {
-      description: `at most ${percent(limit.value)} of requests slower than ${printDuration(max)} (p${Number((quantile * 100).toPrecision(6))})`,
-      limit,
-      ...(histogram === undefined && { overdueAfterMs: max }),
+      description, limit,
+      ...(histogram === undefined && { overdueAfterMs: max, requests: { budget: limit.value, overdueAfterMs: max, failedIsBad: false, description } }),
       readsLoadMetrics: histogram === undefined,
       measure: block => histogram === undefined ? measureShare(limit, countBlock(block, max, (_outcome, ms) => ms > max), 'bad') : onlyByPrometheus,
       query: context => histogram === undefined ? loadQuery(context, max) : ownQuery(histogram, context.windowMs, max),

@@ -2,6 +2,7 @@ import type { GateStatus } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
 import type { GatePhase, Measurement } from '#shared/gate.ts'
 import { recoveryOf, type GateState } from '#shared/gate-core.ts'
+import { printAgainst, printForPass } from '#shared/gate-sequential.ts'
 import { watchStatus, type Watch } from '#shared/gate-watch.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { cut, oneLine, pad, widest, type Paint, type Style } from './cells.ts'
@@ -17,6 +18,8 @@ export interface GateRow {
   status: Status
   last?: Measurement
   looks: readonly Measurement[]
+  /** Of a gate with a `limit`: how near a breach and how far from a pass it is. */
+  standing?: string
   /** Its phase is over: what it says is no longer about now. */
   over: boolean
 }
@@ -43,7 +46,13 @@ function rowOf(spec: GateSpec, phase: GatePhase, watch: Watch | undefined, gates
   const taken = watch?.looks.map(({ measurement }) => measurement) ?? []
   const looks = taken.slice(0, status === 'met' || status === 'missed' ? taken.findLastIndex(({ is }) => is === 'measured') + 1 : undefined).slice(-shownLooks) // the load's end is none of its business
   const last = watch?.ended?.by.measurement ?? looks.at(-1)
-  return { name: spec.name, phase, spec, looks, over: watch?.end !== undefined, status: judgement ? concludedStatus(spec, status, judgement) : status, ...(last && { last }) }
+  return { name: spec.name, phase, spec, looks, over: watch?.end !== undefined, status: judgement ? concludedStatus(spec, status, judgement) : status, ...(last && { last }), ...standingOf(watch) }
+}
+
+function standingOf(watch: Watch | undefined): Pick<GateRow, 'standing'> {
+  const tally = watch?.ended?.tally ?? watch?.tally
+  const sequential = watch?.gate.sequential
+  return sequential && tally ? { standing: `${printAgainst(sequential, tally)}, ${printForPass(sequential, tally)}` } : {}
 }
 
 /** Recovery counts from the last fault's end, but is told only once the run waits for it. */
@@ -123,7 +132,8 @@ function printLooks({ spec, looks }: GateRow, columns: number, paint: Paint): st
   return shown.map((look, index) => look.is === 'measured' ? paint(look.breaks ? 'red' : 'green', bars[index] ?? ' ') : paint('dim', '·')).join('')
 }
 
-function detailOf({ spec, last, status }: GateRow): string {
+function detailOf({ spec, last, status, standing }: GateRow): string {
+  if (standing !== undefined) return standing
   if (last?.is === 'no-data' && status !== 'pending') return oneLine(last.why)
   if (last?.is === 'measured' && last.breaks && last.bad !== undefined && last.total !== undefined) return `${last.bad} bad of ${last.total} requests`
   return oneLine(spec.rule.description)

@@ -4,7 +4,9 @@ import type { Experiment, ExperimentFault, GateSpec, LoadSpec } from '#shared/ex
 import type { Problem } from '#shared/experiment-problem.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
+import type { SequentialSpec } from '#shared/gate-sequential.ts'
 import { stepMs } from '#shared/gate-watch.ts'
+import { requestsForPass } from '#shared/pass-evidence.ts'
 import { faultKinds } from '#shared/registry.ts'
 import { isProcess, pickOf, printTargetSpec, type Pick as TargetPick } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
@@ -110,6 +112,8 @@ export interface GatePlan {
   windowMs: number
   consecutive: number
   noDataAfterMs: number
+  /** Only for gates with a `limit`: what a breach takes, and how many requests a pass, in words. */
+  limit?: { breach: string; pass: string }
   /** Only for gates on the stream. */
   minRequests: number | null
   /** Only for Prometheus; `<run>` stands for the run's name. */
@@ -210,10 +214,17 @@ function timelineOf(experiment: Experiment): Timeline {
 }
 
 function planGate(gate: GateSpec): GatePlan {
-  const { name, kind, phase, source, rule, windowMs, consecutive, noDataAfterMs, minRequests } = gate
+  const { name, kind, phase, source, rule, windowMs, consecutive, noDataAfterMs, minRequests, sequential } = gate
   return {
-    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, consecutive, noDataAfterMs,
+    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
     minRequests: source === 'stream' ? minRequests : null,
     promql: source === 'prometheus' ? rule.query({ run: '<run>', windowMs }) : null,
+  }
+}
+
+function printLimit({ limit, pass }: SequentialSpec): NonNullable<GatePlan['limit']> {
+  return {
+    breach: limit.is === 'rate' ? `evidence of ${Number(limit.eNeeded.toPrecision(4))} to 1 (E)` : `more than ${limit.mostBad} bad requests in the whole run`,
+    pass: `takes ${requestsForPass(0, pass)} requests if none is bad, and more with each that is`,
   }
 }

@@ -1,0 +1,77 @@
+/**
+ * What gates with a `limit` cost and how often they are wrong: `npm run bench`, or `npm run bench -- --cells quick` for a try. Fixed seeds, so that
+ * the same code prints the same table. Ends with 1 when a bar of docs/gates.md is missed.
+ */
+import { parseArgs } from 'node:util'
+import v8 from 'node:v8'
+import vm from 'node:vm'
+import { seededRandom } from '../parts/seeded-random.ts'
+import { measureGateLoad } from './gate-load.ts'
+import { detectionDelayS, isAborted, isPassed, requestsPerBurstOf } from './gate-simulation.ts'
+
+const { values: { cells } } = parseArgs({ options: { cells: { type: 'string', default: 'all' } } })
+if (cells !== 'all' && cells !== 'quick') throw new Error(`--cells: expected all or quick, found ${cells}`)
+const isQuick = cells === 'quick'
+
+const alpha = 0.05
+const phaseS = 300
+const expectedBursts = 20
+const runs = isQuick ? 200 : 2_000
+const rates = isQuick ? [20] : [2, 20, 200]
+const budgets = isQuick ? [0.01] : [0.001, 0.01, 0.05]
+const burstsS = isQuick ? [0, 1] : [0, 0.2, 1, 5]
+const blocksS = [0.2, 1, 4, 20]
+/** Three standard errors above alpha: more than chance alone would show. */
+const mostWrong = alpha + 3 * Math.sqrt(alpha * (1 - alpha) / runs)
+const missed: string[] = []
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`
+const row = (...columns: (string | number)[]) => console.log(`| ${columns.join(' | ')} |`)
+const head = (...columns: string[]) => { row(...columns); row(...columns.map(() => '---')) }
+const holds = (condition: boolean, what: string) => { if (!condition) missed.push(what) }
+
+let seed = 0
+const shareOfRuns = (isSo: (random: () => number) => boolean) => {
+  const random = seededRandom(seed += 7_919)
+  let found = 0
+  for (let run = 0; run < runs; run += 1) if (isSo(random)) found += 1
+  return found / runs
+}
+
+console.log(`## False aborts and false passes of a service exactly as bad as its limit\n
+${runs} runs a cell, alpha ${alpha}, at most ${percent(mostWrong)} in a cell where the assumption holds: no bursts, or blocks of at least four times their length. In brackets: it
+does not hold. Aborts: in ${phaseS} s. Passes: at the end of a phase that is long enough for ${expectedBursts} bursts (or bad requests).\n`)
+head('requests/s', 'limit', 'burst', ...blocksS.map(blockS => `aborted, ${blockS} s blocks`), 'requests per burst (D)', 'passed')
+for (const requestsPerSecond of rates) for (const badShare of budgets) for (const burstS of burstsS) {
+  const service = { requestsPerSecond, badShare, burstS }
+  const found = blocksS.map(blockS => ({ blockS, assumed: blockS >= 4 * burstS, aborts: shareOfRuns(random => isAborted(service, { blockS, phaseS, alpha }, random)) }))
+  const name = `${requestsPerSecond}/s, limit ${percent(badShare)}, bursts of ${burstS} s`
+  for (const { blockS, assumed, aborts } of found) holds(!assumed || aborts <= mostWrong, `${name}, ${blockS} s blocks: ${percent(aborts)} aborted`)
+  const passes = shareOfRuns(random => isPassed(service, { expectedBursts, alpha }, random))
+  holds(passes <= mostWrong, `${name}: ${percent(passes)} passed`)
+  row(requestsPerSecond, percent(badShare), burstS === 0 ? 'none' : `${burstS} s`, ...found.map(({ assumed, aborts }) => assumed ? percent(aborts) : `(${percent(aborts)})`), requestsPerBurstOf(service), percent(passes))
+}
+
+console.log(`\n## From the first bad request to the end of the block that aborts\n
+20 requests/s, three rate gates, limit 1 %, alpha ${alpha} (E of 60), a phase of 180 s, the trouble from 60 s on, 0.1 % bad before; ${runs} runs.\n`)
+head('trouble', 'blocks', 'median', 'p99', 'never')
+for (const [name, badShare, mostS] of [['all requests bad', 1, 2], ['20 % bad', 0.2, 4]] as const) for (const blockS of [0.2, 1]) {
+  const random = seededRandom(seed += 7_919)
+  const delays = Array.from({ length: runs }, () => detectionDelayS({ requestsPerSecond: 20, goodBadShare: 0.001, badShare, limit: 0.01, gates: 3, alpha, blockS, phaseS: 180, onsetS: 60 }, random) ?? Infinity).sort((a, b) => a - b)
+  const at = (share: number) => delays[Math.floor(share * runs)] ?? Infinity
+  if (blockS === 0.2) holds(at(0.5) <= mostS, `${name}, 0.2 s blocks: median of ${at(0.5).toFixed(2)} s`)
+  row(name, `${blockS} s`, `${at(0.5).toFixed(2)} s`, `${at(0.99).toFixed(2)} s`, percent(delays.filter(delay => delay === Infinity).length / runs))
+}
+
+console.log('\n## What the gates cost\n')
+v8.setFlagsFromString('--expose-gc')
+const collect: unknown = vm.runInNewContext('gc')
+if (typeof collect !== 'function') throw new Error('node has no garbage collector to ask')
+const { gates, simulatedS, cpuS, earlyS, heapEarlyMiB, heapLateMiB } = measureGateLoad(isQuick ? 480 : 3_600, () => { collect() })
+head('gates', 'blocks', 'simulated', 'share of one core', `heap after ${earlyS} s`, 'heap at the end')
+row(gates, '1 s', `${simulatedS} s`, percent(cpuS / simulatedS), `${heapEarlyMiB.toFixed(1)} MiB`, `${heapLateMiB.toFixed(1)} MiB`)
+holds(heapLateMiB < 1.1 * heapEarlyMiB, `the heap grew from ${heapEarlyMiB.toFixed(1)} to ${heapLateMiB.toFixed(1)} MiB`)
+holds(cpuS / simulatedS < 0.5, `${gates} gates take ${percent(cpuS / simulatedS)} of a core`)
+
+console.log(missed.length === 0 ? '\nEvery bar is met.' : `\nMissed:\n${missed.map(each => `- ${each}`).join('\n')}`)
+process.exitCode = missed.length === 0 ? 0 : 1
