@@ -37,7 +37,7 @@ export class Chaos implements Weather {
     const delayed = this.#strikes('commands-delayed')
     const replayed = this.#strikes('commands-replayed')
     const delayMs = delayed?.int(100, delayed.pick([1_500, 4_800, 9_000])) ?? 0 // before and after their deadline, which is 5 s
-    const again = replayed?.int(1, replayed.pick([1_500, 4_800, 9_000]))
+    const again = replayed?.int(1, replayed.pick([1_500, 4_800, 4_800, 9_000]))
     return again === undefined ? [delayMs] : [delayMs, again]
   }
 

@@ -43,8 +43,8 @@ export function planOf(seed: number): Plan {
   const place = chance.pick(['local', 'cluster'] as const)
   const documents = [{ atMs: 400, document: experiment(chance, place) }]
   if (chance.happens(0.25)) documents.push({ atMs: chance.int(1_500, 6_000), document: experiment(chance, place, { load: false }) })
-  const count = chance.happens(0.08) ? 0 : chance.int(1, 9)
   const story = chance.happens(0.25) ? chance.pick(stories)(chance, place) : undefined
+  const count = story ? chance.int(0, 2) : chance.happens(0.08) ? 0 : chance.int(1, 9)
   if (story?.submitsAtMs !== undefined) documents.push({ atMs: story.submitsAtMs, document: experiment(chance, place, { load: false }) })
   return {
     seed, place, documents,
@@ -110,7 +110,7 @@ const kinds: readonly ((chance: Chance, at: At) => Disturbance)[] = [
     (chance: Chance, { agents }: At): Disturbance => ({ is, who: `agent-${chance.pick(agents)}`, step: chance.int(1, 70), forMs: chance.int(100, 6_000) }),
   ]),
   ...(['paused-at-moment', 'crash-at-moment', 'crash-at-moment'] as const).flatMap(is => [
-    (chance: Chance, { agents }: At): Disturbance => ({ is, who: `agent-${chance.pick(agents)}`, moment: chance.pick(agentMoments), nth: chance.int(1, 3), forMs: chance.int(100, 6_000) }),
+    (chance: Chance, { agents }: At): Disturbance => ({ is, who: `agent-${chance.pick(agents)}`, moment: chance.pick(agentMoments), nth: chance.pick([1, 1, 2, 3, 4, 5, 6]), forMs: chance.int(100, 6_000) }),
     (chance: Chance, { roles }: At): Disturbance => ({ is, who: chance.pick(roles.slice(0, 2)), moment: chance.pick(schedulerMoments), nth: chance.int(1, 3), forMs: chance.int(100, 6_000) }),
   ]),
   (chance, { agents }) => ({ is: 'targets-recycled', where: chance.pick(agents) }),
@@ -153,6 +153,10 @@ const stories: readonly ((chance: Chance, place: Plan['place']) => { disturbance
   (chance, place) => { // nobody can undo a fault for a while after its end
     const fromMs = chance.int(2_500, 6_000)
     return { disturbances: agentMachinesOf(place).map((where): Disturbance => ({ is: 'undo-refused', where, fromMs, toMs: fromMs + chance.int(1_500, 4_000) })) }
+  },
+  (chance, place) => { // a fault ends long before its time, and nothing else is wrong
+    const moment = chance.pick(['publish fault.injected', 'renew', 'write'] as const)
+    return { disturbances: agentMachinesOf(place).map((where): Disturbance => ({ is: 'crash-at-moment', who: `agent-${where}`, moment, nth: moment === 'write' ? chance.int(3, 7) : 1, forMs: chance.int(100, 600) })) }
   },
   chance => ({ disturbances: [{ is: 'commands-replayed', fromMs: 1_000, toMs: 6_000, share: chance.pick([0.5, 1]) }] }),
 ]
