@@ -23,7 +23,7 @@ export const invariants = {
   'acknowledged is stored': 'A fact that was acknowledged is in the stream, at the place that was told, and numbered without a gap that nobody was told of.',
   'every fault is told': 'Of each fault that was really there the stream tells, and of its end.',
   'same verdict': 'The facts give the same verdict in any order and with any of them twice; it is the one that was stored, and no other is.',
-  'no pass without evidence': 'A run that passed has really had each fault for at least half of its time, has ended all, was not hurt beyond its limit, and its load was there.',
+  'no pass without evidence': 'A run that passed has really had each fault for at least half of its time, has ended all, was not hurt beyond its limit meanwhile, and was looked at; its load was there.',
   'no failure without a failing': 'A run fails only if a request has really failed.',
   'everybody folds the same': 'All schedulers that have caught up hold the state that the stream folds to.',
   'comes to an end': 'When nothing goes wrong any more, every run is judged, and nothing is left: no rule, no stopped process, no journal entry.',
@@ -47,6 +47,7 @@ export class Checker {
   #facts = 0
   #acknowledgements = 0
   readonly #done = new Set<string>()
+  readonly #heldUntilMs = new Map<string, number>()
   readonly #judged = new Map<string, string>()
   /** Until then what is in force on a machine may be there still: its kernel has refused to undo. */
   readonly #excusedUntilMs = new Map<Machine, number>()
@@ -68,6 +69,7 @@ export class Checker {
     for (; this.#facts < nats.facts.length; this.#facts++) {
       const stored = nats.facts[this.#facts] as StoredFact
       world.tell(`${stored.stream} ${stored.kind} ${stored.fact.subject} ${printData(stored)}`)
+      if (stored.kind === 'run.phase' && stored.fact.data.phase === 'revert') this.#heldUntilMs.set(stored.fact.subject, world.nowMs)
       if (stored.kind === 'run.judged') this.#verdict(stored)
     }
     this.#oneLeader()
@@ -189,8 +191,26 @@ export class Checker {
       const own = spans.filter(({ target, order: { machine } }) => !this.#hasDied(machine, target))
       if (own.length > 0 && longestMs < durationMs / 2 - 100) missing(`${id} was there for ${longestMs} of ${durationMs} ms`)
     }
+    for (const what of this.#overlooked(run, experiment)) missing(what)
     const left = ledger.inForce().filter(({ order }) => order.run === run)
     if (left.length > 0) missing(`${left.map(({ order, target }) => `${order.fault} on ${target}`).join(', ')} was still there`)
+  }
+
+  /** What its gate must have seen, or could not see, while the faults were held. Where a clock has jumped nobody can say when that was. */
+  #overlooked(run: string, { gates }: Experiment): string[] {
+    const { ledger, plan: { disturbances }, subject } = this.#at
+    const gate = gates.find(({ phase }) => phase === 'during')
+    const fromMs = ledger.acts.find(({ order }) => order?.run === run)?.atMs
+    const untilMs = this.#heldUntilMs.get(run)
+    if (!gate || fromMs === undefined || untilMs === undefined || disturbances.some(({ is }) => is === 'clock-jump')) return []
+    const worst = longestStretch(subject.history.filter(({ atMs }) => atMs >= fromMs && atMs <= untilMs))
+    const looksMs = (gate.consecutive + 1) * 500 + 400 // looks are every 500 ms (plan.ts), wherever they begin
+    const blindMs = disturbances.reduce((sum, disturbance) => disturbance.is === (gate.source === 'stream' ? 'samples-lost' : 'prometheus-away')
+      ? sum + Math.max(0, Math.min(untilMs, disturbance.toMs) - Math.max(fromMs, disturbance.fromMs)) : sum, 0)
+    return [
+      ...worst > looksMs ? [`requests failed beyond the limit of ${gate.name} for ${worst} ms on end`] : [],
+      ...blindMs > 600 + (untilMs - fromMs) / 4 ? [`for ${blindMs} of ${untilMs - fromMs} ms nothing was to be seen`] : [],
+    ]
   }
 
   /** A target that has ended by itself, or by another fault, has nothing left to hold. */
@@ -252,6 +272,17 @@ export class Checker {
       if (stored.kind === 'run.judged' && stored.fact.data.verdict !== 'passed') this.#violated('undisturbed runs decide', `${stored.fact.data.verdict}: ${stored.fact.data.reasons.join('; ')}`)
     }
   }
+}
+
+/** Longest time on end in which more than the limit of every gate (plan.ts: 10 %) has failed. */
+function longestStretch(history: readonly { atMs: number; share: number }[]): number {
+  let longestMs = 0
+  let sinceMs: number | undefined
+  for (const { atMs, share } of history) {
+    sinceMs = share > 0.1 ? sinceMs ?? atMs : undefined
+    if (sinceMs !== undefined) longestMs = Math.max(longestMs, atMs - sinceMs)
+  }
+  return longestMs
 }
 
 function experimentOf(facts: readonly StoredFact[]): Experiment | undefined {

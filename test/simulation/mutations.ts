@@ -100,6 +100,14 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
+    name: 'no data passes', why: 'no data, assuming pass (Krkn); no samples, no failure (k6); terminated without a measurement, successful (Argo Rollouts)',
+    changes: [{ file: 'shared/gate-watch.ts', find: 'const readableShare = 0.9', put: 'const readableShare = 0' }, { file: 'shared/gate-watch.ts', find: 'endMs - lastReadableMs >= watch.gate.noDataAfterMs', put: 'endMs < 0' }],
+  },
+  {
+    name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
+    changes: [{ file: 'shared/gate-watch.ts', find: 'breakingInARow >= watch.gate.consecutive ?', put: 'breakingInARow > 1_000 ?' }],
+  },
+  {
     name: 'an early end passes', why: 'a fault that was there for a moment has asked no question',
     changes: [{ file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
   },
@@ -122,6 +130,14 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'halt stops no run', why: 'new runs are refused, and those under way go on',
     changes: [{ file: 'services/scheduler/service.ts', find: 'if (halt.halted && !state.abort && state.sealedAtMs === undefined) return undertake', put: 'if (halt.halted && !state.abort && state.sealedAtMs !== undefined) return undertake' }],
+  },
+  {
+    name: 'ordered after the abort', why: 'whoever had long to look for targets does not look again whether they are wanted still',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'if (halt.halted || !now || !renewing(now)) return\n', put: 'if (!now) return\n' }],
+  },
+  {
+    name: 'a restart is an end like any other', why: 'the end of a fault is dated by whoever looked afterwards',
+    changes: [{ file: 'shared/verdict.ts', find: "if (cause === 'restart') return [", put: "if (cause === null) return [" }],
   },
   {
     name: 'a run waits for a node for ever', why: 'a node that never comes back keeps the load running',

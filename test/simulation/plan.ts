@@ -158,6 +158,10 @@ const stories: readonly ((chance: Chance, place: Plan['place']) => { disturbance
     const moment = chance.pick(['publish fault.injected', 'renew', 'write'] as const)
     return { disturbances: agentMachinesOf(place).map((where): Disturbance => ({ is: 'crash-at-moment', who: `agent-${where}`, moment, nth: moment === 'write' ? chance.int(3, 7) : 1, forMs: chance.int(100, 600) })) }
   },
+  chance => { // nobody sees how the system is while it has the fault, and nothing else is wrong
+    const fromMs = chance.int(2_500, 3_500)
+    return { disturbances: [{ is: 'prometheus-away', fromMs, toMs: fromMs + chance.int(2_000, 4_000) }] }
+  },
   chance => ({ disturbances: [{ is: 'commands-replayed', fromMs: 1_000, toMs: 6_000, share: chance.pick([0.5, 1]) }] }),
 ]
 

@@ -27,6 +27,8 @@ export class Subject {
   isSick = false
   onSick: (() => void) | undefined
   everFailed = false
+  /** What share failed, whenever somebody looked. */
+  readonly history: { atMs: number; share: number }[] = []
   parent: Task | undefined
   #home: Machine | undefined
   readonly #chance: Chance
@@ -93,6 +95,7 @@ export class Subject {
     const share = this.isSick ? 1 : nowMs <= this.#hurtUntilMs ? this.constitution.hurt : 0
     if (share > 0) this.everFailed = true
     if (this.isSick) this.onSick?.()
+    this.history.push({ atMs: nowMs, share })
     return share
   }
 }

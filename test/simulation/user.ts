@@ -29,14 +29,14 @@ export class User {
   }
 
   submit(run: string, document: unknown): void {
-    let askedAtMs = 0
+    let askedAtMs: number | undefined // the first time: whoever took it then may say so later
     this.#ask(scheduler => {
-      askedAtMs = this.#world.nowMs
+      askedAtMs ??= this.#world.nowMs
       return scheduler.submit(document, { run })
     }, () => {
       if (this.runs.includes(run)) return
       this.runs.push(run)
-      if (this.halts.some(({ fromMs, untilMs }) => fromMs < askedAtMs && untilMs === undefined)) this.wronglyAccepted.push(run)
+      if (this.halts.some(({ fromMs, untilMs }) => askedAtMs !== undefined && fromMs < askedAtMs && untilMs === undefined)) this.wronglyAccepted.push(run)
     }, () => this.refused.push({ run, why: 'halted' }))
   }
 
