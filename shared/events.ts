@@ -133,7 +133,7 @@ export const facts = defineFacts({
   'fault.refused': {
     producer: 'injector',
     readers: ['scheduler', 'slo-evaluator', 'cli'],
-    doc: 'The fault was not injected, and nothing was changed.',
+    doc: 'The fault was not injected: nothing was changed, or what had been done to the first of several targets is undone.',
     data: z.strictObject({ fault: z.string(), kind: z.string(), node: z.string(), why: z.string() }),
   },
   'fault.lapsed': {

@@ -146,6 +146,7 @@ function endedEarly(experiment: Experiment, faults: readonly JudgedFault[]): str
   return faults.flatMap(({ id, node, injectedAtMs, revertedAtMs, cause }) => {
     const durationMs = askedMs(experiment, faults, id, injectedAtMs)
     if (durationMs === undefined || injectedAtMs === null || revertedAtMs === null) return []
+    if (cause === 'restart') return [`${id} on ${node} was cut short by a start of its agent or its machine, and nobody saw when (cause: restart)`] // the date is of the look afterwards
     const heldMs = revertedAtMs - injectedAtMs // two dates of one agent
     return heldMs >= durationMs * leastShareHeld ? [] : [`${id} on ${node} ended after ${heldMs} ms of its ${durationMs} ms (cause: ${cause})`]
   })

@@ -25,8 +25,8 @@ const filesOf = folder => readdirSync(`${root}test/${folder}`)
   .filter(file => file.endsWith('.test.ts'))
   .map(file => `test/${folder}/${file}`)
   .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
-const [unit, integration] = [filesOf('unit'), filesOf('integration')]
-if (unit.length + integration.length === 0) {
+const [unit, simulation, integration] = [filesOf('unit'), filesOf('simulation'), filesOf('integration')]
+if (unit.length + simulation.length + integration.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its path`)
   process.exit(1)
 }
@@ -44,5 +44,6 @@ if (unit.length > 0) {
 }
 if (wanted.length === 0) run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
+if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simulation) // a file of its own is on all processors already
 // one file at a time: they measure deadlines of real parts, and two cores are soon full
 if (integration.length > 0) run(node, ...runner, '--test-concurrency=1', ...integration)

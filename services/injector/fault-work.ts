@@ -34,6 +34,14 @@ export interface FaultWork extends FaultName {
   release(): Promise<void>
 }
 
+/** What the work needs of the machine it is on, beside the driver. The simulation has another. */
+export interface Machine {
+  bootId: string
+  /** Starts what ends the fault when nobody else does; it is there and sheltered when this resolves. Rejects with FaultRefused. */
+  armReverter(folder: string, id: string, options: { shelter: Driver['shelter']; onGone: () => void }): Promise<ProcessId>
+  undoEntry: typeof undoEntry
+}
+
 export interface WorkOptions extends FaultName {
   spec: FaultSpec
   targets: BoundTarget[]
@@ -45,12 +53,13 @@ export interface WorkOptions extends FaultName {
   blastRadius: BlastRadius
   journal: Journal
   clock: Clock
+  machine?: Machine | undefined
   /** The reverter or a worker has ended; they do when the fault is over, and otherwise only when somebody killed them. */
   onEndedEarly(): void
 }
 
-export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onEndedEarly }: WorkOptions): FaultWork {
-  const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: clockId, targets, undos: [] }
+export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, machine = thisMachine, onEndedEarly }: WorkOptions): FaultWork {
+  const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: machine.bootId, targets, undos: [] }
   let steps: StepInHand[] = []
   const done: StepInHand[] = [] // a heartbeat may come before the act: there is nothing to renew yet, and that is no lapse
   let lease: Lease = { leaseEndsMs: 0, endsMs: null }
@@ -66,7 +75,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
       journal.write(entry)
       if (spec.durationMs === undefined) return
       if (driver.records) await driver.records.open(entry, remainingMs())
-      else reverter = await armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onEndedEarly })
+      else reverter = await machine.armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onEndedEarly })
     },
     async act() {
       const seen: Seen[] = []
@@ -87,21 +96,21 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
       const answers = await Promise.all(renewals.map(renewal => renewal ?? Promise.resolve('renewed')))
       return answers.includes('lapsed') ? 'lapsed' : 'renewed'
     },
-    ...undoing(entry, journal, spec.durationMs === undefined ? undefined : driver.records),
+    ...undoing(entry, journal, machine, spec.durationMs === undefined ? undefined : driver.records),
   }
 }
 
 /** A fault that an earlier start of the agent left in the journal: it can only be undone. */
-export function leftFaultWork(entry: JournalEntry, journal: Journal, records: Driver['records']): FaultWork {
+export function leftFaultWork(entry: JournalEntry, journal: Journal, records: Driver['records'], machine: Machine = thisMachine): FaultWork {
   const impossible = () => Promise.reject(new FaultRefused(`${entry.fault} is from an earlier start of the agent: it can only be undone`))
   const { run, fault, kind, targets } = entry
-  return { run, fault, kind, targets, peers: [], requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, records) }
+  return { run, fault, kind, targets, peers: [], requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, machine, records) }
 }
 
-function undoing(entry: JournalEntry, journal: Journal, records: Driver['records']): Pick<FaultWork, 'undo' | 'release'> {
+function undoing(entry: JournalEntry, journal: Journal, machine: Machine, records: Driver['records']): Pick<FaultWork, 'undo' | 'release'> {
   return {
     async undo(cause) {
-      const observation = await undoEntry(entry)
+      const observation = await machine.undoEntry(entry)
       if (!observation.verified) return observation
       const before = journal.readReverted(entry.id)
       if (before) return { ...observation, atMs: before.observation.atMs } // it was gone by then; now it was only looked at
@@ -138,3 +147,5 @@ async function armReverter(folder: string, id: string, { shelter, onGone }: { sh
     child.unref()
   }
 }
+
+const thisMachine: Machine = { bootId: clockId, armReverter, undoEntry }

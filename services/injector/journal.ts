@@ -92,6 +92,9 @@ export function openJournal(folder: string) {
       }
       const halfWritten = files.filter(file => file.includes('.half-'))
       for (const file of halfWritten) rmSync(path(file), { force: true })
+      // whoever dies while it removes an entry, or before it writes one, leaves these: a new fault must not find them
+      const isOrphan = (file: string) => /\.(lease|reverted)$/.test(file) && !files.includes(file.replace(/\.\w+$/, '.entry'))
+      for (const file of files.filter(isOrphan)) rmSync(path(file), { force: true })
       const entries = files.filter(file => file.endsWith('.entry')).flatMap(file => attempt<JournalEntry>(file) ?? [])
       return { memory: attempt<Memory>('memory') ?? { highestEpoch: null, tombstones: [] }, entries, corrupt, halfWritten }
     },

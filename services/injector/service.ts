@@ -10,8 +10,8 @@ import { runFields } from '#shared/log.ts'
 import { faultKinds } from '#shared/registry.ts'
 import { parseItem, type Driver } from './driver.ts'
 import { initialState, keyOf, step, type Effect, type FaultName, type Input, type State } from './core.ts'
-import { leftFaultWork, newFaultWork, type FaultWork } from './fault-work.ts'
-import { openJournal, type Lease } from './journal.ts'
+import { leftFaultWork, newFaultWork, type FaultWork, type Machine } from './fault-work.ts'
+import { openJournal, type Journal, type Lease } from './journal.ts'
 
 export interface InjectorOptions {
   bus: Bus
@@ -21,6 +21,9 @@ export interface InjectorOptions {
   stateFolder: string
   /** What it can touch, and how. */
   driver: Driver
+  /** In place of the folder, and of this machine: the simulation's. */
+  journal?: Journal
+  machine?: Machine
   clock: Clock
   log: Logger
   metrics: Registry
@@ -39,9 +42,8 @@ const retryFactMs = 1_000
 const stopWithinMs = 10_000
 
 /** Starts the agent: undoes what an earlier start left, then answers plan, inject and revert, and obeys heartbeats and aborts. */
-export async function startInjector({ bus, node, stateFolder, driver, clock, log, metrics }: InjectorOptions): Promise<Injector> {
+export async function startInjector({ bus, node, stateFolder, driver, clock, log, metrics, machine, journal = openJournal(stateFolder) }: InjectorOptions): Promise<Injector> {
   const writer = bus.writer('injector')
-  const journal = openJournal(stateFolder)
   const { memory, entries, corrupt, halfWritten } = journal.load()
   for (const file of halfWritten) log.warn({ file }, 'a half-written journal file was removed: what it announced had not begun')
   for (const { file, why } of corrupt) log.error({ file, why }, 'a journal file cannot be read; what it held may still be in force: look at it, undo it by hand, then remove it')
@@ -146,7 +148,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     const spec = parseItem(item)
     const answered = Promise.withResolvers<Reply<'inject'>>()
     replies.set(key, answered.resolve)
-    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, onEndedEarly: () => feed({ is: 'lapsed', run, fault }) }))
+    work.set(key, newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, machine, onEndedEarly: () => feed({ is: 'lapsed', run, fault }) }))
     feed({
       is: 'inject', run, fault, targets: targets.map(target => target.id), alone: aloneOf(spec.kind), widens, epoch, leaseMs,
       durationMs: spec.durationMs === undefined || leftMs === undefined ? spec.durationMs : Math.min(spec.durationMs, leftMs),
@@ -160,7 +162,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   for (const { entry, reverted } of recorded) if (reverted) journal.markReverted(entry.id, reverted)
   const left = [...entries, ...recorded.map(({ entry }) => entry).filter(({ id }) => !entries.some(entry => entry.id === id))]
   for (const entry of left) {
-    work.set(keyOf(entry), leftFaultWork(entry, journal, driver.records))
+    work.set(keyOf(entry), leftFaultWork(entry, journal, driver.records, machine))
     log.warn({ ...runFields(entry.run), fault: entry.fault }, 'left by an earlier start: undoing it')
     feed({ is: 'restore', run: entry.run, fault: entry.fault, targets: entry.targets.map(target => target.id), alone: aloneOf(entry.kind), cause: causeOf(entry.id) })
   }

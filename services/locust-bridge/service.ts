@@ -11,7 +11,7 @@ import { experimentSchema, type Experiment, type LoadSpec } from '#shared/experi
 import { runFields } from '#shared/log.ts'
 import { initialState, step, type Effect, type Input, type State } from './core.ts'
 import { sampleFact } from './load-sample.ts'
-import { startGenerators } from './generator.ts'
+import { startGenerators, type Generators, type GeneratorsOptions } from './generator.ts'
 import type { SpawnLocust } from './locust-process.ts'
 import { showLoad, type ShownLoad } from './metrics.ts'
 import { startSampleServer } from './sample-server.ts'
@@ -33,6 +33,9 @@ export interface LocustBridgeOptions {
   /** What that Locust asks for, if anything. */
   locustToken?: string | undefined
   metrics?: Registry
+  /** How samples come in, and how Locust is reached: the simulation has other ways. */
+  startSamples?: typeof startSampleServer
+  startLocusts?: (options: GeneratorsOptions) => Generators
 }
 
 export interface LocustBridge {
@@ -54,7 +57,7 @@ const writingPatienceMs = 5_000
 
 /** Starts the bridge: facts and commands come in, the core decides, Locust and the stream are told. */
 export async function startLocustBridge(options: LocustBridgeOptions): Promise<LocustBridge> {
-  const { bus, clock, log, metrics = new Registry() } = options
+  const { bus, clock, log, metrics = new Registry(), startSamples = startSampleServer, startLocusts = startGenerators } = options
   const writer = bus.writer('locust-bridge')
   const runs = new Map<string, KnownRun>()
   const awaited = new Map<string, PromiseWithResolvers<void>>()
@@ -127,12 +130,12 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
 
   // --- what comes in: samples, Locust's news, time
 
-  const server = await startSampleServer({
+  const server = await startSamples({
     listen: options.listen, token: options.token, metricsToken: options.metricsToken, metrics,
     take: sample => void advance({ is: 'sample', sample, aheadMs: sample.endMs - clock.nowMs() }),
     ready: () => isReady && bus.connected,
   })
-  const generators = startGenerators({
+  const generators = startLocusts({
     ...options, bridgeUrl: server.url,
     keep: async (run, stats) => void await writer.write(run, 'load.stats', { stats, atMs: clock.nowMs() }),
     tell: input => void advance(input),

@@ -243,6 +243,9 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
       if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
       if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
     }
+    const isGivenUp = phases.revert !== undefined && phases.recover === undefined && nowMs > phases.revert + experiment.leaseMs + patience.revertMs
+    const [untold] = isGivenUp ? holding(state).filter(held => held.fault === fault) : []
+    if (untold) return abort('unconfirmed', `${fault} was never confirmed as reverted on ${untold.nodes.join(', ')}`) // the node may be gone for good, or its journal
     if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
   }
   return undefined

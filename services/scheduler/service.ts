@@ -260,7 +260,9 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
 
   async function order(run: string, fault: string, orders: readonly Order[], { leaseMs, blastRadius }: Experiment, leftMs?: number): Promise<void> {
     const item = writtenFault(run, fault)
-    const epoch = demandLead() // finding them took a while
+    const epoch = demandLead() // finding them took a while, in which another may have come to lead, or the run have left its path
+    const now = runs.get(run)
+    if (halt.halted || !now || !renewing(now)) return
     const deadlineMs = clock.nowMs() + 5_000
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
       const command = { run, fault, item, targets, peers, vouchers, widens, blastRadius, epoch, deadlineMs, leaseMs, leftMs }

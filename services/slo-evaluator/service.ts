@@ -5,7 +5,7 @@ import type { Clock } from '#shared/clock.ts'
 import { FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import { runFields } from '#shared/log.ts'
-import { connectPrometheus, type Answer, type PrometheusOptions } from '#shared/prometheus.ts'
+import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import { judge } from '#shared/verdict.ts'
 import { begin, step, type Effect, type EvaluatorState, type Input } from './core.ts'
 
@@ -15,15 +15,17 @@ export interface SloEvaluatorOptions {
   log: Logger
   /** Without it every Prometheus gate has no data, which never passes. */
   prometheus?: PrometheusOptions
+  /** The simulation reaches its Prometheus in another way. */
+  connect?: (options: PrometheusOptions) => Prometheus
   metrics?: Registry
 }
 
 const timerMs = 100
 
 /** Starts the evaluator: it takes up every run of the stream that is not judged yet, and each new one. */
-export async function startSloEvaluator({ bus, clock, log, prometheus: options, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
+export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
   const writer = bus.writer('slo-evaluator')
-  const prometheus = options && connectPrometheus(options)
+  const prometheus = options && connect(options)
   const shown = metrics && showMetrics(metrics)
   const runs = new Map<string, { facts: Following; done: Promise<void> }>()
   const pending = new Set<Promise<void>>()

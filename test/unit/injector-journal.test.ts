@@ -48,6 +48,19 @@ test('a file that was being written when the machine stopped is reported and rem
   assert.deepEqual(readdirSync(folder), [])
 })
 
+test('what a death in the middle of a removal has left is gone at the next start: a new fault of that name must not count as reverted', t => {
+  const folder = folderOf(t)
+  const journal = openJournal(folder)
+  const other = { ...entry, id: entryId({ ...name, fault: '2-pause' }) }
+  for (const { id } of [entry, other]) {
+    journal.writeLease(id, { leaseEndsMs: 1, endsMs: null })
+    journal.markReverted(id, { cause: 'duration', observation: { verified: true, readBack: [], atMs: 1 } })
+  }
+  journal.write(other)
+  openJournal(folder).load()
+  assert.deepEqual(readdirSync(folder).sort(), ['entry', 'lease', 'reverted'].map(part => `${other.id}.${part}`))
+})
+
 test('who says first that a fault was reverted is believed', t => {
   const journal = openJournal(folderOf(t))
   journal.write(entry)

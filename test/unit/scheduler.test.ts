@@ -135,6 +135,16 @@ test('an unconfirmed revert is waited for until the lease is long over, then the
   assert.deepEqual(keys(run, 4_000 + 3_000 + patience.revertMs), ['seal'])
 })
 
+test('a node that is gone for good, or has lost its journal, never tells of the end: the run does not wait for it for ever', () => {
+  const run = phase(phase(held(), 'hold', 3_060), 'revert', 8_000)
+  const givenUpMs = 8_000 + 3_000 + patience.revertMs
+  assert.deepEqual(keys(run, givenUpMs), ['revert/1-pause'])
+  assert.deepEqual(abortOf(run, givenUpMs + 1), ['unconfirmed'])
+  assert.deepEqual(abortOf(phase(reverted(run, 9_000), 'recover', 9_000), givenUpMs + 1), [])
+  const aborted = load(aborting(run, 'unconfirmed', givenUpMs + 1), 'stopped')
+  assert.deepEqual(keys(aborted, givenUpMs + 1 + 3_000 + patience.revertMs), ['seal'])
+})
+
 test('facts that come twice or belong to no fault of the run change nothing', () => {
   const run = phase(held(), 'hold', 3_100)
   assert.equal(phase(run, 'hold', 9_999).phases.hold, 3_100)

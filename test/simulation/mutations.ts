@@ -1,0 +1,146 @@
+/**
+ * Mistakes of the kind that other tools have been found to make, and such as would be easy to make here. Each is put back into the real sources, alone,
+ * and the simulation must see it. A mutation that no seed catches is a hole in the invariants or in what is simulated.
+ */
+export interface Mutation {
+  name: string
+  /** Whose, or which promise it breaks. */
+  why: string
+  changes: { file: string; find: string; put: string }[]
+}
+
+const agent = 'services/injector/core.ts'
+const work = 'services/injector/fault-work.ts'
+const scheduler = 'services/scheduler/core.ts'
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'undo journaled after the act', why: 'a helper that is killed in between leaves its rules (Litmus #2359)',
+    changes: [
+      { file: work, find: '      journal.write(entry)\n      if (spec.durationMs', put: '      journal.write({ ...entry, undos: [] })\n      if (spec.durationMs' },
+      { file: work, find: '          entry.undos[index] = undo\n          journal.write(entry)\n', put: '          entry.undos[index] = undo\n' },
+      { file: work, find: '        done.push(step)\n', put: '        done.push(step)\n        journal.write(entry)\n' },
+    ],
+  },
+  {
+    name: 'no reverter', why: 'expiry is decided by the agent alone, and what it holds stays when it is gone (Chaos Mesh: by the controller alone)',
+    changes: [{ file: 'services/injector/reverter-life.ts', find: 'if (cause !== undefined) await revert(cause)', put: 'if (cause !== undefined) return' }],
+  },
+  {
+    name: 'the agent ends nothing by itself', why: 'only a command ends a fault: a lease that nobody holds to',
+    changes: [
+      { file: agent, find: "    case 'tick': return each(state, [...state.faults.values()], (now, fault) => tick(now, fault, nowMs))", put: "    case 'tick': return nothing(state)" },
+      { file: 'services/injector/reverter-life.ts', find: 'const graceMs = 300', put: 'const graceMs = 3_000' },
+    ],
+  },
+  {
+    name: 'a lapsed lease is renewed', why: 'a bare add to a set brings an expired element back (nftables)',
+    changes: [
+      { file: agent, find: 'if (nowMs >= endOf(fault)) return tick(now, fault, nowMs) // what has lapsed is never renewed', put: '' },
+      { file: agent, find: 'endOf(fault)) return nothing(state)', put: 'fault.endsMs) return nothing(state)' },
+      { file: 'services/injector/reverter-life.ts', find: 'const end = Math.min(leaseEndsMs, endsMs ?? Number.POSITIVE_INFINITY)', put: 'const end = endsMs ?? leaseEndsMs' },
+    ],
+  },
+  {
+    name: 'rollbacks skipped on abort', why: 'the default strategy of Chaos Toolkit when a run failed or was interrupted',
+    changes: [{ file: agent, find: "const ended = each(buried.state, ofRun(buried.state, run), (now, fault) => end(now, fault, 'abort', 'the run was aborted before it was there'))", put: 'const ended = nothing(buried.state)' }],
+  },
+  {
+    name: 'tombstones are not kept', why: 'an inject that an abort has overtaken is done',
+    changes: [{ file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
+  },
+  {
+    name: 'tombstones are not on disk', why: 'an agent that starts again forgets who was aborted',
+    changes: [{ file: 'services/injector/service.ts', find: 'tombstones: memory.tombstones }', put: 'tombstones: [] }' }],
+  },
+  {
+    name: 'a fault may be done twice', why: 'a command that comes again is obeyed again',
+    changes: [{ file: agent, find: "if (state.tombstones.includes(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it has ended already' }] }", put: '' }],
+  },
+  {
+    name: 'epochs are not compared', why: 'a leader that was stopped wakes up and commands on',
+    changes: [{ file: agent, find: "if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
+  },
+  {
+    name: 'the leader trusts its lease for too long', why: 'two schedulers act at once while one is cut off',
+    changes: [{ file: 'services/scheduler/lease.ts', find: 'actsMs: 900', put: 'actsMs: 2_500' }],
+  },
+  {
+    name: 'deadlines are not kept', why: 'a command that was on its way for ever is still obeyed',
+    changes: [{ file: agent, find: 'if (nowMs > input.deadlineMs) return', put: 'if (nowMs > input.deadlineMs + 60_000) return' }, { file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
+  },
+  {
+    name: 'recycled PID', why: 'a PID alone names a process, and after a crash loop another one (Chaos Mesh #4827)',
+    changes: [{ file: 'test/simulation/sim-kernel.ts', find: 'return task?.startTicks === startTicks ? task : undefined', put: 'return startTicks > 0 ? task : undefined' }],
+  },
+  {
+    name: 'shared targets are not refused', why: 'two faults stop one process, and the first undo ends both',
+    changes: [{ file: agent, find: 'if (input.alone !== undefined && input.alone === other.alone) return', put: 'if (input.alone === undefined && input.alone !== other.alone) return' }, { file: 'test/simulation/sim-drivers.ts', find: "if (demandTask(options, target).state === 'T') throw", put: "if (demandTask(options, target).state === 'Z') throw" }],
+  },
+  {
+    name: 'the blast radius is not checked', why: 'a target that names everybody hits everybody',
+    changes: [{ file: 'shared/blast-radius.ts', find: 'if (taken > maxTargets) return', put: 'if (taken > maxTargets + 100) return' }],
+  },
+  {
+    name: 'a repeated quarantine forgets', why: 'what could not be undone is given up after one try',
+    changes: [{ file: agent, find: "case 'quarantined': return nowMs >= fault.retryAtMs ? end(state, fault, fault.cause, fault.why) : nothing(state)", put: "case 'quarantined': return nothing(state)" }, { file: 'services/injector/reverter-life.ts', find: 'most: 600', put: 'most: 1' }],
+  },
+  {
+    name: 'released before it is told', why: 'a crash between the undo and its announcement: nobody ever hears of it',
+    changes: [{ file: 'services/injector/service.ts', find: 'return tellings.add(key, async () => { if (!isStopped()) await held?.release() })', put: 'return void held?.release()' }],
+  },
+  {
+    name: 'zero targets pass', why: 'zero targets is not a failure (Chaos Mesh); no data, assuming pass (Krkn)',
+    changes: [
+      { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
+      { file: 'services/scheduler/service.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
+      { file: scheduler, find: 'const sinceMs = firstInjectedAtMs(state)\n  if (sinceMs === undefined ||', put: 'const sinceMs = firstInjectedAtMs(state) ?? state.phases.inject\n  if (sinceMs === undefined ||' },
+      { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && injectionsOf', put: 'isJoined(id) || injectionsOf' },
+      { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)\n    else if", put: 'if' },
+    ],
+  },
+  {
+    name: 'no data passes', why: 'no data, assuming pass (Krkn); no samples, no failure (k6); terminated without a measurement, successful (Argo Rollouts)',
+    changes: [{ file: 'shared/gate-watch.ts', find: 'const readableShare = 0.9', put: 'const readableShare = 0' }, { file: 'shared/gate-watch.ts', find: 'endMs - lastReadableMs >= watch.gate.noDataAfterMs', put: 'endMs < 0' }],
+  },
+  {
+    name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
+    changes: [{ file: 'shared/gate-watch.ts', find: 'breakingInARow >= watch.gate.consecutive ?', put: 'breakingInARow > 1_000 ?' }],
+  },
+  {
+    name: 'an early end passes', why: 'a fault that was there for a moment has asked no question',
+    changes: [{ file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
+  },
+  {
+    name: 'a lapse passes', why: 'a lease that ran out in the middle is taken for the end of the fault',
+    changes: [{ file: 'shared/verdict.ts', find: "case 'fault.lapsed': return inconclusive(", put: "case 'fault.lapsed': return undefined ?? noted(" }, { file: 'shared/verdict.ts', find: 'interface Decided {', put: 'const noted = (_: string): undefined => undefined\ninterface Decided {' }, { file: scheduler, find: "if (held.at === 'lapsed') return abort(", put: "if (held.at === 'lapsed' && nowMs < 0) return abort(" }, { file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
+  },
+  {
+    name: 'the verdict depends on the order', why: 'a replay of the same facts gives another verdict',
+    changes: [{ file: 'shared/verdict-log.ts', find: '.sort((a, b) => a.stream - b.stream)', put: '' }],
+  },
+  {
+    name: 'the evaluator judges what it has, and more', why: 'facts after the seal count',
+    changes: [{ file: 'shared/verdict-log.ts', find: 'return sealed === -1 ? sorted : sorted.slice(0, sealed + 1)', put: 'return sorted' }],
+  },
+  {
+    name: 'halt is forgotten', why: 'who starts anew has not heard that everything is stopped',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'return turnLever(foldHalt(halt, stored))', put: 'return isReady ? turnLever(foldHalt(halt, stored)) : undefined' }],
+  },
+  {
+    name: 'halt stops no run', why: 'new runs are refused, and those under way go on',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'if (halt.halted && !state.abort && state.sealedAtMs === undefined) return undertake', put: 'if (halt.halted && !state.abort && state.sealedAtMs !== undefined) return undertake' }],
+  },
+  {
+    name: 'ordered after the abort', why: 'whoever had long to look for targets does not look again whether they are wanted still',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'if (halt.halted || !now || !renewing(now)) return\n', put: 'if (!now) return\n' }],
+  },
+  {
+    name: 'a restart is an end like any other', why: 'the end of a fault is dated by whoever looked afterwards',
+    changes: [{ file: 'shared/verdict.ts', find: "if (cause === 'restart') return [", put: "if (cause === null) return [" }],
+  },
+  {
+    name: 'a run waits for a node for ever', why: 'a node that never comes back keeps the load running',
+    changes: [{ file: scheduler, find: 'nowMs > phases.revert + experiment.leaseMs + patience.revertMs', put: 'nowMs < 0' }],
+  },
+]

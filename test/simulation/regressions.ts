@@ -1,0 +1,53 @@
+import type { Plan } from './plan.ts'
+
+/** Plans that once violated an invariant, shrunk: `npm run sim` prints them in this form. Whole plans, since a seed means another one when plan.ts changes. */
+export interface Regression {
+  /** What was wrong, and what keeps it right now. */
+  why: string
+  plan: Plan
+}
+
+const worker = { process: { match: 'shop: worker', pick: 'one' } }
+const pods = { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'one' } }
+
+export const regressions: readonly Regression[] = [
+  {
+    why: 'A node that lost its journal with its power never told of the end of its fault, and the run waited for that for ever. It gives up now, and is sealed unconfirmed.',
+    plan: {
+      seed: 195, place: 'cluster', constitution: { hurt: 0, healsMs: 0 },
+      documents: [{
+        atMs: 400,
+        document: {
+          apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pod-pause', at: '1500ms', target: pods, duration: '4s' }],
+          gates: [{ name: 'holds', source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '3s', stable: '1s' },
+        },
+      }],
+      disturbances: [{ is: 'power-loss', where: 'n1', atMs: 3_000, forMs: 3_000, fsyncLies: true }, { is: 'power-loss', where: 'n2', atMs: 3_000, forMs: 3_000, fsyncLies: true }],
+    },
+  },
+  {
+    why: 'A machine lost its power in the middle of a fault, and its agent dated the end by when it was back: the run passed. An end that nobody saw is no evidence now.',
+    plan: {
+      seed: 1092, place: 'local', constitution: { hurt: 0, healsMs: 200 },
+      documents: [{
+        atMs: 400,
+        document: {
+          apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pause', at: '1900ms', target: worker, duration: '4100ms' }],
+          gates: [{ name: 'holds', source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '3s', stable: '1s' },
+        },
+      }],
+      disturbances: [{ is: 'power-loss', where: 'box', atMs: 3_900, forMs: 1_500, fsyncLies: false }],
+    },
+  },
+  {
+    why: 'Finding the targets took seconds, in which everything was halted and the run sealed; they were ordered all the same. The scheduler looks again before it orders.',
+    plan: {
+      seed: 101207, place: 'cluster', constitution: { hurt: 1, healsMs: 1000 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pod-pause', at: '1678ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'all' } }, duration: '1042ms' }, { kind: 'network-drop', at: '4256ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'one' } }, duration: '2355ms' }, { kind: 'network-drop', at: '4662ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 2 } }, duration: '4317ms' }], blastRadius: { maxTargets: 6 }, gates: [{ name: 'holds', phase: 'during', consecutive: 3, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'quiet', phase: 'steady', consecutive: 2, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '6s', stable: '1s' }, lease: '1016ms' },
+      }],
+      disturbances: [{ is: 'commands-delayed', fromMs: 1615, toMs: 7885, share: 0.9 }, { is: 'halt', atMs: 2515, forMs: 6652 }],
+    },
+  },
+]
