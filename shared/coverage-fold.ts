@@ -92,7 +92,7 @@ function withLook(state: CoverageState, run: string, { services: seen, declared,
   if (!declared) return isLater({ atMs, run }, known.look) ? { ...known, look: { atMs, run, services: seen } } : known
   const services = new Map(known.services)
   for (const [key, its] of Map.groupBy(seen, serviceKey)) {
-    const service = services.get(key) ?? newService(its)
+    const service = services.get(key) ?? newService(key)
     if (isLater({ atMs, run }, service.declared)) services.set(key, { ...service, declared: { atMs, run, versions: versionsOf(its) } })
   }
   return { ...known, services: latest(services) }
@@ -118,17 +118,18 @@ function judged(state: CoverageState, run: string, verdict: GateVerdict, judgedA
   const services = new Map(state.services)
   for (const [kind, hit] of known.hits) {
     for (const [key, its] of Map.groupBy(hit, serviceKey)) {
-      const service = services.get(key) ?? newService(its)
+      const service = services.get(key) ?? newService(key)
       const versions = versionsOf([...its, ...known.seen.filter(seen => serviceKey(seen) === key)])
-      const cell: TriedCell = { verdict, run, experiment: known.experiment, atMs: known.sealedAtMs ?? judgedAtMs, version: versions.length === 1 ? versions[0] ?? null : null }
+      const cell: TriedCell = { verdict, run, experiment: known.experiment, atMs: known.sealedAtMs ?? judgedAtMs, version: versions.find((_, __, { length }) => length === 1) ?? null }
       if (isLater(cell, service.cells.get(kind))) services.set(key, { ...service, cells: new Map(service.cells).set(kind, cell) })
     }
   }
   return { ...state, runs, services: latest(services) }
 }
 
-function newService([first]: readonly TestedService[]): CoveredService {
-  return { namespace: first?.namespace ?? '', app: first?.app ?? '', cells: new Map() }
+function newService(key: string): CoveredService {
+  const [namespace, app] = JSON.parse(key) as [string, string] // as `serviceKey` made it
+  return { namespace, app, cells: new Map() }
 }
 
 const versionsOf = (services: readonly TestedService[]): string[] => [...new Set(services.map(({ version }) => version))].sort()

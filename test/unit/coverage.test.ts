@@ -95,6 +95,12 @@ test('a run that is submitted again, under its own name, goes on', () => {
   assert.equal(cellsOf(matrix(fold([submitted, hit, submitted, ...rest])), 'web').length, 1)
 })
 
+test('a verdict without a seal is dated by itself, and an experiment that cannot be read has no name; a verdict of nobody knows what says nothing', () => {
+  const unsealed = factsOf(killed()).filter(({ kind }) => kind !== 'run.sealed').map(stored => stored.kind === 'run.submitted' ? { ...stored, fact: { ...stored.fact, data: { ...stored.fact.data, experiment: 'spoilt' } } } : stored)
+  assert.deepEqual(cellsOf(matrix(fold(unsealed)), 'web').map(({ experiment, atMs }) => [experiment, atMs]), [['', t0 + 10_100]])
+  assert.equal(fold(unsealed.slice(1)), noCoverage)
+})
+
 test('a look that failed is none', () => {
   const [submitted] = factsOf(killed())
   assert.ok(submitted)
@@ -147,6 +153,9 @@ test('what it keeps does not grow with what was', () => {
   for (let index = 0; index < coverageLimits.services + 10; index++) state = factsOf(killed({ run: `r${index}`, atMs: t0 + index, hits: [{ kind: 'pod-kill', on: [service(`pr-${index}`)] }] })).reduce(foldCoverage, state)
   assert.deepEqual([state.runs.size, state.services.size], [0, coverageLimits.services])
   assert.ok(state.services.has(JSON.stringify(['shop', `pr-${coverageLimits.services + 9}`])) && !state.services.has(JSON.stringify(['shop', 'pr-9'])))
+  state = factsOf(killed({ run: 'declaring', atMs: t0 + dayMs, hits: [], declared: [service('said', '1', '')] })).reduce(foldCoverage, state)
+  state = factsOf(killed({ run: 'next', atMs: t0 + dayMs, hits: [{ kind: 'pod-kill', on: [service('next')] }] })).reduce(foldCoverage, state)
+  assert.ok(state.services.has(JSON.stringify(['', 'said'])) && state.services.size === coverageLimits.services)
   for (let index = 0; index < coverageLimits.runs + 10; index++) state = factsOf(killed({ run: `u${index}`, verdict: null })).reduce(foldCoverage, state)
   assert.equal(state.runs.size, coverageLimits.runs)
 })
