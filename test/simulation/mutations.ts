@@ -105,7 +105,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
-    changes: [{ file: 'shared/gate-watch.ts', find: 'breakingInARow >= watch.gate.consecutive ?', put: 'breakingInARow > 1_000 ?' }],
+    changes: [{ file: 'shared/gate-watch.ts', find: ': breakingInARow >= gate.consecutive', put: ': breakingInARow > 1_000' }],
   },
   {
     name: 'an early end passes', why: 'a fault that was there for a moment has asked no question',

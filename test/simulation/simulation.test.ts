@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Fired } from './chaos.ts'
+import { mutatedSources } from './mutate.ts'
 import { mutations } from './mutations.ts'
 import { planOf, type Plan } from './plan.ts'
 import { regressions } from './regressions.ts'
@@ -9,8 +10,6 @@ import { shrink } from './shrink.ts'
 import { simulate } from './simulation.ts'
 
 const seeds = 1_000
-/** Within so many plans each mutation must be caught. */
-const mutationSeeds = 400
 
 const everything: Fired[] = [
   'signals-lost', 'signals-doubled', 'signals-delayed', 'commands-lost', 'commands-delayed', 'commands-replayed', 'answers-lost', 'acks-lost', 'partition', 'follower-stalled',
@@ -53,13 +52,10 @@ test('a failing plan is shrunk to what is needed for its failing', async () => {
   assert.ok(tried.length < disturbances.length ** 2)
 })
 
-for (const mutation of mutations) {
-  test(`caught: ${mutation.name} (${mutation.why})`, async t => {
-    const { failures: [caught], seeds: played } = await playSeeds({ from: 1, count: mutationSeeds, mutation, onSeed: ({ violations }) => violations.length > 0 })
-    assert.ok(caught, `no invariant was violated in ${played} seeds`)
-    t.diagnostic(`by "${caught.violations[0]?.invariant}", seed ${caught.seed}`)
-  })
-}
+// that each is caught takes minutes: npm run sim -- --mutations
+test('each mutation still fits the source that it is put into', () => {
+  for (const mutation of mutations) assert.ok(mutatedSources(mutation).size > 0)
+})
 
 /** Errors in logs bear the place of their sources, which is the same, and promise numbers of Node's, which are not. */
 const withoutStacks = (transcript: readonly [number, string][]) => transcript.map(([atMs, what]) => [atMs, what.replace(/"stack":.*/, '')])
