@@ -10,7 +10,7 @@ import { simulate } from './simulation.ts'
 
 const seeds = 1_000
 /** Within so many plans each mutation must be caught. */
-const mutationSeeds = 400
+const mutationSeeds = 2_000
 
 const everything: Fired[] = [
   'signals-lost', 'signals-doubled', 'signals-delayed', 'commands-lost', 'commands-delayed', 'commands-replayed', 'answers-lost', 'acks-lost', 'partition', 'follower-stalled',
