@@ -82,7 +82,7 @@ export type Effect = { key: string } & (
  * knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. `joinMs`: what would join
  * a fault for less than that is spared, and so long passes between two looks, longer after each refusal.
  */
-export const patience = { ownEndMs: 500, joinMs: 1_000, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
+export const patience = { clockMs: 10_000, ownEndMs: 500, joinMs: 1_000, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
@@ -237,7 +237,9 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
     return abort('steady', `the system was not seen steady ${before}: ${missingProbes(state).join('; ')}`)
   }
   for (const [fault, { spec, nodes }] of state.faults) {
-    for (const held of nodes.values()) {
+    for (const [node, held] of nodes) {
+      const aheadMs = (held.injectedAtMs ?? 0) - nowMs
+      if (aheadMs > patience.clockMs) return abort('infrastructure', `the clock of ${node} is ${Math.round(aheadMs / 1_000)} s ahead of the scheduler's, so that nobody can say when ${fault} has been held for long enough`)
       if (held.at === 'refused' && isJoined(fault)) continue // its pod may be gone again; if it is not, the next look finds it
       if (held.at === 'refused') return abort('refused', `${fault} was not injected: ${held.why}`)
       if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)

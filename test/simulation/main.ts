@@ -68,7 +68,7 @@ async function tryMutations(count: number): Promise<number> {
   let uncaught = 0
   console.log(`${'mutation'.padEnd(44)}${'caught by'.padEnd(28)}${'seed'.padStart(6)}`)
   for (const mutation of mutations.filter(({ name }) => name.includes(values.only ?? ''))) {
-    const { failures } = await playSeeds({ from: 1, count, mutation, onSeed: ({ violations }) => violations.length > 0 })
+    const { failures } = await playSeeds({ from: mutation.near ?? 1, count, mutation, onSeed: ({ violations }) => violations.length > 0 })
     const [caught] = failures
     if (!caught) uncaught += 1
     console.log(`${mutation.name.padEnd(44)}${(caught?.violations[0]?.invariant ?? `NOT CAUGHT in ${count} seeds`).padEnd(28)}${String(caught?.seed ?? '').padStart(6)}`)

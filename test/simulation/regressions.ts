@@ -50,4 +50,15 @@ export const regressions: readonly Regression[] = [
       disturbances: [{ is: 'commands-delayed', fromMs: 1615, toMs: 7885, share: 0.9 }, { is: 'halt', atMs: 2515, forMs: 6652 }],
     },
   },
+  {
+    why: 'The clock of an agent was an hour ahead, and so was the date of its injection: the hold lasted an hour. The run is given up now when it is more than ten seconds.',
+    plan: {
+      seed: 103465, place: 'local', constitution: { hurt: 0.5, healsMs: 4000 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pause', at: '1471ms', target: { process: { match: 'shop: worker', pick: 2 } }, duration: '3671ms' }], blastRadius: { maxTargets: 3, maxShare: '100%' }, gates: [{ name: 'holds', phase: 'during', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '5s', recovery: { within: '3s', stable: '1s' }, lease: '1198ms' },
+      }],
+      disturbances: [{ is: 'clock-jump', where: 'box', atMs: 1951, byMs: 3600000 }],
+    },
+  },
 ]

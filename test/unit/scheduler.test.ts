@@ -135,6 +135,12 @@ test('an unconfirmed revert is waited for until the lease is long over, then the
   assert.deepEqual(keys(run, 4_000 + 3_000 + patience.revertMs), ['seal'])
 })
 
+test('a node whose clock is far ahead would have the hold last until then: the run is given up, and one that is a little ahead is not', () => {
+  const ahead = (byMs: number) => injected(phase(phase(load(phase(start(), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000), 3_000 + byMs)
+  assert.deepEqual(abortOf(ahead(3_600_000), 3_100), ['infrastructure'])
+  assert.deepEqual(abortOf(ahead(5_000), 3_100), [])
+})
+
 test('a node that is gone for good, or has lost its journal, never tells of the end: the run does not wait for it for ever', () => {
   const run = phase(phase(held(), 'hold', 3_060), 'revert', 8_000)
   const givenUpMs = 8_000 + 3_000 + patience.revertMs
