@@ -6,7 +6,7 @@ import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
-import type { RunState } from './core.ts'
+import { phaseOf, type RunState } from './core.ts'
 import { LoadBusy, newRunName, NotLeading, type Scheduler } from './service.ts'
 import { throughLeader } from './through-leader.ts'
 
@@ -143,11 +143,10 @@ async function streamFacts(bus: Bus, run: string, reply: FastifyReply): Promise<
 }
 
 function summary(state: RunState): RunSummary {
-  const phases = Object.entries(state.phases).sort(([, a], [, b]) => b - a)
   return {
     run: state.run,
     experiment: state.experiment.name,
-    phase: state.verdict !== undefined ? 'judged' : state.sealedAtMs !== undefined ? 'sealed' : phases[0]?.[0] ?? 'submitted',
+    phase: phaseOf(state),
     submittedAt: new Date(state.submittedAtMs).toISOString(),
     verdict: state.verdict ?? null,
     aborting: state.abort ? `${state.abort.cause}: ${state.abort.detail}` : null,
