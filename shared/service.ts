@@ -13,7 +13,7 @@ export function createMetrics(service: string): Registry {
 
 /** Whether the service can say and hear anything; /metrics is answered without NATS too. */
 export function showConnection(metrics: Registry, bus: { readonly connected: boolean }): void {
-  new Gauge({ name: 'faultline_nats_connected', help: '1 while the service is connected to NATS', registers: [metrics], collect() { this.set(bus.connected ? 1 : 0) } })
+  new Gauge({ name: 'faultline_nats_connected', help: '1 while the service is connected to NATS; the restorer never is, and does not show it', registers: [metrics], collect() { this.set(bus.connected ? 1 : 0) } })
 }
 
 export interface HealthServer {

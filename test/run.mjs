@@ -32,7 +32,7 @@ if (unit.length + integration.length === 0) {
 }
 
 run(node, bin('tsc'), '--noEmit')
-run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test')
+run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test', 'grafana')
 const lcov = 'coverage/lcov.info'
 mkdirSync(`${root}coverage`, { recursive: true })
 const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout']

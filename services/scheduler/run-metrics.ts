@@ -39,7 +39,7 @@ export function showRuns({ metrics, clock, runs, onFact, leads }: RunMetricsOpti
     collect() { fill(this, underWay().map(state => one({ ...names(state), phase: phaseOf(state) }))) },
   })
   new Gauge({
-    name: 'faultline_run_judged_timestamp_seconds', help: `When a run was judged; of the last ${shownVerdicts} runs`, labelNames: ['run', 'experiment', 'verdict'], registers,
+    name: 'faultline_run_judged_timestamp_seconds', help: 'When a run was judged; of the latest few hundred runs', labelNames: ['run', 'experiment', 'verdict'], registers,
     collect() { fill(this, judged(runs())) },
   })
   new Gauge({
@@ -91,6 +91,14 @@ function countFacts(metrics: Registry, clock: Clock): FactListener {
   for (const cause of abortCause.options) aborts.inc({ cause }, 0)
   for (const kind of faultKinds.keys()) for (const counter of [injected, refused, lapsed]) counter.inc({ kind }, 0)
 
+  const expected = new Set<string>()
+  function expect(kind: string): void {
+    if (expected.has(kind)) return
+    expected.add(kind)
+    injection.zero({ kind })
+    for (const cause of facts['fault.reverted'].data.shape.cause.options) for (const verified of ['true', 'false']) reverted.inc({ kind, cause, verified }, 0)
+  }
+
   /** Timed as this scheduler hears of both: their own dates are by several clocks. */
   function observeSinceBreach(run: string, histogram: Histogram): void {
     const sinceMs = breachedMs.get(run)
@@ -100,10 +108,11 @@ function countFacts(metrics: Registry, clock: Clock): FactListener {
   return (stored, state) => {
     const { run } = state
     switch (stored.kind) {
+      case 'run.submitted': return state.experiment.faults.forEach(({ kind }) => expect(kind))
       case 'fault.injected': {
         const { kind, requestedAtMs, injectedAtMs } = stored.fact.data
+        expect(kind) // its run was submitted before this scheduler started
         injected.inc({ kind })
-        for (const cause of facts['fault.reverted'].data.shape.cause.options) for (const verified of ['true', 'false']) reverted.inc({ kind, cause, verified }, 0)
         if (requestedAtMs > 0) injection.observe({ kind }, Math.max(0, injectedAtMs - requestedAtMs) / 1_000)
         return
       }

@@ -152,7 +152,8 @@ test('every verdict, cause and kind has its series before the first of them is c
   const room = startFold()
   assert.equal((await room.lines('faultline_runs_judged_total')).length, 3)
   assert.ok((await room.lines('faultline_faults_injected_total')).includes('faultline_faults_injected_total{kind="network-loss"} 0'))
-  room.take('r', 'fault.injected', injected)
+  room.take('r', 'run.submitted', { experiment: {}, experimentHash: '', epoch: { bucketCreatedMs: 0, revision: 0 } })
+  assert.deepEqual(await room.lines('faultline_fault_injection_seconds_count'), ['faultline_fault_injection_seconds_count{kind="pause"} 0'])
   assert.ok((await room.lines('faultline_faults_reverted_total')).includes('faultline_faults_reverted_total{kind="pause",cause="lease",verified="false"} 0'))
 })
 
