@@ -42,7 +42,7 @@ export const run = (): DashboardBuilder => frame({ uid: 'faultline-run', title: 
     queries: [{ expr: coded(namesOf(statuses), status => `max by (gate, phase) (faultline_gate_status{${chosen},status="${status}"})`), legend: '{{phase}} {{gate}}' }],
   }))
   .withPanel(plot({
-    title: 'Gate $gate', description: 'What the latest look measured, and the limit, in the gate\'s own unit (a share is from 0 to 1). A gate on a probe is measured at the end only.', unit: 'number', limits: '/^limit/',
+    title: 'Gate $gate', description: 'What the latest look measured, and the limit, in the gate\'s own unit (a share is from 0 to 1). A gate on a probe is measured at the end only.', unit: 'number', width: 24, limits: '/^limit/',
     queries: [
       { expr: `max by (phase) (faultline_gate_value{${chosen},gate=~"$gate"})`, legend: '{{phase}}' },
       { expr: `max by (bound) (faultline_gate_limit{${chosen},gate=~"$gate"})`, legend: 'limit ({{bound}})' },

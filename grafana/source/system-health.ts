@@ -48,7 +48,7 @@ export const systemHealth = (): DashboardBuilder => frame({
   }))
   .withRow(new RowBuilder('How fast'))
   .withPanel(plot({
-    title: 'Breach to abort, to reverted', description: 'p95 over the hour before each point, by the scheduler\'s clock.', unit: 'seconds',
+    title: 'Breach to abort, to reverted', description: 'By the scheduler\'s clock: the 95th percentile over the hour before each point.', unit: 'seconds',
     queries: [{ expr: quantile(0.95, 'faultline_breach_to_abort_seconds', 'le', '1h'), legend: 'abort' }, { expr: quantile(0.95, 'faultline_breach_to_reverted_seconds', 'le', '1h'), legend: 'reverted' }],
   }))
   .withPanel(plot({

@@ -33,7 +33,7 @@ async function dashboard(name: string): Promise<string> {
 }
 
 /** What registers metrics, by its path in the checkout. */
-function sources(): Map<string, string> {
+export function sources(): Map<string, string> {
   return new Map(globSync(['services/**/*.ts', 'shared/*.ts'], { cwd: inCheckout('') }).sort().map(path => [path, readFileSync(inCheckout(path), 'utf8')]))
 }
 

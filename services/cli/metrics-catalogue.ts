@@ -4,7 +4,7 @@ import { loadMetrics } from '#shared/load-metrics.ts'
 export interface RegisteredMetric { service: string; name: string; type: 'counter' | 'gauge' | 'histogram'; labels: string[]; help: string }
 
 const registration = /new (?:Counter|Gauge|Histogram)(?:<[^>]*>)?\(\{/g
-const definition = /new (Counter|Gauge|Histogram)(?:<[^>]*>)?\(\{\s*name: ([^,]+),\s*help: '((?:[^'\\]|\\.)*)',(?:\s*labelNames: \[([^\]]*)\])?/g
+const definition = /new (Counter|Gauge|Histogram)(?:<[^>]*>)?\(\{\s*name: ([^,]+),\s*help: '((?:[^'\\]|\\.)*)',?(?:\s*labelNames: \[([^\]]*)\])?/g
 const programsOfTheirOwn: Readonly<Record<string, string>> = { 'services/injector/restorer.ts': 'restorer', 'shared/service.ts': 'every service' }
 
 /**
