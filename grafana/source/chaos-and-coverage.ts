@@ -15,7 +15,8 @@ export const chaosAndCoverage = (): DashboardBuilder => frame({
   .annotation(faultSpans(chosen)).annotation(instantFaults(chosen)).annotation(verdicts(chosen))
   .withRow(new RowBuilder('Policies'))
   .withPanel(spans({
-    title: 'Policies', description: 'Active: runs are begun. Waiting: by a window, a freeze or a cooldown. Paused: after a failed verdict, until `faultline policy resume`. Halted: `faultline halt` is in force.', unit: 'count', meanings: meaningsOf(states),
+    title: 'Policies', description: 'Active: runs are begun. Waiting: by a window, a freeze or a cooldown. Paused: after a failed verdict, until `faultline policy resume`. Halted: `faultline halt` is in force.',
+    unit: 'count', meanings: meaningsOf(states),
     queries: [{ expr: coded(states.map(([state]) => state), state => `max by (policy) (faultline_policy_state{state="${state}"})`), legend: '{{policy}}' }],
   }))
   .withPanel(list({
@@ -36,7 +37,8 @@ export const chaosAndCoverage = (): DashboardBuilder => frame({
   }))
   .withRow(new RowBuilder('Coverage'))
   .withPanel(figure({
-    title: 'Services and kinds of fault', description: 'Each pair of a service and a kind of fault, by its last verdict. Stale: too long ago, or of another version. Unknown: never tried.', unit: 'count', width: 24, seriesColours: cellColours,
+    title: 'Services and kinds of fault', description: 'Each pair of a service and a kind of fault, by its last verdict. Stale: too long ago, or of another version. Unknown: never tried.',
+    unit: 'count', width: 24, seriesColours: cellColours,
     query: { expr: 'max by (state) (faultline_coverage_cells)', legend: '{{state}}' },
   }))
   .withPanel(list({

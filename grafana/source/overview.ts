@@ -11,7 +11,10 @@ export const overview = (): DashboardBuilder => frame({ uid: 'faultline-overview
   .annotation(faultSpans(chosen)).annotation(instantFaults(chosen)).annotation(verdicts(chosen))
   .withRow(new RowBuilder('Now'))
   .withPanel(figure({ title: 'Runs under way', description: 'Runs that are not sealed yet.', unit: 'count', query: { expr: 'max(faultline_runs_active)' } }))
-  .withPanel(figure({ title: 'Faults in force', description: 'Faults that some agent may hold. One that could not be confirmed as reverted counts until its run is sealed.', unit: 'count', query: { expr: 'count(max by (run, fault) (faultline_fault_active)) or vector(0)' } }))
+  .withPanel(figure({
+    title: 'Faults in force', description: 'Faults that some agent may hold. One that could not be confirmed as reverted counts until its run is sealed.', unit: 'count',
+    query: { expr: 'count(max by (run, fault) (faultline_fault_active)) or vector(0)' },
+  }))
   .withPanel(figure({
     title: 'Halted', description: 'Whether `faultline halt` is in force: nothing is begun until `faultline resume`.', unit: 'yesNo', query: { expr: 'max(faultline_halted)' },
     meanings: { 0: { text: 'no', colour: colours.good }, 1: { text: 'halted', colour: colours.bad } },
@@ -49,7 +52,8 @@ export const overview = (): DashboardBuilder => frame({ uid: 'faultline-overview
     query: { expr: 'histogram_quantile(0.95, sum by (le) (increase(faultline_breach_to_abort_seconds_bucket[$__range])))' },
   }).height(8))
   .withPanel(figure({
-    title: 'Breach to reverted, p95', description: 'From hearing that a gate is breached to hearing that the last fault is confirmed as gone, by the scheduler\'s clock; of the time shown.', unit: 'seconds', width: 6, badFrom: 3, otherwise: 'no breach',
+    title: 'Breach to reverted, p95', description: 'From hearing that a gate is breached to hearing that the last fault is confirmed as gone, by the scheduler\'s clock; of the time shown.',
+    unit: 'seconds', width: 6, badFrom: 3, otherwise: 'no breach',
     query: { expr: 'histogram_quantile(0.95, sum by (le) (increase(faultline_breach_to_reverted_seconds_bucket[$__range])))' },
   }).height(8))
   .withPanel(plot({

@@ -6,7 +6,8 @@ const chosen = 'run="$run"'
 
 /** In the order of a run's life, as shared/events.ts has it. */
 const phases = [
-  ['submitted', colours.idle], ['load', colours.idle], ['steady', colours.calm], ['inject', colours.bad], ['hold', colours.bad], ['revert', colours.unsure], ['recover', colours.unsure], ['end', colours.idle], ['verify', colours.idle],
+  ['submitted', colours.idle], ['load', colours.idle], ['steady', colours.calm], ['inject', colours.bad], ['hold', colours.bad],
+  ['revert', colours.unsure], ['recover', colours.unsure], ['end', colours.idle], ['verify', colours.idle],
 ] as const
 const statuses = [
   ['holding', colours.good], ['met', colours.good], ['breaking', colours.unsure], ['no-data', colours.unsure], ['breached', colours.bad], ['missed', colours.bad], ['unreadable', colours.bad], ['pending', colours.idle],

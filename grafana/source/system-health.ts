@@ -32,7 +32,8 @@ export const systemHealth = (): DashboardBuilder => frame({
     queries: [{ expr: 'max(faultline_faults_unconfirmed)', legend: 'unconfirmed reverts' }, { expr: 'sum(max by (node) (faultline_agent_quarantined_targets))', legend: 'targets in quarantine' }],
   }))
   .withPanel(plot({
-    title: 'Lapsed and refused, an hour', description: 'At each point, in the hour before it: leases that ran out because nobody renewed them, faults refused by their agent, and reverts that were not confirmed at once.', unit: 'count', shape: 'steps',
+    title: 'Lapsed and refused, an hour', description: 'At each point, in the hour before it: leases that ran out because nobody renewed them, faults refused by their agent, and reverts that were not confirmed at once.',
+    unit: 'count', shape: 'steps',
     queries: [
       { expr: 'sum(increase(faultline_faults_lapsed_total[1h]))', legend: 'lapsed' }, { expr: 'sum(increase(faultline_faults_refused_total[1h]))', legend: 'refused' },
       { expr: 'sum(increase(faultline_faults_reverted_total{verified="false"}[1h]))', legend: 'reverted, not confirmed' },

@@ -84,7 +84,9 @@ function countFacts(metrics: Registry, clock: Clock): FactListener {
   const lapsed = new Counter({ name: 'faultline_faults_lapsed_total', help: 'Faults that ended because nobody renewed their lease', labelNames: ['kind'], registers })
   const injection = new Histogram({ name: 'faultline_fault_injection_seconds', help: 'From the command\'s arrival to the fault being there, by the agent\'s clock', labelNames: ['kind'], buckets: secondsBuckets, registers })
   const toAbort = new Histogram({ name: 'faultline_breach_to_abort_seconds', help: 'From hearing that a gate is breached to the abort being on record, by the scheduler\'s clock', buckets: secondsBuckets, registers })
-  const toReverted = new Histogram({ name: 'faultline_breach_to_reverted_seconds', help: 'From hearing that a gate is breached to hearing that the last fault is confirmed as gone, by the scheduler\'s clock', buckets: secondsBuckets, registers })
+  const toReverted = new Histogram({
+    name: 'faultline_breach_to_reverted_seconds', help: 'From hearing that a gate is breached to hearing that the last fault is confirmed as gone, by the scheduler\'s clock', buckets: secondsBuckets, registers,
+  })
   const breachedMs = new Map<string, number>()
 
   for (const verdict of gateVerdict.options) verdicts.inc({ verdict }, 0)

@@ -14,7 +14,10 @@ const known = new Set([...registered.map(({ name }) => name), ...Object.values(m
 /** prom-client's own (collectDefaultMetrics). */
 const isOfTheProcess = (metric: string) => /^(process|nodejs)_/.test(metric)
 
-const rulesSchema = z.object({ groups: z.array(z.object({ rules: z.array(z.object({ alert: z.string(), expr: z.string(), labels: z.object({ severity: z.enum(['critical', 'warning', 'info']) }), annotations: z.object({ summary: z.string(), description: z.string() }) })) })) })
+const ruleSchema = z.object({
+  alert: z.string(), expr: z.string(), labels: z.object({ severity: z.enum(['critical', 'warning', 'info']) }), annotations: z.object({ summary: z.string(), description: z.string() }),
+})
+const rulesSchema = z.object({ groups: z.array(z.object({ rules: z.array(ruleSchema) })) })
 const rules = rulesSchema.parse(parse(readFileSync(inCheckout('grafana/alerts/faultline.rules.yaml'), 'utf8'))).groups.flatMap(group => group.rules)
 
 test('each source has its file, and each dashboard an address of its own', () => {
