@@ -9,7 +9,7 @@ import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredRedactor } from '#shared/redaction.ts'
-import { createMetrics, serveHealth } from '#shared/service.ts'
+import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
 
 export interface ServiceContext { bus: Bus; clock: Clock; log: Logger; metrics: Registry; config: Config }
 
@@ -33,6 +33,7 @@ export async function runService(name: Service, start: (context: ServiceContext)
       ...configuredNats(config), service: name, log, replicas: Number(config.need('nats.replicas')), waitMs: Number(config.need('nats.waitSeconds')) * 1_000,
       ...(signingSeed !== undefined && { signingSeed }), ...(commandKey !== undefined && { commandKey }),
     })
+    showConnection(metrics, bus)
     const service = await start({ bus, clock: systemClock, log, metrics, config })
     const server = health ? await serveHealth({ ...listen, metrics, metricsToken, ready: () => bus.connected && (service.ready?.() ?? true) }) : undefined
     if (server) log.info({ url: server.url }, 'listening')

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { bears } from '#shared/bearer.ts'
 
 /** A registry of its own for each service: in the embedded process four of them live side by side. */
@@ -9,6 +9,11 @@ export function createMetrics(service: string): Registry {
   metrics.setDefaultLabels({ service })
   collectDefaultMetrics({ register: metrics })
   return metrics
+}
+
+/** Whether the service can say and hear anything; /metrics is answered without NATS too. */
+export function showConnection(metrics: Registry, bus: { readonly connected: boolean }): void {
+  new Gauge({ name: 'faultline_nats_connected', help: '1 while the service is connected to NATS; the restorer never is, and does not show it', registers: [metrics], collect() { this.set(bus.connected ? 1 : 0) } })
 }
 
 export interface HealthServer {

@@ -33,7 +33,7 @@ if (unit.length + simulation.length + integration.length === 0) {
 
 run(node, bin('tsc'), '--noEmit')
 run(node, bin('tsc'), '--noEmit', '--project', 'services/scheduler/page') // it runs in browsers, and knows nothing of Node
-run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test')
+run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test', 'grafana')
 const lcov = 'coverage/lcov.info'
 mkdirSync(`${root}coverage`, { recursive: true })
 const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout']

@@ -287,7 +287,7 @@ program.command('config').description('Every setting: its value in force, where 
     process.stdout.write(printConfig(options.json ?? false))
   })
 
-program.command('generate', { hidden: true }).description('Write the files that are made from code: the JSON Schema, the catalogue of events, what each user of NATS may')
+program.command('generate', { hidden: true }).description('Write the files that are made from code: the JSON Schema, the catalogues of events and metrics, what each user of NATS may, the dashboards')
   .action(async () => {
     const { generate } = await import('./generate.ts')
     process.stdout.write(`${(await generate()).output}\n`)

@@ -27,7 +27,8 @@ export interface RunState {
   phases: Partial<Record<RunPhase, number>>
   load: { state: 'none' | 'starting' | 'ramping' | 'reached' | 'stopping' | 'stopped' | 'failed'; detail?: string }
   faults: ReadonlyMap<string, FaultState>
-  gates: ReadonlyMap<string, { status: GateStatus; evidence: string }>
+  /** By `phase/gate`, as last told. `measured`: of the look that changed the status, in the unit of the gate's limit. */
+  gates: ReadonlyMap<string, { status: GateStatus; evidence: string; measured?: number }>
   /** By source: a prober that is started again is another one. */
   probers: ReadonlyMap<string, Prober>
   refusedProbe?: string
@@ -37,6 +38,7 @@ export interface RunState {
   abort?: { cause: AbortCause; detail: string; atMs: number }
   sealedAtMs?: number
   verdict?: string
+  judgedAtMs?: number
   /** Of the verdict. */
   reasons?: readonly string[]
   /** Where the experiment was written, as its submitter said. */
@@ -107,14 +109,14 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       return state.abort ? state : { ...state, abort: { cause, detail, atMs } }
     }
     case 'run.sealed': return { ...state, sealedAtMs: state.sealedAtMs ?? stored.fact.data.atMs }
-    case 'run.judged': return { ...state, verdict: state.verdict ?? stored.fact.data.verdict, reasons: state.reasons ?? stored.fact.data.reasons }
+    case 'run.judged': return { ...state, verdict: state.verdict ?? stored.fact.data.verdict, judgedAtMs: state.judgedAtMs ?? Date.parse(stored.fact.time), reasons: state.reasons ?? stored.fact.data.reasons }
     case 'load.state': {
       const { state: load, detail } = stored.fact.data
       return { ...state, load: { state: load, ...(detail !== undefined && { detail }) } }
     }
     case 'gate.status': {
-      const { gate, phase, status, evidence } = stored.fact.data
-      return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence }) }
+      const { gate, phase, status, evidence, measurement } = stored.fact.data
+      return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence, ...(measurement?.is === 'measured' && { measured: measurement.value }) }) }
     }
     case 'gate.closed': return { ...state, duringClosed: true }
     case 'probe.opened': return withProber(state, stored.fact.source, { node: stored.fact.data.node, closed: false, probes: new Map() })
@@ -146,6 +148,14 @@ export function fold(state: RunState, stored: StoredFact): RunState {
     }
     default: return state
   }
+}
+
+/** Where the run is: the phase that it entered last; `submitted` before the first. */
+export function phaseOf({ phases, sealedAtMs, verdict }: RunState): RunPhase | 'submitted' | 'sealed' | 'judged' {
+  if (verdict !== undefined) return 'judged'
+  if (sealedAtMs !== undefined) return 'sealed'
+  const [last] = (Object.entries(phases) as [RunPhase, number][]).toSorted(([, a], [, b]) => b - a)
+  return last?.[0] ?? 'submitted'
 }
 
 /** Whether the run's leases are to be renewed: until it leaves its path, or its faults are over. */
@@ -318,7 +328,7 @@ function recoveryIsKnown(state: RunState): boolean {
 }
 
 /** Faults that some agent may still hold, and on which nodes. */
-function holding(state: RunState): { fault: string; nodes: string[] }[] {
+export function holding(state: RunState): { fault: string; nodes: string[] }[] {
   const mayHold = (held: NodeFault) => held.at === 'active' || held.at === 'lapsed' || (held.at === 'reverted' && !held.confirmed)
   return [...state.faults].map(([fault, { nodes }]) => ({ fault, nodes: [...nodes].filter(([, held]) => mayHold(held)).map(([node]) => node) }))
     .filter(({ nodes }) => nodes.length > 0)

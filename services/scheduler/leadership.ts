@@ -1,6 +1,5 @@
 import { connect, NatsError, type JetStreamClient, type JetStreamManager } from 'nats'
 import type { Logger } from 'pino'
-import { Gauge, type Registry } from 'prom-client'
 import type { Clock } from '#shared/clock.ts'
 import { messageOf, NatsUnreachable } from '#shared/errors.ts'
 import type { Epoch } from '#shared/events.ts'
@@ -35,7 +34,6 @@ export interface LeadershipOptions {
   address: () => string | undefined
   clock: Clock
   log: Logger
-  metrics: Registry
 }
 
 const tickMs = 50
@@ -46,7 +44,7 @@ const streamNotFound = 10059
 const wrongRevision = 10071
 
 /** The lease of lease.ts in NATS, on a connection of its own, so that a flood of facts cannot delay a renewal. Throws NatsUnreachable. */
-export async function joinLeadership({ nats, replicas, holder, address, clock, log, metrics }: LeadershipOptions): Promise<Leadership> {
+export async function joinLeadership({ nats, replicas, holder, address, clock, log }: LeadershipOptions): Promise<Leadership> {
   const connection = await connect({
     ...loginOptions(nats), name: 'faultline-scheduler-lease', maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
   }).catch((cause: unknown) => { throw new NatsUnreachable(`the lease cannot be asked for: ${messageOf(cause)}`, { cause }) })
@@ -60,10 +58,6 @@ export async function joinLeadership({ nats, replicas, holder, address, clock, l
   let underWay: Promise<void> = Promise.resolve()
   const known = Promise.withResolvers<void>()
   const isLeading = () => leads(state, clock.monotonicMs())
-  new Gauge({
-    name: 'faultline_scheduler_leader', help: '1 while this scheduler leads', registers: [metrics],
-    collect() { this.set(isLeading() ? 1 : 0) },
-  })
 
   function take(input: LeaseInput): void {
     const next = step(state, input, clock.monotonicMs())

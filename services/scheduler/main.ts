@@ -15,7 +15,7 @@ import { startScheduler, type Scheduler } from './service.ts'
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   let listeningAt: string | undefined
   const leadership = await joinLeadership({
-    nats: configuredNats(config), replicas: Number(config.need('nats.replicas')), clock, log, metrics,
+    nats: configuredNats(config), replicas: Number(config.need('nats.replicas')), clock, log,
     holder: `${hostname()}-${randomBytes(2).toString('hex')}`, // a pod that starts its container again has the same name
     address: () => listeningAt,
   })

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
@@ -15,11 +15,13 @@ import type { FaultPreview } from '#shared/fault-preview.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { TestedService } from '#shared/tested-service.ts'
+import { showAgents } from './agent-metrics.ts'
 import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
 import { watchCoverage } from './coverage.ts'
 import { foldHalt, haltSubject, notHalted, printHalt, toldAgain, type Halt } from './halt.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
+import { showRuns } from './run-metrics.ts'
 import { recordServices } from './run-services.ts'
 
 /** Another run has the load generator; there is one. */
@@ -79,6 +81,9 @@ export interface SchedulerOptions {
   metrics: Registry
 }
 
+/** An agent as it last told of itself. `quarantined`: ids of what it could not confirm as undone; `seenMs`: monotonic. */
+export interface KnownAgent { node: string; kinds: readonly string[]; quarantined: readonly string[]; seenMs: number }
+
 /** What one agent is to do it to. */
 interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string>; widens?: true | undefined }
 
@@ -105,16 +110,11 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   const documents = new Map<string, unknown>()
   const underWay = new Set<string>()
   const injecting = new Set<string>()
-  const agents = new Map<string, { node: string; kinds: readonly string[]; seenMs: number }>()
+  const agents = new Map<string, KnownAgent>()
   const heartbeatDueMs = new Map<string, number>()
   const arrivals = new Map<string, Set<() => void>>()
   const listeners = new Set<FactListener>()
   const leverTurns: (() => void)[] = []
-  const verdicts = new Counter({ name: 'faultline_runs_judged_total', help: 'Runs by verdict', labelNames: ['verdict'], registers: [metrics] })
-  new Gauge({
-    name: 'faultline_runs_active', help: 'Runs not yet sealed', registers: [metrics],
-    collect() { this.set([...runs.values()].filter(run => run.sealedAtMs === undefined).length) },
-  })
 
   new Gauge({ name: 'faultline_halted', help: '1 while everything is stopped by `faultline halt`', registers: [metrics], collect() { this.set(halt.halted ? 1 : 0) } })
   const covered = watchCoverage({ bus, clock, log, metrics, apiSideAgent, leads: () => leadership.epoch() !== undefined })
@@ -159,7 +159,6 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     if (!state) return
     const next = fold(state, stored)
     runs.set(run, next)
-    if (isReady && leadership.epoch() && stored.kind === 'run.judged' && state.verdict === undefined) verdicts.inc({ verdict: stored.fact.data.verdict })
     if (!isReady) return
     for (const tell of listeners) tell(stored, next)
     act(next)
@@ -180,8 +179,8 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       .finally(() => setTimeout(() => underWay.delete(haltSubject), 1_000).unref())
   }
 
-  const presence = bus.onSignal('agent', '*', ({ node, kinds }) => {
-    agents.set(node, { node, kinds, seenMs: clock.monotonicMs() })
+  const presence = bus.onSignal('agent', '*', ({ node, kinds, quarantined }) => {
+    agents.set(node, { node, kinds, quarantined, seenMs: clock.monotonicMs() })
   })
 
   const ticking = setInterval(() => {
@@ -351,6 +350,8 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     return { stop: () => void listeners.delete(listener) }
   }
   const isAlive = ({ seenMs }: { seenMs: number }) => seenMs > clock.monotonicMs() - agentStaleMs
+  showAgents({ metrics, clock, agents, isAlive })
+  const counting = showRuns({ metrics, clock, onFact, runs: () => [...runs.values()], leads: () => leadership.epoch() !== undefined })
   const recording = recordServices({
     bus, writer, clock, log, onFact, leads: () => leadership.epoch() !== undefined,
     apiSideAgent: () => [...agents.values()].find(agent => agent.node === apiSideAgent && isAlive(agent))?.node,
@@ -408,6 +409,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       await leadership.stop()
       recording.stop()
       covered.stop()
+      counting.stop()
       presence.stop()
       await facts.stop()
       await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following ended'))

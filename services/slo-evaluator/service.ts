@@ -4,6 +4,7 @@ import type { Bus, Following } from '#shared/bus.ts'
 import type { Clock } from '#shared/clock.ts'
 import { FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
+import type { GateState } from '#shared/gate-core.ts'
 import { runFields } from '#shared/log.ts'
 import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import { judge } from '#shared/verdict.ts'
@@ -26,7 +27,8 @@ const timerMs = 100
 export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
   const writer = bus.writer('slo-evaluator')
   const prometheus = options && connect(options)
-  const shown = metrics && showMetrics(metrics)
+  const watched = new Map<string, () => GateState>()
+  const shown = metrics && showMetrics(metrics, watched)
   const runs = new Map<string, { facts: Following; done: Promise<void> }>()
   const pending = new Set<Promise<void>>()
   let isStopping = false
@@ -73,9 +75,8 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
       case 'tick': return write(run, 'slo.tick', effect.data)
       case 'closed': return write(run, 'gate.closed', effect.data)
       case 'status': {
-        const { gate, phase, status, measurement, evidence } = effect.data
+        const { gate, phase, status, evidence } = effect.data
         log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')
-        if (measurement?.is === 'measured') shown?.values.set({ run, gate, phase }, measurement.value)
         return write(run, 'gate.status', effect.data)
       }
       case 'ask': return background(run, 'asking Prometheus', answer(run, effect))
@@ -88,6 +89,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   async function evaluate(run: string, following: Following): Promise<void> {
     const facts: StoredFact[] = []
     let state: EvaluatorState = begin(run)
+    watched.set(run, () => state.gates)
     const advance = (input: Input) => {
       const next = step(state, input, clock.nowMs())
       state = next.state
@@ -106,7 +108,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
       }
     } finally {
       clearInterval(timer)
-      shown?.values.remove({ run })
+      watched.delete(run)
       runs.delete(run)
       await following.stop()
     }
@@ -156,9 +158,22 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   }
 }
 
-function showMetrics(metrics: Registry) {
+/** `watched`: the gates of each run that is being evaluated. */
+function showMetrics(metrics: Registry, watched: ReadonlyMap<string, () => GateState>) {
+  new Gauge({
+    name: 'faultline_gate_value', help: 'What the latest look at a gate measured, in the unit of its limit; none while the look had no data', labelNames: ['run', 'gate', 'phase'], registers: [metrics],
+    collect() {
+      this.reset()
+      for (const [run, gatesOf] of watched) {
+        const { watches, recovery } = gatesOf()
+        for (const { gate, phase, end, looks } of [...watches, ...recovery]) {
+          const measurement = end ? undefined : looks.at(-1)?.measurement
+          if (measurement?.is === 'measured') this.set({ run, gate: gate.name, phase }, measurement.value)
+        }
+      }
+    },
+  })
   return {
-    values: new Gauge({ name: 'faultline_gate_value', help: 'What a gate measured when its status last changed', labelNames: ['run', 'gate', 'phase'], registers: [metrics] }),
     queries: new Histogram({
       name: 'faultline_prometheus_query_duration_seconds', help: 'Time Prometheus took to answer a look', labelNames: ['outcome'],
       buckets: [0.005, 0.02, 0.1, 0.5, 1, 2, 5], registers: [metrics],

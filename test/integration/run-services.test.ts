@@ -42,7 +42,7 @@ async function connect(name: Service): Promise<Bus> {
 async function startNamed(holder: string): Promise<Scheduler> {
   const metrics = createMetrics('scheduler')
   const own = await connect('scheduler')
-  const leadership = await joinLeadership({ nats, replicas: 1, clock: systemClock, log, metrics, holder, address: () => undefined })
+  const leadership = await joinLeadership({ nats, replicas: 1, clock: systemClock, log, holder, address: () => undefined })
   const scheduler = await startScheduler({ bus: own, clock: systemClock, log, leadership, metrics })
   owned.defer(() => scheduler.stop())
   return scheduler

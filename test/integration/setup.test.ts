@@ -70,7 +70,7 @@ async function smallCheckout() {
   write('node_modules/.package-lock.json', '{"packages":{}}')
   mkdirSync(join(folder.path, 'node_modules/.bin'))
   for (const part of ['k8s/shop', 'k8s/locust', 'services/cli/setup']) write(`${part}/requirements.txt`, '')
-  const tools = ['nats-server', 'locust', 'prometheus', 'postgres', 'initdb', 'pg_ctl', 'redis-server', 'redis-cli', 'nft', 'chromium']
+  const tools = ['nats-server', 'locust', 'prometheus', 'promtool', 'postgres', 'initdb', 'pg_ctl', 'redis-server', 'redis-cli', 'nft', 'chromium']
   const env = Object.fromEntries(tools.map(tool => [`FAULTLINE_${tool.toUpperCase().replaceAll('-', '_')}_BIN`, toolPath(tool)]))
   return { path: folder.path, env, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() }
 }

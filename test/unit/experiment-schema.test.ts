@@ -14,8 +14,8 @@ const yamlFiles = [examples, inCluster, corpus].flatMap(folder => readdirSync(fo
 const accepts = new Ajv2020({ strict: true, strictRequired: false, allErrors: true, validateFormats: false }).compile(experimentJsonSchema)
 
 for (const { path, text } of generatedFiles) {
-  test(`${path} is what \`faultline generate\` writes today`, () => {
-    assert.equal(readFileSync(inCheckout(path), 'utf8'), text())
+  test(`${path} is what \`faultline generate\` writes today`, async () => {
+    assert.equal(readFileSync(inCheckout(path), 'utf8'), await text())
   })
 }
 

@@ -18,6 +18,7 @@ const tools: readonly Tool[] = [
   { name: 'nats-server', program: 'nats-server', neededFor: ['demo', 'tests'], otherwise: 'https://nats.io/download' },
   { name: 'locust', program: 'locust', neededFor: ['demo', 'tests'], otherwise: 'pip install locust' },
   { name: 'prometheus', program: 'prometheus', neededFor: ['demo', 'tests'], otherwise: 'https://prometheus.io/download' },
+  { name: 'promtool', program: 'promtool', neededFor: ['tests'], otherwise: 'https://prometheus.io/download' },
   { name: 'postgres', program: 'postgres', neededFor: ['demo', 'tests'], otherwise: 'on Debian: apt-get install postgresql' },
   { name: 'redis', program: 'redis-server', neededFor: ['tests'], otherwise: 'install Redis with your package manager' },
   { name: 'chromium', program: 'chromium', neededFor: ['tests'], otherwise: 'install Chromium with your package manager' },

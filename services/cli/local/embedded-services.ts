@@ -8,7 +8,7 @@ import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
 import type { Children } from '#shared/process/children.ts'
 import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
-import { createMetrics, serveHealth } from '#shared/service.ts'
+import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
 import { localDriver } from '../../injector/local-driver.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
@@ -35,6 +35,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
     const context: { log: Logger; clock: Clock; metrics: Registry } = { log: log.child({ service: name }), clock: systemClock, metrics: createMetrics(name) }
     const bus = await connectBus({ ...nats, service: name, log: context.log, commandKey: keys.commandKey, ...secrets })
     unfinished.defer(() => bus.close())
+    showConnection(context.metrics, bus)
     return { ...context, bus }
   }
   const scrapeAt = (job: Service, url: string, more: Partial<ScrapeTarget> = {}) => scrape.push({ job, address: new URL(url).host, ...more })

@@ -4,7 +4,7 @@
 import { chromium, nftables, redis } from './debian-tools.mjs'
 import { node24, nodePackages } from './node-packages.mjs'
 import { postgresql } from './postgresql.mjs'
-import { prometheus } from './prometheus.mjs'
+import { prometheus, promtool } from './prometheus.mjs'
 import { pythonPackages } from './python-environment.mjs'
 import { locust, natsServer } from './python-tools.mjs'
 
@@ -17,4 +17,4 @@ import { locust, natsServer } from './python-tools.mjs'
  */
 
 /** @type {readonly Step[]} */
-export const steps = [nodePackages, node24, pythonPackages, natsServer, locust, prometheus, postgresql, redis, nftables, chromium]
+export const steps = [nodePackages, node24, pythonPackages, natsServer, locust, prometheus, promtool, postgresql, redis, nftables, chromium]

@@ -1,0 +1,76 @@
+/** What the dashboards ask, of faultline's own Prometheus in the cluster, after two runs on the shop under load. */
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { judge } from '#shared/verdict.ts'
+import { deploy } from '../../../services/cli/deploy/deploy.ts'
+import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { parts } from '../../../services/cli/deploy/parts.ts'
+import { namespace, secretName } from '../../../services/cli/install/secret.ts'
+import { forwardScheduler, installed, inSystem } from '../faultline/installed.ts'
+import { askSince, committedDashboards, filledIn, metricsIn, metricsNotHere, queriesOf } from '../../parts/dashboard-queries.ts'
+import { forwardPort } from '../../parts/port-forward.ts'
+
+const quiet = () => undefined
+const shopPods = { namespace: 'jewelry-shop', owner: { kind: 'Deployment', name: 'shop' } }
+const written = (name: string, more: object) => ({ apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, recovery: { within: '30s', stable: '1s' }, ...more })
+
+/** It breaks a second after the pause begins, whatever the shop does. */
+const breached = written('dashboards-breached', {
+  load: { users: 20, spawnRate: 20, host: 'http://shop.jewelry-shop', parameters: { think_scale: 0.5 } },
+  faults: [{ kind: 'pod-pause', target: { pods: shopPods }, at: '3s', duration: '20s' }],
+  probes: [{ name: 'front', interval: '500ms', timeout: '2s', http: { endpoint: 'shop', path: '/' } }],
+  gates: [
+    { name: 'breaks', promql: { query: 'vector(1)', max: 0 } }, { name: 'errors', errorRate: { max: '100%' }, minRequests: 1, noDataAfter: '30s' },
+    { name: 'again', phase: 'recovery', promql: { query: 'vector(1)', max: 2 } }, { name: 'reachable', availability: { probe: 'front', min: '1%' } },
+  ],
+})
+const killed = written('dashboards-killed', {
+  faults: [{ kind: 'pod-kill', target: { pods: shopPods }, at: '1s' }], gates: [{ name: 'any', promql: { query: 'vector(1)', max: 2 } }], hold: '3s',
+})
+
+const [runs, beganMs] = [[] as string[], Date.now()]
+before(async () => {
+  await installed()
+  await deploy(parts.shop, {}, quiet)
+  await deploy(parts.locust, {}, quiet)
+  await using scheduler = await forwardScheduler()
+  for (const [document, verdict] of [[breached, 'failed'], [killed, 'passed']] as const) {
+    const run = await scheduler.submit(document)
+    const judgement = judge(await scheduler.facts(run))
+    assert.equal(judgement.verdict, verdict, judgement.reasons.join('\n'))
+    runs.push(run)
+  }
+})
+
+/** faultline's own Prometheus, through a port of this machine; it asks for a login. */
+async function startAsking() {
+  const password = await inSystem('get', 'secret', secretName, '--output', 'go-template={{index .data "prometheus-password" | base64decode}}')
+  const forwarded = await forwardPort(namespace, 'prometheus', 9090)
+  const prometheus = { url: forwarded.url, authorization: `Basic ${Buffer.from(`faultline:${password}`).toString('base64')}` }
+  return { ask: (expr: string) => askSince(beganMs, prometheus, expr), [Symbol.asyncDispose]: () => forwarded[Symbol.asyncDispose]() }
+}
+
+test('everything that the dashboards ask has an answer in a cluster', async t => {
+  await using prometheus = await startAsking()
+  const notHere = Object.entries(metricsNotHere).flatMap(([why, metrics]) => why.includes('in a cluster') ? [] : metrics)
+  const silent: string[] = []
+  let asked = 0
+  for (const { asks, expr } of committedDashboards().flatMap(queriesOf)) {
+    const filled = (run: string) => filledIn(expr, { run, rangeSeconds: Math.ceil((Date.now() - beganMs) / 1_000) })
+    if (metricsIn(filled('')).some(metric => notHere.includes(metric))) continue
+    asked++
+    const found = (await Promise.all(runs.map(run => prometheus.ask(filled(run))))).flat()
+    if (found.length === 0) silent.push(`${asks}: ${filled('')}`)
+  }
+  t.diagnostic(`${asked} queries`)
+  assert.deepEqual(silent, [])
+})
+
+test('each node\'s agent is there, one scheduler leads, and every service is connected', async () => {
+  await using prometheus = await startAsking()
+  const last = async (expr: string) => Number((await prometheus.ask(expr))[0]?.values.at(-1)?.[1])
+  const nodes = (await kubectl(['get', 'nodes', '--output', 'name'])).trim().split('\n').length
+  assert.equal(await last('sum(max by (node) (faultline_agent_up))'), nodes + 1, 'those of the nodes, and the API-side one')
+  assert.equal(await last('sum(faultline_scheduler_leader)'), 1)
+  assert.equal(await last('min(faultline_nats_connected)'), 1)
+})
