@@ -42,16 +42,26 @@ async function open(colorScheme: 'light' | 'dark', viewport: { width: number; he
   return tab
 }
 
+/** Where the checkout and the temporary folder lie on this machine is left out of the pictures' command lines; until a picture is taken, nothing is drawn anew. */
+const hold = `
+  window.drawing = requestAnimationFrame
+  window.held = []
+  window.requestAnimationFrame = draw => held.push(draw)
+  document.activeElement.blur()
+  for (const line of document.querySelectorAll('code')) line.textContent = line.textContent.replaceAll(/(^|\\s)\\/\\S*\\/(?=\\S)/g, '$1')`
+const goOn = 'window.requestAnimationFrame = drawing; held.forEach(draw => draw())'
+
 async function shoot(page: Page, name: string): Promise<void> {
-  await page.evaluate('document.activeElement.blur()')
+  await page.evaluate(hold)
   await page.screenshot({ path: `${folder}${name}.png`, animations: 'disabled' })
+  await page.evaluate(goOn)
   console.log(`${name}.png`)
 }
 
 const judged = (page: Page) => page.locator('.banner:not(.aborting) strong').waitFor({ timeout: 120_000 })
 
 {
-  await using tab = await open('light', { width: 1_180, height: 1_060 })
+  await using tab = await open('light', { width: 1_180, height: 1_420 })
   const { page } = tab
   await page.getByRole('link', { name: await submit('redis-pause') }).click()
   await page.getByRole('row', { name: /1-pause.*active/ }).waitFor({ timeout: 60_000 })
@@ -60,7 +70,7 @@ const judged = (page: Page) => page.locator('.banner:not(.aborting) strong').wai
   await judged(page)
 }
 {
-  await using tab = await open('dark', { width: 1_180, height: 1_060 })
+  await using tab = await open('dark', { width: 1_180, height: 1_420 })
   const { page } = tab
   await page.getByRole('link', { name: await submit('database-pause') }).click()
   await judged(page)

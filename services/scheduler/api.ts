@@ -45,6 +45,7 @@ export interface SchedulerApiOptions {
  *   GET  /api/v1/runs/:run/events          server-sent events: every fact of the run, from its first, then as they come
  *   POST /api/v1/runs/:run/abort, POST /api/v1/abort
  *   release checks                         release-api.ts
+ *   GET  /                                 the live page (page-routes.ts); what it reads beside these is in page-api.ts
  *
  * Of several schedulers each answers: what is read from its own fold, what changes something through the leader (503 when there is none).
  */

@@ -17,8 +17,8 @@ import { until } from '../parts/until.ts'
 import { startWorker } from '../parts/worker.ts'
 
 /**
- * Three real runs of the embedded services, scraped by a real Prometheus: one whose gate is breached, one whose worker is killed, one that is
- * refused; then what every dashboard would ask.
+ * Real runs of the embedded services, scraped by a real Prometheus: one whose gate is breached, one whose worker is killed, one that is refused, and one
+ * that a policy began; then what every dashboard would ask.
  */
 const visitor = `
 from locust import FastHttpUser, constant, task
@@ -77,14 +77,19 @@ before(async () => {
     faults: [{ kind: 'kill', target: { process: { match: 'faultline-test-worker' } }, at: '1s', signal: 'SIGKILL' }], gates: [{ name: 'works', promql: { query: 'sum(work_done_total)', min: 0 } }], hold: '2s',
   }), 'passed')
   await judged(written('nothing-to-pause', { faults: [{ kind: 'pause', target: { process: { match: 'no such process' } }, at: '1s', duration: '5s' }], gates: [{ name: 'any', promql: { query: 'vector(1)', max: 2 } }] }), 'inconclusive')
-  await until('Prometheus has scraped the last verdict', async () => (await ask('count(faultline_run_judged_timestamp_seconds) == 3')).length > 0, 10_000)
+  await client.setPolicy('calm', {
+    apiVersion: 'faultline.dev/v1alpha1', kind: 'Policy', metadata: { name: 'calm' }, scope: {}, rate: { mean: 7_200, per: 'hour' }, cooldown: '1h', wait: '1s',
+    budgets: [{ slo: 'works', remaining: 'vector(1)', share: '100%' }],
+    templates: [{ name: 'calm', experiment: { faults: [], hold: '2s', gates: [{ name: 'low', promql: { query: 'vector(1)', max: 2 }, interval: '500ms' }] } }],
+  })
+  await until('Prometheus has scraped the last verdict, and a tick that was skipped after it', async () => (await ask('count(faultline_run_judged_timestamp_seconds) == 4 and on() sum(faultline_policy_skipped_total) > 0')).length > 0, 40_000)
   scraped = await Promise.all(services.scrape.map(async ({ job, address, bearerToken }) => ({ job, text: await (await fetch(`http://${address}/metrics`, { headers: { authorization: `Bearer ${bearerToken}` } })).text() })))
 })
 after(() => owned.disposeAsync())
 
 /** Runs one to its verdict. */
 async function judged(document: object, verdict: string): Promise<void> {
-  const run = await client.submit(document, 'grafana.test.ts')
+  const run = await client.submit(document, 'grafana.test.ts', [{ namespace: '', app: 'worker', version: '1' }])
   for await (const stored of client.facts(run, AbortSignal.timeout(90_000))) {
     if (stored.kind === 'run.judged') assert.equal(stored.fact.data.verdict, verdict, stored.fact.data.reasons.join('; '))
   }
@@ -114,21 +119,21 @@ test('what is told to be not here has no series; nothing is excused that has', a
   for (const metric of Object.values(metricsNotHere).flat()) assert.deepEqual(await ask(metric), [], metric)
 })
 
-test('the annotations are the runs as they were: the pause as a span, the kill as a date, three verdicts', async () => {
+test('the annotations are the runs as they were: the pause as a span, the kill as a date, and each verdict', async () => {
   const [{ annotations } = assert.fail()] = committedDashboards().filter(({ file }) => file === 'overview.json')
   const [faults = [], instants = [], verdicts = []] = await Promise.all(annotations.list.map(({ expr }) => ask(asked(expr))))
   assert.deepEqual(faults.map(({ metric }) => [metric['experiment'], metric['fault'], metric['kind']]), [['breached', '1-pause', 'pause']])
   assert.deepEqual(instants.map(({ metric }) => [metric['experiment'], metric['kind']]), [['killed', 'kill']])
-  assert.deepEqual(new Map(verdicts.map(({ metric }) => [metric['experiment'], metric['verdict']])), new Map([['breached', 'failed'], ['killed', 'passed'], ['nothing-to-pause', 'inconclusive']]))
-  assert.equal(verdicts.length, 3)
+  assert.deepEqual(new Map(verdicts.map(({ metric }) => [metric['experiment'], metric['verdict']])), new Map([['breached', 'failed'], ['killed', 'passed'], ['nothing-to-pause', 'inconclusive'], ['calm-calm', 'passed']]))
+  assert.equal(verdicts.length, 4)
   for (const { values } of [...instants, ...verdicts]) {
     for (const [, ms] of values) assert.ok(Number(ms) >= beganMs && Number(ms) <= Date.now(), `${ms} is a date in milliseconds`)
   }
 })
 
-test('counters and times are those of the three runs', async () => {
+test('counters and times are those of the runs', async () => {
   const last = async (expr: string) => Number((await ask(expr))[0]?.values.at(-1)?.[1])
-  assert.equal(await last('sum(faultline_runs_judged_total)'), 3)
+  assert.equal(await last('sum(faultline_runs_judged_total)'), 4)
   assert.equal(await last('faultline_faults_injected_total{kind="pause"}'), 1)
   assert.equal(await last('faultline_faults_reverted_total{kind="pause",cause="abort",verified="true"}'), 1)
   assert.equal(await last('faultline_runs_aborted_total{cause="gate"}'), 1)

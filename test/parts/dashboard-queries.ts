@@ -69,10 +69,5 @@ export function metricsIn(expr: string): string[] {
 
 /** Metrics that dashboards and alert rules ask for and that a run on one machine does not show, by the reason. */
 export const metricsNotHere: Readonly<Record<string, readonly string[]>> = {
-  'halt and resume come with the scheduler\'s halt': ['faultline_halted'],
-  'policies come with services/scheduler/policies': [
-    'faultline_policy_state', 'faultline_policy_runs_total', 'faultline_policy_skipped_total', 'faultline_policy_next_run_timestamp_seconds', 'faultline_policy_budget_remaining_ratio',
-  ],
-  'coverage comes with services/scheduler/coverage': ['faultline_coverage_cells', 'faultline_coverage_verdict', 'faultline_coverage_last_run_timestamp_seconds'],
   'restorers run in a cluster only': ['faultline_restorer_restored_total'],
 }

@@ -14,7 +14,7 @@ import { brief, relative, ticks, timeStepMs } from '../../services/scheduler/pag
 import { frame } from '../../services/scheduler/page/frame.ts'
 import { policiesView } from '../../services/scheduler/page/policies-view.ts'
 import { plot } from '../../services/scheduler/page/plot.ts'
-import { emptyRun, take, type RunView } from '../../services/scheduler/page/run-fold.ts'
+import { emptyRun, standing, take, type RunView } from '../../services/scheduler/page/run-fold.ts'
 import { runView } from '../../services/scheduler/page/run-view.ts'
 import { matching, runsPerPage, runsView } from '../../services/scheduler/page/runs-view.ts'
 import { emptyState, routeOf, signedOut, type State } from '../../services/scheduler/page/state.ts'
@@ -139,11 +139,39 @@ test('a fault is told in each of its states, on each node, whatever was heard fi
   const view = atOnce(log.facts)
   const rows = byTag(runView(stateOf(view), t0 + 9_000), 'tr').map(textOf).filter(text => /^ ?\d-pause/.test(text))
   assert.deepEqual(rows.map(row => row.replaceAll(/ +/g, ' ').trim()), [
-    '1-pausepauseon n1✗ not confirmed in an instant redis-server', '1-pausepauseon n2✗ lapsed3 s, ended by its lease redis-server', '2-pausepauseon n1✗ refusedbusy–',
-    '3-pausepauseon n1✗ lapsed–', '4-pausepauseon n1✗ revert not confirmed– redis-server', '5-pausepauseon n1✗ refusedonce morein an instant redis-server',
-  ].map(row => row.replaceAll(/ +/g, ' ')))
+    '1-pause pauseon n1 ✗ not confirmed in an instant redis-server', '1-pause pauseon n2 ✗ lapsed 3 s, ended by its lease redis-server', '2-pause pauseon n1 ✗ refusedbusy –',
+    '3-pause pauseon n1 ✗ lapsed –', '4-pause pauseon n1 ✗ revert not confirmed – redis-server', '5-pause pauseon n1 ✗ refusedonce more in an instant redis-server',
+  ])
   assert.deepEqual(view.phases, [{ phase: 'hold', atMs: t0 }])
   assert.match(textIn(runView(stateOf(view), t0)), /experiment is not known yet/)
+})
+
+test('gates on probes, with two limits, and of a run without load are told as they are', () => {
+  const gates = [
+    { name: 'between', promql: { query: 'vector(2)', min: 1, max: 3 } }, { name: 'back', phase: 'recovery', promql: { query: 'vector(2)', min: 1 } }, { name: 'soon', recoveryTime: { probe: 'home', max: '5s' } },
+  ]
+  const experiment = {
+    apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'probed' }, probes: [{ name: 'home', http: { endpoint: 'shop', path: '/' } }],
+    faults: [{ kind: 'kill', at: '1s', target: { process: { match: 'worker' } } }], gates,
+  }
+  const log = new LogBuilder().add('run.submitted', { experiment, experimentHash: 'x', file: 'probed.yaml', epoch: { bucketCreatedMs: 0, revision: 1 } })
+    .add('probe.opened', { node: 'n1', probes: ['home'], atMs: t0, clock: 'c' })
+    .add('run.phase', { phase: 'steady', atMs: t0 }).add('run.phase', { phase: 'inject', atMs: t0 + 1_000 })
+    .add('fault.injected', { fault: '1-kill', kind: 'kill', node: 'n1', targets: [{ id: 'process:1:2', pid: 1, startTicks: 2, description: 'worker' }], verified: true, readBack: [], requestedAtMs: t0, injectedAtMs: t0 + 1_000, clock: 'c' })
+    .add('run.phase', { phase: 'revert', atMs: t0 + 2_000 }).add('run.phase', { phase: 'recover', atMs: t0 + 2_000 })
+  const view = inParts(log.facts, [1])
+  assert.deepEqual([view.plan?.file, view.plan?.load, view.plan?.probes, view.plan?.description], ['probed.yaml', null, [{ name: 'home', kind: 'http' }], null])
+  assert.deepEqual(view.plan?.gates.map(({ limits }) => limits.map(({ value }) => value)), [[3, 1], [1], [5]])
+  assert.deepEqual([view.gates.get('recovery/soon')?.dueLooks, view.gates.get('recovery/soon')?.looks, view.gates.get('recovery/back')?.dueLooks], [null, [], 3])
+  assert.match(textIn(runView(stateOf(view), t0 + 3_000)), /none of its own.*≤ 3, ≥ 1/)
+})
+
+test('where a run stands is one word: what it waits for, that it is being aborted, its verdict', () => {
+  const empty = emptyRun('r1')
+  const abort = { cause: 'user', detail: 'd', atMs: t0, clock: 'c' } as const
+  const views: RunView[] = [empty, { ...empty, phases: [{ phase: 'steady', atMs: t0 }, { phase: 'hold', atMs: t0 }] }, { ...empty, abort }, { ...empty, abort, sealedAtMs: t0 }, { ...empty, sealedAtMs: t0, judged: { verdict: 'failed', reasons: [], revertUnconfirmed: true } }]
+  assert.deepEqual(views.map(standing), ['submitted', 'hold', 'aborting', 'sealed', 'failed'])
+  assert.match(textIn(runView(stateOf(views[4]), t0)), /NOT CONFIRMED/)
 })
 
 test('probes are told as each node sees them: states, attempts, ledgers', () => {
@@ -156,7 +184,7 @@ test('probes are told as each node sees them: states, attempts, ledgers', () => 
   const probeRows = (view: RunView) => byTag(runView(stateOf(view), t0), 'tr').map(textOf).filter(text => /^ ?(?:orders|home)/.test(text))
   const view = atOnce(log.facts)
   assert.deepEqual(view.probes.get('orders on n1')?.slots, [{ probe: 'orders', node: 'n1', atMs: t0, ok: 1, failed: 2, slowestMs: 30 }])
-  assert.deepEqual(probeRows(view).map(row => row.trim()), ['ordersn1✗ downrefused2 of 3 failed1 of 1 missing', 'homen1✓ up––', 'homen2✗ refusedno endpoint––'])
+  assert.deepEqual(probeRows(view).map(row => row.trim()), ['orders n1 ✗ downrefused 2 of 3 failed 1 of 1 missing', 'home n1 ✓ up – –', 'home n2 ✗ refusedno endpoint – –'])
   assert.ok(byTag(runView(stateOf(view), t0), 'figure').some(({ attributes }) => attributes['id'] === 'plot-probe-0'))
   const closed = atOnce(log.add('probe.closed', { node: 'n1', atMs: t0 }).add('probe.closed', { node: 'n2', atMs: t0 }).facts)
   assert.deepEqual([...closed.probes.values()].map(({ state }) => state), ['closed', 'closed', 'refused'])
@@ -233,7 +261,7 @@ test('without a token nothing is shown but the way in, and signing out forgets a
 test('coverage says what was never tried, what is stale, and that there is none', () => {
   const cell = { kind: 'pod-kill', verdict: 'failed', run: 'r 1', experiment: 'e', atMs: t0, version: '1.2', stale: true } as const
   const drawn = coverageView({ is: 'there', value: { kinds: ['pod-kill', 'pod-pause'], discoveredAtMs: t0, unknown: null, services: [{ namespace: 'shop', app: 'web', versions: ['1.3'], present: true, cells: [cell] }] } }, t0 + 60_000)
-  assert.match(textIn(drawn), /shop\/web1\.3.*✗ failed1 m 00 s ago, 1\.2, stale.*never tried/)
+  assert.match(textIn(drawn), /shop\/web ?1\.3.*✗ failed ?1 m 00 s ago, 1\.2, stale.*never tried/)
   assert.deepEqual(byTag(drawn, 'a').map(({ attributes }) => attributes['href']), ['#/runs/r%201'])
   assert.match(textIn(coverageView({ is: 'absent' }, t0)), /keeps no coverage/)
 })

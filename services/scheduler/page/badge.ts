@@ -13,4 +13,4 @@ const marks: Readonly<Record<Tone, string>> = { good: '✓', bad: '✗', unsure:
 
 export const toneOf = (state: string): Tone => tones[state] ?? 'plain'
 
-export const badge = (state: string): Element => html('span', { class: `badge ${toneOf(state)}` }, html('span', { 'aria-hidden': 'true' }, `${marks[toneOf(state)]} `), state)
+export const badge = (state: string): Element => html('span', { class: `badge ${toneOf(state)}` }, html('span', { 'aria-hidden': 'true' }, `${marks[toneOf(state)]} `), state.replaceAll('-', ' '))

@@ -73,11 +73,12 @@ export const spanBand = ({ label, fromMs, toMs }: Span, x: (ms: number) => numbe
   svg('rect', { class: 'span', x: x(fromMs), y: y1, width: Math.max(2, Number((x(toMs) - x(fromMs)).toFixed(1))), height: y2 - y1 }, svg('title', {}, label))
 
 export function timeAxis({ fromMs, toMs, width }: TimeAxis, x: (ms: number) => number, y: number): Content {
+  const anchorAt = (atX: number) => atX < leftMargin + 16 ? 'start' : atX > width - rightMargin - 16 ? 'end' : 'middle' // half of a label would be outside
   const stepMs = timeStepMs(toMs - fromMs, Math.max(2, Math.floor((width - leftMargin) / 80)))
   const count = Math.floor((toMs - fromMs) / stepMs) + 1
   return Array.from({ length: count }, (_, index) => index * stepMs).map(sinceMs => [
     svg('line', { class: 'grid', x1: x(fromMs + sinceMs), x2: x(fromMs + sinceMs), y1: y, y2: y + 4 }),
-    svg('text', { class: 'tick', x: x(fromMs + sinceMs), y: y + 16, 'text-anchor': sinceMs === 0 ? 'start' : 'middle' }, clock(sinceMs)),
+    svg('text', { class: 'tick', x: x(fromMs + sinceMs), y: y + 16, 'text-anchor': anchorAt(x(fromMs + sinceMs)) }, clock(sinceMs)),
   ])
 }
 

@@ -136,6 +136,11 @@ function withProbe(known: RunView['probes'], { probe, node }: { probe: string; n
   return new Map(known).set(key, change(known.get(key) ?? { probe, node, state: 'opened', slots: [] }))
 }
 
+/** Looks that say something of the gate: after a recovery is known, the load's end is none of its business. Pure. */
+export function tellingLooks({ looks, status }: GateView): readonly LookNews[] {
+  return status === 'met' || status === 'missed' ? looks.slice(0, looks.findLastIndex(({ value }) => value !== null) + 1) : looks
+}
+
 /** Where the run stands, in a word: its verdict, or its phase. */
 export function standing({ judged, sealedAtMs, abort, phases }: RunView): string {
   if (judged) return judged.verdict

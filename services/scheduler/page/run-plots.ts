@@ -1,7 +1,7 @@
 import { html, svg, type Content, type Element } from './element.ts'
 import { brief, limit, percent, value } from './figures.ts'
 import { leftMargin, plot, rightMargin, timeAxis, timeScale, type Mark, type Plot, type Point, type Span, type TimeAxis } from './plot.ts'
-import type { GateView, RunView } from './run-fold.ts'
+import { tellingLooks, type GateView, type RunView } from './run-fold.ts'
 
 /** The run over its time: phases and faults, then each gate's SLI, the load and the probes below one another on one axis. Pure. */
 
@@ -94,8 +94,8 @@ function gatePlots({ plan, gates }: RunView): Panel[] {
 
 /** Looks of one gate in all of its phases, with a hole between two phases. */
 function pointsOf(views: readonly GateView[]): Point[] {
-  return views.toSorted((a, b) => a.startMs - b.startMs).flatMap(({ looks, startMs }, index): Point[] =>
-    [...(index > 0 ? [{ atMs: startMs, value: null }] : []), ...looks.map(({ endMs, value }) => ({ atMs: endMs, value }))])
+  return views.toSorted((a, b) => a.startMs - b.startMs).flatMap((view, index): Point[] =>
+    [...(index > 0 ? [{ atMs: view.startMs, value: null }] : []), ...tellingLooks(view).map(({ endMs, value }) => ({ atMs: endMs, value }))])
 }
 
 function loadPlots({ load }: RunView): Panel[] {

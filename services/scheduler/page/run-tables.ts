@@ -1,8 +1,8 @@
 import { badge } from './badge.ts'
 import { html, type Content, type Element } from './element.ts'
 import { brief, date, limit, value } from './figures.ts'
+import { tellingLooks, type FaultView, type GateView, type NodeFault, type ProbeView, type RunView } from './run-fold.ts'
 import { tell } from './told.ts'
-import type { FaultView, GateView, NodeFault, ProbeView, RunView } from './run-fold.ts'
 import type { PlannedGate } from './wire.ts'
 
 /** A run's gates, faults, probes and events in words and numbers. Pure. */
@@ -23,7 +23,7 @@ export function gatesTable(view: RunView): Content {
 }
 
 function gateRow({ name, phase, limits, description, source }: PlannedGate, view: GateView | undefined): Element {
-  const last = view?.looks.at(-1)
+  const last = view && tellingLooks(view).at(-1)
   const against = limits.map(limit).join(', ')
   const unit = limits[0]?.unit ?? 'number'
   return html('tr', { key: `${view?.phase ?? phase}/${name}` },
@@ -36,7 +36,9 @@ function gateRow({ name, phase, limits, description, source }: PlannedGate, view
 }
 
 /** How much of what the phase can show has been seen. A look without data fills nothing. */
-function evidence(name: string, { looks, dueLooks, evidence: words, phase }: GateView): Content {
+function evidence(name: string, view: GateView): Content {
+  const { dueLooks, evidence: words, phase } = view
+  const looks = tellingLooks(view)
   const measured = looks.filter(({ value }) => value !== null).length
   const broke = looks.filter(({ breaks }) => breaks).length
   const seen = `${measured}${dueLooks === null ? '' : ` of ${Math.max(dueLooks, looks.length)}`} looks${broke > 0 ? `, ${broke} broke the limit` : ''}`

@@ -16,9 +16,9 @@ export function runView({ run: view, runIsUnknown, width }: State, nowMs: number
     head(view, nowMs),
     outcome(view),
     section('time', 'Phases and faults', timeline(view, nowMs, axis)),
-    section('faults', 'Faults and targets', faultsTable(view, nowMs)),
     section('gates', 'Gates', gatesTable(view)),
     section('plots', 'Over time', drawn.length > 0 ? drawn : html('p', { class: 'soft' }, 'No gate has taken a look yet, and there is no load.')),
+    section('faults', 'Faults and targets', faultsTable(view, nowMs)),
     probesTable(view),
     section('events', 'Events', eventLog(view)),
   ]
@@ -31,7 +31,7 @@ function head(view: RunView, nowMs: number): Content {
   const facts: [string, Content][] = [
     ['run', html('code', {}, run)],
     ['began', startMs === undefined ? '–' : html('time', { datetime: new Date(startMs).toISOString() }, date(startMs))],
-    ['load', plan?.load ? `${loadState?.users ?? 0} of ${plan.load.users} users at ${plan.load.host}` : plan ? 'none of its own' : '–'],
+    ['load', plan?.load ? `${sealedAtMs === undefined ? `${loadState?.users ?? 0} of ` : ''}${plan.load.users} users at ${plan.load.host}` : plan ? 'none of its own' : '–'],
     ['lease', plan ? brief(plan.leaseMs) : '–'],
   ]
   return html('div', { class: 'run-head', key: 'head' },
