@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { beginEProcess, nextBlock } from '#shared/e-process.ts'
 import type { FactData } from '#shared/events.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import { emptyGates, fold, reports, type GateState } from '#shared/gate-core.ts'
 import { countOnce } from '#shared/gate-share.ts'
-import { thinned } from '#shared/gate-sequential.ts'
+import { beginTally, printAgainst, thinned } from '#shared/gate-sequential.ts'
 import { advance, beginWatch, watchStatus } from '#shared/gate-watch.ts'
+import { sequentialBreachOf } from '#shared/verdict-breach-sequential.ts'
 import { breachOf } from '#shared/verdict-breach.ts'
 import { judge } from '#shared/verdict.ts'
 import { document, duringFault, injectedMs, logOf, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
@@ -183,4 +185,32 @@ test('looks are thinned out, not forgotten: of two neighbours the worse stays, a
   assert.equal(thinned(looks), looks)
   const many = thinned([...looks, ...Array.from({ length: 241 - looks.length }, () => measured(0))])
   assert.deepEqual([many.length, ...many.slice(0, 3)], [121, measured(3), measured(5), measured(0)])
+})
+
+test('evidence is told with the digits that move, and nothing was seen before the first block', () => {
+  const spec = oneGate(experimentOf({ gates: [rateGate] })).sequential
+  assert.ok(spec?.limit.is === 'rate')
+  const { plan } = spec.limit
+  const after = (blocks: number) => Array.from({ length: blocks }).reduce<ReturnType<typeof beginEProcess>>(process => nextBlock(plan, process, 1), beginEProcess(plan))
+  const told = (blocks: number) => printAgainst(spec, { ...beginTally(spec), process: after(blocks) })
+  assert.deepEqual([told(0), told(2)], ['E = 1 of 20 needed', 'E = 54 of 20 needed'])
+  assert.match(told(8), /^E = \d\.\de\+\d+ of 20 needed$/)
+})
+
+test('looks without data are worth less than any other, and those that count no requests as much as none that was bad', () => {
+  const blind = (endMs: number) => ({ endMs, measurement: { is: 'no-data' as const, why: 'silence' } })
+  const uncounted = (endMs: number) => ({ endMs, measurement: { is: 'measured' as const, value: 1, breaks: false } })
+  const many = Array.from({ length: 242 }, (_, index) => index % 2 === 0 ? blind(index) : uncounted(index))
+  assert.ok(thinned(many).every(({ measurement }) => measurement.is === 'measured'))
+})
+
+test('a breach that the raw samples do not show is not dated', () => {
+  const facts = logOf({ sampleAt: atMs => (atMs - injectedMs) % 3_000 === 0 ? {} : null })
+  for (const [written, why] of [[rateGate, /not evidence enough/], [budgetGate, /do not spend the budget/]] as const) {
+    const gate = oneGate(experimentOf({ gates: [written] }))
+    assert.ok(gate.sequential)
+    const dated = sequentialBreachOf(gate.sequential, gate.rule, injectedMs, facts)
+    assert.ok(dated.is === 'unknown')
+    assert.match(dated.why, why)
+  }
 })

@@ -87,6 +87,12 @@ test('the services of an experiment are those that its targets name; what says l
   assert.ok(same(of('shop', 'web'), of('shop', 'web')) && same(of('shop', 'web'), of('shop', '*')) && same(of('*', '*'), of('shop', 'web')) && same(of('', '*'), of('', 'x')))
   assert.ok(!areSame(of('shop', 'web'), of('shop', 'redis')) && !areSame(of('shop', 'web'), of('bank', 'web')) && !areSame(of('', '*'), of('*', '*')) && !areSame(of('*', '*'), of('', 'x')))
   assert.equal(describeFaults(policyOf().templates[0]?.experiment ?? assert.fail()), 'pod-kill on pods of shop with app=web, one')
+  assert.equal(describeFaults({ faults: [] }), 'no fault')
+  const { faults } = experimentSchema.parse({ ...killing('web'), apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'e' }, faults: [
+    { kind: 'scale', target: { workload: { namespace: 'shop', kind: 'Deployment', name: 'web' } }, replicas: 1, at: '5s', duration: '5s' },
+    { kind: 'node-drain', target: { nodes: { name: 'n1' } }, at: '5s', duration: '5s' },
+  ] })
+  assert.equal(describeFaults({ faults }), 'scale on Deployment shop/web; node-drain on node n1, one')
 })
 
 test('an editor is told of an unknown key; the custom resource has every key of the file', () => {
