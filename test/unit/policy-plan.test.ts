@@ -112,3 +112,7 @@ test('templates are chosen by weight, and more often where coverage prefers them
   assert.deepEqual([0, 0.5, 0.999].map(choice => chooseTemplate(templates, choice, ({ name }) => name === 'web' ? 0 : 1).name), ['redis', 'redis', 'redis'])
   assert.throws(() => chooseTemplate([], 0.5))
 })
+
+test('a rate of nothing has no ticks, rather than ticks for ever', () => {
+  assert.deepEqual(plannedTicks({ ...policyOf(), timing: { by: 'rate', perMs: 0, seed: 'any' } }, 0, 24 * hourMs), [])
+})
