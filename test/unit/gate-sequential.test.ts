@@ -103,6 +103,11 @@ test('what was overdue before the fault is not the fault\'s', () => {
   assert.equal(judgedGate({ gates: [budgetGate], sampleAt: before }).sequential?.bad, 0)
 })
 
+test('what failed before the fault is not spent by it, not when the breach is dated either', () => {
+  const gate = judgedGate({ gates: [budgetGate], sampleAt: atMs => atMs <= injectedMs + 2_200 ? counts(9, 1) : {} })
+  assert.deepEqual([gate.verdict, gate.breachedAtMs, gate.sequential?.bad], ['failed', injectedMs + 2_200, 11])
+})
+
 test('each request counts once: when it ends in time, or when it is overdue', () => {
   const rule = { budget: 0.01, overdueAfterMs: 2_000, failedIsBad: true, description: '' }
   const load = (more: Partial<FactData<'load.sample'>>) => sample(t0, { ok: {}, ...more })
