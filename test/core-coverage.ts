@@ -15,7 +15,7 @@ const coreFiles = [
   'shared/{experiment,experiment-probes,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,campaign-core,campaign-object,fault,load-figures,target,units}.ts',
-  'shared/policy*.ts',
+  'shared/{policy,policy-budget,policy-calendar,policy-core}.ts',
   'services/scheduler/policy-object.ts',
   'services/injector/cluster/restorer-core.ts',
   'services/cli/campaign/{evidence,hpa-transitions,manual-steps,outcome,sla,statistics}.ts',
