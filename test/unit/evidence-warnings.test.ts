@@ -74,3 +74,12 @@ test('what is asked for is enough: at the rate that a warning names, there is no
     assert.deepEqual(warningsOf(asked, warning.requestsPerSecondNeeded).filter(({ about }) => about === 'requests'), [])
   }), { numRuns: 100 })
 })
+
+test('a gate with a limit cannot pass on fewer, and bursts make them more; how many looks there are is no matter', () => {
+  const rate = (more: object = {}) => errors('1%', { limit: 'rate', ...more })
+  assert.deepEqual(says(rate()), ['errors: to pass needs 299 requests: 3.4 a second for 1m30s; --rps tells whether it gets them'])
+  assert.deepEqual(says(rate(), 3), ['never: errors: to pass needs 299 requests: 3.4 a second for 1m30s; at 3 a second it gets 270'])
+  assert.deepEqual(says(rate(), 4), [])
+  assert.deepEqual(says(rate({ burst: 9 }), 4), ['never: errors: to pass needs 2,683 requests: 30 a second for 1m30s; at 4 a second it gets 360'])
+  assert.deepEqual(says({ ...rate(), hold: '2s' }, 200), [])
+})

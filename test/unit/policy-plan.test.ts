@@ -110,6 +110,7 @@ test('templates are chosen by weight, and more often where coverage prefers them
   assert.deepEqual([0, 0.749, 0.751, 0.999].map(choice => chooseTemplate(templates, choice).name), ['web', 'web', 'redis', 'redis'])
   assert.deepEqual([0.49, 0.51].map(choice => chooseTemplate(templates, choice, ({ name }) => name === 'redis' ? 3 : 1).name), ['web', 'redis'])
   assert.deepEqual([0, 0.5, 0.999].map(choice => chooseTemplate(templates, choice, ({ name }) => name === 'web' ? 0 : 1).name), ['redis', 'redis', 'redis'])
+  assert.equal(chooseTemplate(templates, 1).name, 'redis', 'what rounding may leave over is the last one\'s')
   assert.throws(() => chooseTemplate([], 0.5))
 })
 

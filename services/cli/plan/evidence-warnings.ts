@@ -2,6 +2,7 @@ import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { complement, percent } from '#shared/gate-share.ts'
 import { stepMs } from '#shared/gate-watch.ts'
+import { missingRequests } from '#shared/pass-evidence.ts'
 import { sampleSize } from '#shared/sample-size.ts'
 import { printDuration } from '#shared/units.ts'
 import { patience } from '../../scheduler/core.ts'
@@ -30,8 +31,9 @@ export interface EvidenceOptions {
 const alpha = 0.05
 
 /**
- * A gate passes when it was never broken, however little it saw, so that a short run passes for want of evidence. What is too short is told before it takes
- * anybody's time: in looks, which the run itself demands, and in requests, by the zero-failure minimum (shared/sample-size.ts). Pure.
+ * A gate without a `limit` passes when it was never broken, however little it saw, so that a short run passes for want of evidence; one with a `limit` cannot
+ * pass then. What is too short is told before it takes anybody's time: in looks, which the run itself demands, and in requests, by the zero-failure minimum
+ * (shared/sample-size.ts, pass-evidence.ts). Pure.
  *
  * Requests are counted for gates of the `during` phase alone: a pass rests on them, the others guard it.
  */
@@ -51,7 +53,7 @@ function tooFewLooks(gate: GateSpec, experiment: Experiment): EvidenceWarning[] 
   const warnings: EvidenceWarning[] = []
   const say = (text: string) => warnings.push(aboutLooks(gate, text))
   const looks = (count: number) => count === 0 ? 'no look' : count === 1 ? 'one look' : `${count} looks`
-  if (phase === 'during' && looksIn(holdMs) < consecutive) {
+  if (phase === 'during' && !gate.sequential && looksIn(holdMs) < consecutive) {
     say(`the hold of ${printDuration(holdMs)} has room for ${looks(looksIn(holdMs))}, and it takes ${consecutive}, one every ${printDuration(everyMs)}, to be breached or to hold`)
   }
   if (phase === 'steady' && looksIn(steadyMs + patience.steadyGatesMs) < consecutive) {
@@ -66,20 +68,22 @@ function tooFewLooks(gate: GateSpec, experiment: Experiment): EvidenceWarning[] 
 
 /** A block with fewer requests than `minRequests` is no data. */
 function unreadable(gate: GateSpec, rps: number | undefined): EvidenceWarning[] {
-  if (gate.source !== 'stream' || rps === undefined) return []
+  if (gate.source !== 'stream' || gate.sequential || rps === undefined) return []
   const inBlock = rps * gate.windowMs / 1_000
   return inBlock >= gate.minRequests ? [] : [aboutLooks(gate, `a block of ${printDuration(gate.windowMs)} has some ${Number(inBlock.toPrecision(2))} requests at ${rps} a second, fewer than its minRequests of ${gate.minRequests}: it can hardly be read`)]
 }
 
 function tooFewRequests(gate: GateSpec, { holdMs }: Experiment, rps: number | undefined): EvidenceWarning[] {
-  const needed = requestsNeeded(gate)
+  const { sequential } = gate
+  const needed = sequential ? missingRequests({ bad: 0, total: 0 }, sequential.pass) : requestsNeeded(gate)
   if (gate.phase !== 'during' || needed === undefined || holdMs === 0) return []
   const expected = rps === undefined ? null : Math.floor(rps * holdMs / 1_000)
   if (expected !== null && expected >= needed) return []
   const perSecond = roundedUp(needed / holdMs * 1_000)
   const needs = `needs ${grouped(needed)} requests: ${perSecond} a second for ${printDuration(holdMs)}`
-  const says = expected === null ? `to show ${shown(gate)} ${needs}; --rps tells whether it gets them` : `to show ${shown(gate)} ${needs}; at ${rps} a second it gets ${grouped(expected)}`
-  return [{ gate: gate.name, about: 'requests', never: false, says, requestsNeeded: needed, requestsPerSecondNeeded: perSecond, requestsExpected: expected }]
+  const gets = expected === null ? '--rps tells whether it gets them' : `at ${rps} a second it gets ${grouped(expected)}`
+  const says = `${sequential ? 'to pass' : `to show ${shown(gate)}`} ${needs}; ${gets}`
+  return [{ gate: gate.name, about: 'requests', never: sequential !== undefined && expected !== null, says, requestsNeeded: needed, requestsPerSecondNeeded: perSecond, requestsExpected: expected }]
 }
 
 /** Every prober attempts at a steady rate from before the faults to the end of the run; one of them alone is counted, to the end of the hold. */
