@@ -82,7 +82,9 @@ before(async () => {
     budgets: [{ slo: 'works', remaining: 'vector(1)', share: '100%' }],
     templates: [{ name: 'calm', experiment: { faults: [], hold: '2s', gates: [{ name: 'low', promql: { query: 'vector(1)', max: 2 }, interval: '500ms' }] } }],
   })
-  await until('Prometheus has scraped the last verdict, and a tick that was skipped after it', async () => (await ask('count(faultline_run_judged_timestamp_seconds) == 4 and on() sum(faultline_policy_skipped_total) > 0')).length > 0, 40_000)
+  // an increase takes two scrapes
+  await until('Prometheus has scraped the last verdict, and twice a tick that was skipped', async () =>
+    (await ask('count(faultline_run_judged_timestamp_seconds) == 4 and on() max(count_over_time(faultline_policy_skipped_total[1m])) > 1')).length > 0, 40_000)
   scraped = await Promise.all(services.scrape.map(async ({ job, address, bearerToken }) => ({ job, text: await (await fetch(`http://${address}/metrics`, { headers: { authorization: `Bearer ${bearerToken}` } })).text() })))
 })
 after(() => owned.disposeAsync())
