@@ -61,10 +61,11 @@ for (const [, [member]] of networks) {
   note(`${place}: routes`, inside('ip', 'route', 'show', 'table', 'all'))
   note(`${place}: routing rules`, inside('ip', 'rule'))
 }
-// the node's own processes, daemons and pods' sandboxes among them, are many: of their mounts those of the first process
+// the node's own processes, daemons and pods' sandboxes among them, are many: of their mounts those of the first process; names of other nodes of the same
+// machine are there or not by which of them started first
 const mounts = Map.groupBy(processes.filter(({ pid, place }) => place !== 'node' || pid === 1), ({ pid }) => link(`/proc/${pid}/ns/mnt`))
 for (const [, [member]] of mounts) {
-  if (member) note(`${member.place}: mounts`, lines(read(`/proc/${member.pid}/mountinfo`)).map(line => line.split(' ').slice(3).filter(word => !/^(?:shared|master):/.test(word)).join(' ')))
+  if (member) note(`${member.place}: mounts`, lines(read(`/proc/${member.pid}/mountinfo`)).filter(line => !/ \/run\/netns\//.test(line)).map(line => line.split(' ').slice(3).filter(word => !/^(?:shared|master):/.test(word)).join(' ')))
 }
 
 /** Nodes of one machine may share its cgroups. */
