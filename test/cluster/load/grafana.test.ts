@@ -1,6 +1,6 @@
-/** What the dashboards ask, of faultline's own Prometheus in the cluster, after two runs on the shop under load. */
+/** What the dashboards ask, of faultline's own Prometheus in the cluster, after two runs on the shop under load, and one that a policy began. */
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { judge } from '#shared/verdict.ts'
 import { deploy } from '../../../services/cli/deploy/deploy.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
@@ -9,6 +9,7 @@ import { namespace, secretName } from '../../../services/cli/install/secret.ts'
 import { forwardScheduler, installed, inSystem } from '../faultline/installed.ts'
 import { askSince, committedDashboards, filledIn, metricsIn, metricsNotHere, queriesOf } from '../../parts/dashboard-queries.ts'
 import { forwardPort } from '../../parts/port-forward.ts'
+import { until } from '../../parts/until.ts'
 
 const quiet = () => undefined
 const shopPods = { namespace: 'jewelry-shop', owner: { kind: 'Deployment', name: 'shop' } }
@@ -28,6 +29,13 @@ const killed = written('dashboards-killed', {
   faults: [{ kind: 'pod-kill', target: { pods: shopPods }, at: '1s' }], gates: [{ name: 'any', promql: { query: 'vector(1)', max: 2 } }], hold: '3s',
 })
 
+/** One run, and then ticks that are left out since nothing may begin for an hour. */
+const calm = {
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Policy', metadata: { name: 'calm', namespace: shopPods.namespace }, scope: {}, rate: { mean: 7_200, per: 'hour' }, cooldown: '1h', wait: '1s',
+  budgets: [{ slo: 'whole', remaining: 'vector(1)', share: '100%' }],
+  templates: [{ name: 'calm', experiment: { faults: [], hold: '2s', gates: [{ name: 'low', promql: { query: 'vector(1)', max: 2 } }] } }],
+}
+
 const [runs, beganMs] = [[] as string[], Date.now()]
 before(async () => {
   await installed()
@@ -40,7 +48,11 @@ before(async () => {
     assert.equal(judgement.verdict, verdict, judgement.reasons.join('\n'))
     runs.push(run)
   }
+  await kubectl(['apply', '--filename', '-'], JSON.stringify(calm))
+  await using prometheus = await startAsking()
+  await until('a tick that was left out is scraped twice', async () => (await prometheus.ask('max(count_over_time(faultline_policy_skipped_total[1m])) > 1')).length > 0, 90_000, { lookMs: 500 })
 })
+after(() => kubectl(['--namespace', shopPods.namespace, 'delete', 'policy', 'calm', '--ignore-not-found']))
 
 /** faultline's own Prometheus, through a port of this machine; it asks for a login. */
 async function startAsking() {
