@@ -1,4 +1,5 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
+import { printDate } from './experiment-object.ts'
 
 /** Whether everything is stopped: as the last of the facts says, so it holds across restarts and changes of leaders. `toldAtMs`: date of the newest fact that says so. */
 export type Halt = { halted: false } | { halted: true; by: string; why: string; sinceMs: number; toldAtMs: number }
@@ -27,5 +28,5 @@ export function toldAgain(halt: Halt, nowMs: number): FactData<'halt.set'> | und
 
 /** `halted by a user since 2026-03-01T10:00:00Z: the release is today` */
 export function printHalt({ by, why, sinceMs }: Halt & { halted: true }): string {
-  return `halted by ${by} since ${new Date(sinceMs).toISOString().replace(/\.\d+Z$/, 'Z')}${why === '' ? '' : `: ${why}`}`
+  return `halted by ${by} since ${printDate(sinceMs)}${why === '' ? '' : `: ${why}`}`
 }

@@ -13,21 +13,13 @@ import { servicesOfExperiment, type ServiceKey } from '#shared/policy-services.t
 import { policySchema, type Policy, type Template } from '#shared/policy.ts'
 import type { Prometheus } from '#shared/prometheus.ts'
 import type { RunState } from './core.ts'
+import type { PolicyState as ShownPolicy } from './page/wire.ts'
 import { policyMetrics } from './policy-metrics.ts'
 import type { Webhook } from './policy-webhook.ts'
 import { Halted, LoadBusy, NotLeading, type Scheduler } from './service.ts'
 
-export interface PolicySummary {
-  name: string
-  /** Who put it in force: `a user`, or the object of Kubernetes. */
-  by: string
-  state: 'active' | 'paused' | 'halted' | 'waiting'
-  reason: string | null
-  nextAtMs: number | null
-  upcoming: { atMs: number; experiment: string }[]
-  recent: { atMs: number; experiment: string; run: string | null; outcome: string }[]
-  budgets: { slo: string; remainingRatio: number | null; why: string | null }[]
-}
+/** What the page shows of it, and who put it in force: `a user`, or the object of Kubernetes. */
+export interface PolicySummary extends ShownPolicy { by: string }
 
 export interface Policies {
   /** In force from now on, or in force anew; resolves when it is, with its name (its own when left out). Throws zod's error, NotLeading. */

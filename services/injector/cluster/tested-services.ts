@@ -33,20 +33,23 @@ function versionOfImage(image: string): string {
 
 /** The services of every namespace that has opted in, as its running pods show them. Rejects with FaultRefused. */
 export async function discoverServices({ core }: Kubernetes): Promise<TestedService[]> {
-  const { items } = await ask('the namespaces that have opted in', core.listNamespace({ labelSelector: optInLabel }))
-  const namespaces = items.filter(({ metadata }) => hasOptedIn(metadata?.labels)).flatMap(({ metadata }) => metadata?.name ?? []).filter(name => !refusedNamespaces.includes(name))
+  const namespaces = (await optedInNamespaces(core)).filter(name => !refusedNamespaces.includes(name))
   const pods = await Promise.all(namespaces.map(async namespace => (await ask(`pods of ${namespace}`, core.listNamespacedPod({ namespace }))).items))
   return distinctServices(pods.flat().filter(isRunning).filter(isService).map(serviceOf))
 }
 
 /** Those that had a pod on the node, of namespaces that have opted in. Rejects with FaultRefused. */
 export async function servicesOn({ core }: Kubernetes, node: string): Promise<TestedService[]> {
-  const [{ items: namespaces }, { items: pods }] = await Promise.all([
-    ask('the namespaces that have opted in', core.listNamespace({ labelSelector: optInLabel })),
+  const [namespaces, { items: pods }] = await Promise.all([
+    optedInNamespaces(core),
     ask(`pods on ${node}`, core.listPodForAllNamespaces({ fieldSelector: `spec.nodeName=${node}` })),
   ])
-  const optedIn = new Set(namespaces.filter(({ metadata }) => hasOptedIn(metadata?.labels)).map(({ metadata }) => metadata?.name))
-  return distinctServices(pods.filter(isRunning).filter(isService).filter(({ metadata }) => optedIn.has(metadata?.namespace)).map(serviceOf))
+  return distinctServices(pods.filter(isRunning).filter(isService).filter(({ metadata }) => namespaces.includes(metadata?.namespace ?? '')).map(serviceOf))
+}
+
+async function optedInNamespaces(core: Kubernetes['core']): Promise<string[]> {
+  const { items } = await ask('the namespaces that have opted in', core.listNamespace({ labelSelector: optInLabel }))
+  return items.filter(({ metadata }) => hasOptedIn(metadata?.labels)).flatMap(({ metadata }) => metadata?.name ?? [])
 }
 
 /** What runs to an end, like a Job, serves nobody. */
