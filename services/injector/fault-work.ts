@@ -64,7 +64,8 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
   const done: StepInHand[] = [] // a heartbeat may come before the act: there is nothing to renew yet, and that is no lapse
   let lease: Lease = { leaseEndsMs: 0, endsMs: null }
   let reverter: ProcessId | undefined
-  const remainingMs = () => Math.min(lease.leaseEndsMs, lease.endsMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs()
+  const left = () => ({ leaseMs: lease.leaseEndsMs - clock.monotonicMs(), durationMs: (lease.endsMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs() })
+  const remainingMs = () => Math.min(left().leaseMs, left().durationMs)
   return {
     run, fault, kind: spec.kind, targets, peers, requestedAtMs: clock.nowMs(),
     async prepare(first) {
@@ -74,7 +75,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
       journal.writeLease(entry.id, lease)
       journal.write(entry)
       if (spec.durationMs === undefined) return
-      if (driver.records) await driver.records.open(entry, remainingMs())
+      if (driver.records) await driver.records.open(entry, left())
       else reverter = await machine.armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onEndedEarly })
     },
     async act() {
@@ -92,7 +93,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
     async renew(next) {
       lease = next
       journal.writeLease(entry.id, lease)
-      const renewals = [...done.map(step => step.renew?.(remainingMs())), driver.records?.renew(entry.id, remainingMs())]
+      const renewals = [...done.map(step => step.renew?.(remainingMs())), driver.records?.renew(entry.id, left())]
       const answers = await Promise.all(renewals.map(renewal => renewal ?? Promise.resolve('renewed')))
       return answers.includes('lapsed') ? 'lapsed' : 'renewed'
     },

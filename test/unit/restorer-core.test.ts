@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { restoredAfterMs } from '../../services/injector/cluster/fault-records.ts'
 import { due, forget, isStillDue, retryMs, see, tryLater, type WatchedRecords } from '../../services/injector/cluster/restorer-core.ts'
 
 const none: WatchedRecords = new Map()
@@ -32,4 +33,11 @@ test('what is over or gone is never due; what could not be ended is tried again'
   const later = tryLater(seen, 'f', 1_000)
   assert.deepEqual([due(later, 1_000 + retryMs - 1), due(later, 1_000 + retryMs)], [[], ['f']])
   assert.equal(tryLater(seen, 'unknown', 0), seen)
+})
+
+test('a lease that nobody renews is ended a little early, for what writing and seeing it took; a fault that is over a little late, since its agent ends it itself', () => {
+  assert.equal(restoredAfterMs({ leaseMs: 3_000, durationMs: 60_000 }), 2_700)
+  assert.equal(restoredAfterMs({ leaseMs: 3_000, durationMs: 1_000 }), 1_500)
+  assert.equal(restoredAfterMs({ leaseMs: 200, durationMs: 60_000 }), 0)
+  assert.equal(restoredAfterMs({ leaseMs: 3_000, durationMs: Number.POSITIVE_INFINITY }), 2_700)
 })

@@ -1,6 +1,6 @@
 import type { V1Lease } from '@kubernetes/client-node'
 import type { JournalEntry, Reverted } from '../journal.ts'
-import { ask, codeOf, type Kubernetes } from './kubernetes.ts'
+import { ask, codeOf, unlessMissing, type Kubernetes } from './kubernetes.ts'
 
 /**
  * The journal of what is done through the Kubernetes API, in the API itself: it outlives the agent's pod and its node. A fault is one Lease
@@ -9,15 +9,19 @@ import { ask, codeOf, type Kubernetes } from './kubernetes.ts'
  */
 export interface FaultRecords {
   /** On record before the fault begins. */
-  open(entry: JournalEntry, remainingMs: number): Promise<void>
+  open(entry: JournalEntry, left: TimeLeft): Promise<void>
   /** `lapsed`: a restorer has ended the fault, or the record is gone. */
-  renew(id: string, remainingMs: number): Promise<'renewed' | 'lapsed'>
+  renew(id: string, left: TimeLeft): Promise<'renewed' | 'lapsed'>
   all(): Promise<FaultRecord[]>
   /** Undefined when it is gone. */
   read(id: string): Promise<FaultRecord | undefined>
+  /** Nothing to do when it is gone: whoever took it away has told of the fault. */
   markReverted(id: string, reverted: Reverted): Promise<void>
   remove(id: string): Promise<void>
 }
+
+/** Milliseconds until the lease runs out, and until the fault is over by itself. */
+export interface TimeLeft { leaseMs: number; durationMs: number }
 
 export interface FaultRecord {
   entry: JournalEntry
@@ -35,21 +39,21 @@ const nameOf = (id: string) => `fault-${id}`
 export function faultRecords({ coordination, mergePatch, now }: Kubernetes, holder: string): FaultRecords {
   const at = (id: string) => ({ namespace: recordsNamespace, name: nameOf(id) })
   /** A Lease counts in whole seconds, faultline in milliseconds. */
-  const leaseOf = (remainingMs: number) => ({ renewTime: now(), leaseDurationSeconds: Math.max(1, Math.ceil(remainingMs / 1_000)) })
+  const leaseOf = ({ leaseMs, durationMs }: TimeLeft) => ({ renewTime: now(), leaseDurationSeconds: Math.max(1, Math.ceil(Math.min(leaseMs, durationMs) / 1_000)) })
   const patch = (id: string, body: object) => coordination.patchNamespacedLease({ ...at(id), body }, mergePatch)
   return {
-    async open(entry, remainingMs) {
+    async open(entry, left) {
       await ask(`the record of ${entry.fault}`, coordination.createNamespacedLease({ namespace: recordsNamespace, body: {
         metadata: {
           name: nameOf(entry.id), labels: { [recordLabel]: 'fault', 'app.kubernetes.io/part-of': 'faultline' },
-          annotations: { [note('entry')]: JSON.stringify(entry), ...timesOf(remainingMs) },
+          annotations: { [note('entry')]: JSON.stringify(entry), ...timesOf(left) },
         },
-        spec: { holderIdentity: holder, ...leaseOf(remainingMs) },
+        spec: { holderIdentity: holder, ...leaseOf(left) },
       } }))
     },
-    async renew(id, remainingMs) {
+    async renew(id, left) {
       try {
-        const renewed = await patch(id, { metadata: { annotations: timesOf(remainingMs) }, spec: leaseOf(remainingMs) })
+        const renewed = await patch(id, { metadata: { annotations: timesOf(left) }, spec: leaseOf(left) })
         return renewed.metadata?.annotations?.[note('reverted')] === undefined ? 'renewed' : 'lapsed'
       } catch (error) {
         if (codeOf(error) === 404) return 'lapsed'
@@ -69,7 +73,7 @@ export function faultRecords({ coordination, mergePatch, now }: Kubernetes, hold
       }
     },
     async markReverted(id, reverted) {
-      await patch(id, { metadata: { annotations: { [note('reverted')]: JSON.stringify(reverted) } } })
+      await unlessMissing(patch(id, { metadata: { annotations: { [note('reverted')]: JSON.stringify(reverted) } } }))
     },
     async remove(id) {
       await coordination.deleteNamespacedLease(at(id)).catch((error: unknown) => {
@@ -97,7 +101,12 @@ export function parseRecord({ metadata }: V1Lease): FaultRecord | undefined {
 
 /**
  * Until a record is written and seen, some of its time has passed, and a restorer counts from then. Where that takes less, it comes a little before the
- * agent, which then finds it done.
+ * agent's lease is over, which is no harm: nobody has renewed it. A fault that is over is ended by its agent, and by a restorer only when that has
+ * not done so: were it first, the agent's last renewal would find its fault gone.
  */
 const writingMs = 300
-const timesOf = (remainingMs: number) => ({ [note('remaining-ms')]: String(Math.max(0, Math.round(remainingMs - writingMs))) })
+const agentsTurnMs = 500
+
+/** After which time a restorer ends the fault, counted from when it sees this. Pure. */
+export const restoredAfterMs = ({ leaseMs, durationMs }: TimeLeft): number => Math.max(0, Math.round(Math.min(leaseMs - writingMs, durationMs + agentsTurnMs)))
+const timesOf = (left: TimeLeft) => ({ [note('remaining-ms')]: String(restoredAfterMs(left)) })

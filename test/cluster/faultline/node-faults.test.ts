@@ -101,7 +101,7 @@ test('a cordon ends within its lease and a second when its agent is dead to all 
   const agent = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=cluster-agent', '--output', 'name')).trim()
   const home = await inSystem('get', agent, '--output', 'jsonpath={.spec.nodeName}')
   const beside = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=injector', '--field-selector', `spec.nodeName=${home}`, '--output', 'name')).trim()
-  await inSystem('delete', 'deployment/cluster-agent', '--cascade=orphan') // nobody replaces it
+  for (const owner of ['deployments', 'replicasets']) await inSystem('delete', owner, '--selector', 'app.kubernetes.io/name=cluster-agent', '--cascade=orphan') // nobody replaces it
   const injected = Promise.withResolvers<string>()
   const id = await scheduler.submit(experiment('node-drain', 60))
   const judged = scheduler.facts(id, stored => { if (stored.kind === 'fault.injected') injected.resolve(nodeOf(stored.fact.data)) })
