@@ -159,6 +159,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
       }
       if (next.is !== 'caught-up') continue
       for (const [run, { targetUsers }] of underway) {
+        generators.endLeft(run)
         track(run, writeState(run, { state: 'failed', users: 0, targetUsers, detail: 'the locust-bridge was restarted while the load was running', atMs: clock.nowMs() }))
       }
       isReady = true

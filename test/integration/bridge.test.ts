@@ -21,6 +21,7 @@ import { startLocustBridge, type LocustBridge, type LocustBridgeOptions } from '
 import { startLocust } from '../parts/locust.ts'
 import { startNats } from '../parts/nats.ts'
 import { serve } from '../parts/sample-recorder.ts'
+import { until } from '../parts/until.ts'
 
 const log = pino({ level: 'silent' })
 const token = 'samples-token'
@@ -288,6 +289,21 @@ test('a Locust that is there already is swarmed and stopped, but lives on; a tes
   await parts.start('busy')
   assert.match(statesIn(await parts.until('busy', isState('failed', 'ramping'))).at(-1)?.detail ?? '', /is running a test of its own/)
   assert.equal((await locustApi(`http://127.0.0.1:${port}`).stats()).user_count, 1)
+})
+
+test('a bridge that was killed ends, once it is started again, the test that it has left running in a Locust that is there already', async () => {
+  await using parts = await startParts()
+  const listen = { host: '127.0.0.1', port: await freePort() }
+  await using locust = await startLocust({
+    locustfile: path.join(parts.folder, 'visitor.py'), host: parts.system.url, env: { FAULTLINE_BRIDGE_URL: `http://127.0.0.1:${listen.port}`, FAULTLINE_BRIDGE_TOKEN: token },
+  })
+  await locust.swarm(2, 10)
+  await parts.submit('r', { users: 2 })
+  await parts.scheduler.writer('locust-bridge').write('r', 'load.state', { state: 'reached', users: 2, targetUsers: 2, atMs: Date.now() }) // what the killed one has told last
+  await parts.startBridge({ locustUrl: locust.url, listen })
+  assert.match(statesIn(await parts.until('r', isState('failed'))).at(-1)?.detail ?? '', /was restarted/)
+  const { stats } = locustApi(locust.url)
+  await until('Locust is idle', async () => (await stats()).state === 'stopped', 10_000, { lookMs: 100 })
 })
 
 test('a Locust whose workers come later than the load is waited for, and its last figures are whole', async () => {
