@@ -98,7 +98,7 @@ async function withScheduler<T>(ask: (client: ApiClient) => Promise<T>): Promise
   return await ask(new ApiClient(scheduler)) // the port is forwarded until then
 }
 const summary = z.looseObject({ run: z.string(), experiment: z.string(), phase: z.string(), submittedAt: z.string(), verdict: z.string().nullable() })
-const runsOfPolicy = () => withScheduler(async client => z.array(summary).parse(await client.runs()).filter(({ run }) => run.startsWith('soak-') && !run.startsWith('soak-load')))
+const runsOfPolicy = () => withScheduler(async client => z.array(summary).parse(await client.runs()).filter(({ run, submittedAt }) => run.startsWith('soak-') && !run.startsWith('soak-load') && Date.parse(submittedAt) >= beganMs))
 const ours = (): Promise<PolicySummary | undefined> => withScheduler(async client => (await client.policies()).find(({ name }) => /(^|[./])soak/.test(name)))
 
 async function photograph(page: Page, view: string, name: string): Promise<void> {
