@@ -6,14 +6,12 @@ import type { Logger } from 'pino'
 import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
 import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
-import { facts, factSubject, misplaced, parseFact } from '#shared/events.ts'
+import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream } from '#shared/events.ts'
 import { isDeeper } from '#shared/json-depth.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
 import { toUnicode } from '#shared/unicode.ts'
 
-/** Name of the stream that holds all facts. */
-export const stream = 'FAULTLINE'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
 const refusedLogin: string = ErrorCode.AuthorizationViolation
@@ -79,7 +77,8 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
   }
   try {
     const manager = await connection.jetstreamManager()
-    await ensureStream(manager, replicas)
+    await ensureStream(manager, 'runs', replicas)
+    if (service === 'scheduler') await ensureStream(manager, 'audit', replicas)
     return new NatsBus(connection, manager, options)
   } catch (cause) {
     await connection.close()
@@ -91,13 +90,14 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
 const isRefusedLogin = (error: unknown) => error instanceof NatsError && error.code === refusedLogin
 
 /** Whoever may makes it. With a user for each service that is the scheduler alone; for the others it is there, or not ready yet. */
-async function ensureStream(manager: JetStreamManager, replicas: number): Promise<void> {
-  const missing = await manager.streams.info(stream).then(() => undefined, (error: unknown) => error)
+async function ensureStream(manager: JetStreamManager, stream: FactStream, replicas: number): Promise<void> {
+  const { name, subjects, maxAgeMs } = factStreams[stream]
+  const missing = await manager.streams.info(name).then(() => undefined, (error: unknown) => error)
   if (missing === undefined) return // if it has other settings than these, they are the operator's
   if (!(missing instanceof NatsError) || missing.api_error?.err_code !== streamNotFound) throw missing
   await manager.streams.add({
-    name: stream, subjects: ['faultline.fact.>'], storage: StorageType.File, retention: RetentionPolicy.Limits,
-    max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: replicas,
+    name, subjects: [`${subjects}.>`], storage: StorageType.File, retention: RetentionPolicy.Limits,
+    max_age: nanos(maxAgeMs), duplicate_window: nanos(120_000), num_replicas: replicas,
   }).catch((error: unknown) => {
     if (error instanceof NatsError && error.isPermissionError()) throw new NatsUnreachable('NATS answers, but the stream of facts is not there yet; the scheduler makes it, so start that first, or wait (nats.waitSeconds)', { cause: error })
     throw error
@@ -193,18 +193,20 @@ class NatsBus implements Bus {
   }
 
   follow({ run = '*', types }: FactFilter): Following {
-    const subjects = types ? types.map(type => factSubject(run, type)) : [`faultline.fact.${run}.>`]
-    const following = new StreamFollowing(() => this.#open(subjects), () => this.#followings.delete(following))
+    const [stream = 'runs', another] = new Set(types?.map(streamOf))
+    if (another !== undefined) throw new MessageInvalid(`facts of the streams ${stream} and ${another} cannot be followed as one`)
+    const subjects = types ? types.map(type => factSubject(run, type)) : [`${factStreams[stream].subjects}.${run}.>`]
+    const following = new StreamFollowing(() => this.#open(factStreams[stream].name, subjects), () => this.#followings.delete(following))
     this.#followings.add(following)
     return following
   }
 
   /** Tried again while the server is away: a service that starts when NATS restarts is not to blame. */
-  async #open(subjects: string[]): Promise<Opened> {
+  async #open(stream: string, subjects: string[]): Promise<Opened> {
     const givenUpAt = performance.now() + openWithinMs
     for (;;) {
       try {
-        return await this.#consume(subjects)
+        return await this.#consume(stream, subjects)
       } catch (error) {
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) throw error
         this.#log.warn({ why: messageOf(error) }, 'the stream could not be followed yet')
@@ -213,7 +215,7 @@ class NatsBus implements Bus {
     }
   }
 
-  async #consume(subjects: string[]): Promise<Opened> {
+  async #consume(stream: string, subjects: string[]): Promise<Opened> {
     const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
     await this.#manager.consumers.delete(stream, probe.name)
     const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })

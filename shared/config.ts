@@ -24,7 +24,8 @@ export const settings = {
   'http.port': { default: '0', doc: 'Its port; 0: any free one' },
   'http.hosts': { default: undefined, doc: 'Names by which the scheduler\'s API is reached from outside, such as an Ingress\'s, comma-separated; its addresses and the cluster\'s names need not be said' },
   'metrics.token': { default: undefined, secret: true, doc: 'Bearer token of /metrics; needed when http.host is not loopback' },
-  'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API and of the bridge\'s samples' },
+  'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API, as an admin, and of the bridge\'s samples; of a command with --cluster, in place of the one in the cluster\'s Secret' },
+  'access.tokensFile': { default: undefined, doc: 'More tokens of the API, each with a name and a role: a file of lines NAME:ROLE:SHA-256 (faultline token makes one), read again when it changes' },
   'release.token': { default: undefined, secret: true, doc: 'Bearer token of the release checks, and of nothing else' },
   'release.requirementsFolder': { default: undefined, doc: 'What a release check requires when it names no experiment: a folder with APP.yaml for each service, a list of names or experiments' },
   'scheduler.host': { default: undefined, doc: 'Name or address at which other schedulers reach this one; http.host when left out' },
@@ -62,7 +63,8 @@ export const settings = {
 
 export type SettingName = keyof typeof settings
 
-export interface SettingInForce { name: SettingName; environment: string; value: string | undefined; from: 'default' | 'file' | 'environment'; secret: boolean; doc: string }
+/** `file`: of a value that was read from the file that a variable in _FILE names. */
+export interface SettingInForce { name: SettingName; environment: string; value: string | undefined; from: 'default' | 'file' | 'environment'; secret: boolean; doc: string; file?: string }
 
 /** Reads every setting: environment over file over default. Throws SettingInvalid. */
 export function readSettings(environment: NodeJS.ProcessEnv = process.env): SettingInForce[] {
@@ -73,11 +75,12 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   }
   return known.map(([name, { default: standard, secret = false, doc }]) => {
     const variable = environmentName(name)
-    const given = environment[variable] ?? readSecret(environment[`${variable}_FILE`], `${variable}_FILE`)
+    const secretFile = environment[variable] === undefined ? environment[`${variable}_FILE`] : undefined
+    const given = environment[variable] ?? readSecret(secretFile, `${variable}_FILE`)
     const inFile = fromFile.values.get(name)
     const value = given ?? inFile ?? standard
     const from = given !== undefined ? 'environment' : inFile !== undefined ? 'file' : 'default'
-    return { name, environment: variable, value, from, secret, doc }
+    return { name, environment: variable, value, from, secret, doc, ...(secretFile !== undefined && { file: secretFile }) }
   })
 }
 
@@ -86,11 +89,15 @@ export interface Config {
   get(name: SettingName): string | undefined
   /** Throws SettingInvalid, which names the variable to set. */
   need(name: SettingName): string
+  /** The file that its value came from, of a variable in _FILE: it may be another later. */
+  fileOf(name: SettingName): string | undefined
 }
 
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const values = new Map(readSettings(environment).map(setting => [setting.name, setting.value]))
+  const inForce = readSettings(environment)
+  const values = new Map(inForce.map(setting => [setting.name, setting.value]))
   return {
+    fileOf: name => inForce.find(setting => setting.name === name)?.file,
     get: name => values.get(name),
     need(name) {
       const value = values.get(name)

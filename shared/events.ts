@@ -43,7 +43,15 @@ const measurement = z.discriminatedUnion('is', [
   z.strictObject({ is: z.literal('no-data'), why: z.string() }),
 ])
 
-interface FactDefinition { producer: Service; readers: Reader[]; doc: string; data: z.ZodType }
+/** Streams of JetStream, and how long each keeps what is in it. The audit is apart: it is kept for longer, and of the services only the scheduler may read it. */
+export const factStreams = {
+  runs: { name: 'FAULTLINE', subjects: 'faultline.fact', maxAgeMs: 7 * 24 * 3_600_000 },
+  audit: { name: 'FAULTLINE_AUDIT', subjects: 'faultline.audit', maxAgeMs: 90 * 24 * 3_600_000 },
+} as const
+export type FactStream = keyof typeof factStreams
+
+/** `stream`: `runs` when left out. */
+interface FactDefinition { producer: Service; readers: Reader[]; doc: string; data: z.ZodType; stream?: FactStream }
 
 const defineFacts = <T extends Record<string, FactDefinition>>(facts: T): T => facts
 
@@ -291,6 +299,19 @@ export const facts = defineFacts({
   },
   'policy.paused': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy begins no run until it is resumed.', data: z.strictObject({ why: z.string(), run: z.string().optional(), atMs: epochMs() }) },
   'policy.resumed': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy goes on.', data: z.strictObject({ by: z.string(), atMs: epochMs() }) },
+  'audit.request': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    stream: 'audit',
+    doc: 'Somebody asked the scheduler for a change over HTTP, or for what the token\'s role may not. Its subject is `audit`. What begins or lets go something is stored before it is done; an abort or a halt waits for nothing.',
+    data: z.strictObject({
+      who: z.string().describe('Name of the token; the token itself is nowhere'), role: z.string(),
+      address: z.string().describe('Where the connection came from'),
+      passedOnFor: z.string().optional().describe('Where it came from to the scheduler on standby that passed it on, by its own word'),
+      request: z.string().describe('Method and route, as the table of routes has them'), about: z.string().optional().describe('The run, the policy, or why it was halted'),
+      outcome: z.enum(['allowed', 'refused']), why: z.string().optional(), atMs: epochMs(),
+    }),
+  },
 })
 
 export type FactType = keyof typeof facts
@@ -341,7 +362,11 @@ export function parseFact(raw: unknown, stream: number): StoredFact {
   return { kind: outer.type.slice('dev.faultline.'.length), stream, fact: { ...outer, data: schema.parse(outer.data) } } as StoredFact
 }
 
-export const factSubject = (run: string, type: FactType): string => `faultline.fact.${run}.${type}`
+const definitions: Readonly<Record<FactType, FactDefinition>> = facts
+
+export const streamOf = (type: FactType): FactStream => definitions[type].stream ?? 'runs'
+
+export const factSubject = (run: string, type: FactType): string => `${factStreams[streamOf(type)].subjects}.${run}.${type}`
 
 /**
  * Why a fact is not one, by the subject that it came on, or undefined. Who may write what is a matter of subjects (k8s/base/nats): without this an agent

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { AuditOptions } from './audit.ts'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
@@ -238,6 +239,25 @@ program.command('resume')
   .action(async (options: ClusterChoice) => {
     const { haltCommand } = await import('./halt.ts')
     process.exitCode = await haltCommand({ do: 'resume' }, options.cluster ? options : undefined)
+  })
+
+program.command('audit')
+  .description('Who asked the scheduler for what, of every local session or of a cluster: runs, aborts, halts, policies, and what was refused; takes an admin\'s token')
+  .option('--since <duration>', 'how far back', '24h')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .option('--json', 'print it as JSON')
+  .action(async (options: AuditOptions & ClusterChoice) => {
+    const { auditCommand } = await import('./audit.ts')
+    process.exitCode = await auditCommand(options, options.cluster ? options : undefined)
+  })
+
+program.command('token').argument('<name>', 'whose it is, for the audit').argument('<role>', 'viewer, operator, admin, release or metrics')
+  .description('Make a token: printed once for its owner, and as the line for the tokens file (setting access.tokensFile), which does not tell it')
+  .action(async (name: string, role: string) => {
+    const { makeToken } = await import('./token.ts')
+    process.stdout.write(makeToken(name, role))
   })
 
 program.command('page')

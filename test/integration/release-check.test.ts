@@ -85,12 +85,12 @@ test('its token opens the release checks and nothing else, as a bearer\'s or as 
   const path = '/api/v1/release-check?app=shop&version=1.2.3&require=right'
   const login = (password: string) => `Basic ${Buffer.from(`release:${password}`).toString('base64')}`
   for (const authorization of [`Bearer ${scheduler.releaseToken}`, `Bearer ${scheduler.token}`, login(scheduler.releaseToken)]) assert.equal((await ask(path, { authorization })).status, 200, authorization)
-  for (const authorization of ['', 'Bearer metrics-token', 'Bearer release-toke', login(scheduler.token), login('')]) {
+  for (const [authorization, refused] of [['', 401], ['Bearer metrics-token', 403], ['Bearer release-toke', 401], [login(scheduler.token), 401], [login(''), 401]] as const) {
     const { status, passed } = await ask(path, { authorization })
-    assert.deepEqual([status, passed], [401, false], authorization)
+    assert.deepEqual([status, passed], [refused, false], authorization)
   }
   for (const [method, closed] of [['GET', '/api/v1/runs'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/abort'], ['GET', '/metrics']] as const) {
-    assert.equal((await fetch(scheduler.url + closed, { method, headers: { authorization: `Bearer ${scheduler.releaseToken}` } })).status, 401, closed)
+    assert.equal((await fetch(scheduler.url + closed, { method, headers: { authorization: `Bearer ${scheduler.releaseToken}` } })).status, 403, closed)
   }
 })
 

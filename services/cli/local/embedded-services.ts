@@ -62,7 +62,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   let budgets: Prometheus | undefined
   const policies = await startPolicies({ ...leader, scheduler, prometheus: () => budgets })
   unfinished.defer(() => policies.stop())
-  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies })
+  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies, log: leader.log })
   unfinished.defer(() => api.close())
   const apiUrl = await api.listen(listen)
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
