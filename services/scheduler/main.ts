@@ -5,6 +5,7 @@ import type { Clock } from '#shared/clock.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
+import { verdictKeys } from '#shared/verdict-keys.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './controller.ts'
 import { joinLeadership } from './leadership.ts'
@@ -23,7 +24,7 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   const [asked, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
   const prometheus = asked && connectPrometheus(asked)
   const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
-  const release = { token: config.get('release.token'), requirementsFolder: config.get('release.requirementsFolder') }
+  const release = { token: config.get('release.token'), requirementsFolder: config.get('release.requirementsFolder'), trustedKeys: verdictKeys(config) }
   const hosts = [config.get('scheduler.host') ?? [], config.get('http.hosts')?.split(',').map(host => host.trim()) ?? []].flat()
   const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), release, metrics, policies, hosts })
   const url = await api.listen(listenAddress(config))

@@ -14,6 +14,8 @@ export interface ReleaseSettings {
   token?: string | undefined
   /** What is required of each service when the question does not say (release-requirements.ts). */
   requirementsFolder?: string | undefined
+  /** Public keys: where there are any, only verdicts count that one of them has signed. */
+  trustedKeys?: readonly string[] | undefined
 }
 
 export interface ReleaseApiOptions extends ReleaseSettings {
@@ -35,7 +37,7 @@ const flaggerPayload = z.looseObject({ metadata: z.unknown() })
  *   POST /api/v1/release-check/flagger {metadata: {app, version, within?, require?}}   200 ReleaseDecision when it passes, 409 when it blocks
  *   both: 400 problems | 401 | 503 when the record cannot be read; only `passed: true` passes
  */
-export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, apiToken, token, requirementsFolder }: ReleaseApiOptions): void {
+export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, apiToken, token, requirementsFolder, trustedKeys = [] }: ReleaseApiOptions): void {
   void api.register(async routes => {
     routes.addHook('onRequest', async ({ headers: { authorization } }: FastifyRequest, reply: FastifyReply) => {
       if (bears(authorization, apiToken, token) || bearsAsPassword(authorization, token)) return
@@ -63,7 +65,7 @@ export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, api
       require ? { required: require, problem: undefined } : readRequirements(requirementsFolder, app),
       readReleaseRecord(bus, { timeoutMs: readingTimeoutMs }),
     ])
-    return checkRelease({ app, version, withinMs: within, required, runs, nowMs: Date.now(), unreadable: [...problem === undefined ? [] : [problem], ...unreadable] })
+    return checkRelease({ app, version, withinMs: within, required, runs, nowMs: Date.now(), trustedKeys, unreadable: [...problem === undefined ? [] : [problem], ...unreadable] })
   }
 }
 
