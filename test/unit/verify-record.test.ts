@@ -130,7 +130,7 @@ test('any two lines that have changed places are found, and so are two facts who
 })
 
 test('a fact that was added with a link of its own is named, and the others are not', async () => {
-  const roomy = judgedAs(facts.map(stored => ({ ...stored, stream: stored.stream * 2 }) as StoredFact), {}, signer) // there is room between the places
+  const roomy = judgedAs(facts.map(stored => ({ ...stored, stream: stored.stream * 2 })), {}, signer) // there is room between the places
   const its = linesOf(roomy)
   assert.equal((await verifyLines(its, trusted)).result, 'verified')
   await fc.assert(fc.asyncProperty(fc.nat(sealAt - 1), async at => {
