@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
-import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
+import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
-import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
+import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
 import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream } from '#shared/events.ts'
 import { isDeeper } from '#shared/json-depth.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
@@ -15,8 +15,9 @@ import { toUnicode } from '#shared/unicode.ts'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
 const refusedLogin: string = ErrorCode.AuthorizationViolation
-/** JetStream's own number for it (jetstream/errors.json). */
+/** JetStream's own numbers for them (jetstream/errors.json). */
 const streamNotFound = 10059
+const wrongLastSequence = 10071
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
@@ -141,7 +142,7 @@ class NatsBus implements Bus {
     const counters = new Map<string, number>()
     let last: Promise<unknown> = Promise.resolve()
     return {
-      write: async (run, type, data, { deadlineMs = 10_000 } = {}) => {
+      write: async (run, type, data, { deadlineMs = 10_000, once = false } = {}) => {
         const checked = facts[type].data.safeParse(toUnicode(data))
         if (!checked.success) throw new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`)
         const sequence = (counters.get(run) ?? 0) + 1
@@ -153,7 +154,7 @@ class NatsBus implements Bus {
         this.#demandRoom(payload, `a ${type} of run ${run}`) // before it is numbered: what was never sent leaves no gap in the log
         counters.set(run, sequence)
         // one after another, so that the stream's order is the source's own order
-        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, deadlineMs))
+        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, { deadlineMs, once }))
         last = written.catch(() => undefined)
         return written
       },
@@ -177,13 +178,14 @@ class NatsBus implements Bus {
   }
 
   /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
-  async #store(subject: string, id: string, payload: string, deadlineMs: number): Promise<number> {
+  async #store(subject: string, id: string, payload: string, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
     const givenUpAt = performance.now() + deadlineMs
     for (;;) {
       try {
-        const ack = await this.#js.publish(subject, payload, { msgID: id })
+        const ack = await this.#js.publish(subject, payload, { msgID: id, ...(once && { expect: { lastSubjectSequence: 0 } }) })
         return ack.seq
       } catch (cause) {
+        if (once && cause instanceof NatsError && cause.api_error?.err_code === wrongLastSequence) throw new FactAlreadyWritten(`${subject} is on record already: ${messageOf(cause)}`, { cause })
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) {
           throw new FactNotStored(`the fact ${id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}; the run's log now has a gap, so it cannot pass`, { cause })
         }

@@ -32,6 +32,8 @@ export const settings = {
   'scheduler.experiments': { default: 'submitted', doc: 'Where experiments come from: submitted (its API), kubernetes (objects of the cluster too)' },
   'commands.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs commands: the scheduler\'s only' },
   'commands.publicKey': { default: undefined, doc: 'nkeys public key that commands must be signed with' },
+  'verdicts.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs verdicts: the evaluator\'s only; a local session makes one for itself when there is none' },
+  'verdicts.publicKey': { default: undefined, doc: 'nkeys public keys that verdicts must be signed with, comma-separated: for verify, and for release checks, which then take no other' },
   'prometheus.url': { default: undefined, doc: 'Prometheus that the gates ask, and the scheduler for error budgets' },
   'prometheus.bearerToken': { default: undefined, secret: true, doc: 'Its bearer token' },
   'prometheus.tokenFile': { default: undefined, doc: 'A file that holds its bearer token, read before each request' },

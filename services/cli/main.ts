@@ -12,6 +12,7 @@ import type { PowerOptions } from './power.ts'
 import type { ReleaseOptions } from './release/release-command.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
+import type { VerifyOptions } from './verify/verify-command.ts'
 
 watchLifeline()
 
@@ -173,6 +174,24 @@ program.command('replay').argument('<folder>', 'results folder of a run')
     process.exitCode = identical ? judgement.exitCode : 4
   })
 
+program.command('verify').argument('<results>', 'results folder of a run, or its events.jsonl')
+  .description('Check a run\'s record offline: its chain of facts, its signature, and its verdict, reached again.\nExit codes: 0 everything holds and a trusted key has signed it, 1 something is wrong, 2 nothing is wrong, but nobody who is trusted has signed it, 3 invalid input.')
+  .option('--public-key <key>', 'a public key that is trusted, or a file that holds it; may be given several times (default: setting verdicts.publicKey)', several)
+  .option('--json', 'print it as JSON')
+  .action(async (results: string, options: VerifyOptions) => {
+    const { verifyCommand } = await import('./verify/verify-command.ts')
+    const { exitCode, output } = await verifyCommand(results, options)
+    process.stdout.write(output)
+    process.exitCode = exitCode
+  })
+
+program.command('verdict-key').argument('<file>', 'where its seed goes; its public half goes beside it, with .pub added')
+  .description('Make a key that signs verdicts')
+  .action(async (file: string) => {
+    const { newKeyCommand } = await import('./verify/new-key.ts')
+    process.stdout.write(await newKeyCommand(file))
+  })
+
 program.command('release-check')
   .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked.')
   .requiredOption('--app <name>', 'the service, as NAME or NAMESPACE/NAME')
@@ -181,6 +200,8 @@ program.command('release-check')
   .option('--require <name...>', 'experiments that must have passed')
   .option('--from <file...>', 'files with experiments that must have passed exactly as they stand there')
   .option('--results <folder>', 'where the results folders of runs on this machine are', 'results')
+  .addOption(new Option('--public-key <key>', 'a public key, or a file that holds it: only runs count whose record one such key has signed; a scheduler that is asked has its own (default: setting verdicts.publicKey)')
+    .argParser(several).conflicts(['cluster', 'context', 'url']))
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
@@ -334,6 +355,10 @@ function context(): Option {
 
 function namespace(): Option {
   return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+}
+
+function several(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function requestsPerSecond(text: string): number {

@@ -9,6 +9,7 @@ import { createLog } from '#shared/log.ts'
 import type { Children } from '#shared/process/children.ts'
 import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
 import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
+import { signerOf } from '#shared/signing-key.ts'
 import { localDriver } from '../../injector/local-driver.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
@@ -26,7 +27,7 @@ import { journalFolder, type LocalServices, type ServicesOptions } from './servi
 const listen = { host: '127.0.0.1', port: 0 }
 
 /** The services in this process, each with a connection, metrics and a port of its own, as they have when they are processes. */
-export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
+export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, verdictSeed, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
   await using unfinished = new AsyncDisposableStack()
   const log = createLog('faultline', { destination: pino.destination({ dest: join(folder, 'faultline.log'), sync: true }) })
   const keys = newCommandKeys()
@@ -78,7 +79,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   return {
     apiUrl, scrape, loadMetricsUrl: bridge.metricsUrl,
     async startEvaluator(prometheus) {
-      const evaluator = await startSloEvaluator({ ...judge, prometheus })
+      const evaluator = await startSloEvaluator({ ...judge, prometheus, signer: signerOf(verdictSeed) })
       owned.defer(() => evaluator.stop())
       const asked = connectPrometheus(prometheus)
       budgets = asked

@@ -13,6 +13,8 @@ export interface ServicesOptions {
   endpointsFolder: string
   /** Bearer token of the scheduler's API and of the bridge's samples. */
   token: string
+  /** nkeys seed that signs verdicts. */
+  verdictSeed: string
 }
 
 /** The services of a local session, in this process or in processes of their own. */
