@@ -14,7 +14,7 @@ const coreFiles = [
   'shared/{gate,gate-blocks,gate-core,gate-sequential,gate-share,gate-watch}.ts',
   'shared/{e-process,pass-evidence}.ts', // what they are made of is held to SciPy's figures
   'shared/{verdict,verdict-breach,verdict-breach-sequential,verdict-log,verdict-parts}.ts',
-  'shared/{release-check,release-run,release-query}.ts',
+  'shared/{command-stamp,release-check,release-run,release-query}.ts',
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'shared/{experiment,experiment-probes,experiment-sequential,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
