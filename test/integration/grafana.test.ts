@@ -61,6 +61,7 @@ before(async () => {
   const token = 'api-token'
   const subject = `http://${worker.address}`
   const services = owned.use(await startEmbeddedServices({
+    haltFiles: [],
     folder, nats, token, children, endpointsFolder: writeEndpoints(folder, { front: subject }),
     parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks ?? assert.fail('the worker is gone') }],
   }))
