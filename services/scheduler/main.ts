@@ -8,7 +8,7 @@ import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
 import { schedulerApi } from './api.ts'
-import type { Controller } from './controller.ts'
+import type { Controller } from './experiment-controller.ts'
 import type { HaltInKubernetes } from './halt-config-map.ts'
 import { joinLeadership } from './leadership.ts'
 import { startPolicies, type Policies } from './policies.ts'
@@ -62,12 +62,12 @@ async function connectKubernetes(log: Logger): Promise<{ config: KubeConfig; hal
 interface Controlled { kubernetes: KubeConfig; scheduler: Scheduler; policies: Policies; clock: Clock; log: Logger }
 
 async function startControllers({ kubernetes, scheduler, policies, clock, log }: Controlled): Promise<Controller> {
-  const [{ startController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
-    import('./controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'),
+  const [{ startExperimentController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
+    import('./experiment-controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'),
   ])
   const leads = () => scheduler.leadership.epoch() !== undefined
   const controllers = [
-    await startController({ scheduler, clock, log, kubernetes, instance: hostname() }),
+    await startExperimentController({ scheduler, clock, log, kubernetes, instance: hostname() }),
     await startCampaignController({ kubernetes, leads, clock, log }),
     await startPolicyController({ kubernetes, policies, leads, clock, log }),
   ]
