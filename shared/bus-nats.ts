@@ -4,6 +4,7 @@ import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageTy
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
 import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
+import { hear, newStamp, stampSchema, type HeardCommands } from '#shared/command-stamp.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
 import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
 import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream } from '#shared/events.ts'
@@ -15,6 +16,9 @@ import { toUnicode } from '#shared/unicode.ts'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
 const refusedLogin: string = ErrorCode.AuthorizationViolation
+const noTls: string = ErrorCode.ServerOptionNotAvailable
+/** Node's codes for what is wrong with a certificate, or with the handshake. */
+const tlsTrouble = /CERT|SIGNATURE|^ERR_(?:SSL|TLS)/
 /** JetStream's own numbers for them (jetstream/errors.json). */
 const streamNotFound = 10059
 const wrongLastSequence = 10071
@@ -73,8 +77,7 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
       maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
     })
   } catch (cause) {
-    const why = isRefusedLogin(cause) ? `the NATS server at ${servers} refuses this login; look at nats.user, nats.password and nats.token` : `no NATS server answers at ${servers}; start one, or set nats.url`
-    throw new NatsUnreachable(`${why} (faultline config shows where it comes from)`, { cause })
+    throw new NatsUnreachable(`${whyNot(cause, servers)} (faultline config shows where it comes from)`, { cause })
   }
   try {
     const manager = await connection.jetstreamManager()
@@ -88,7 +91,13 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
   }
 }
 
-const isRefusedLogin = (error: unknown) => error instanceof NatsError && error.code === refusedLogin
+function whyNot(cause: unknown, servers: string): string {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : ''
+  if (code === refusedLogin) return `the NATS server at ${servers} refuses this login; look at nats.user, nats.password and nats.token`
+  if (code === noTls) return `the NATS server at ${servers} does not speak TLS, which nats.tls demands; have it do so, or unset nats.tls.caFile`
+  if (tlsTrouble.test(code)) return `the certificate of the NATS server at ${servers} is not accepted: ${messageOf(cause)}; look at nats.tls.caFile, and whether the certificate is for the name in nats.url`
+  return `no NATS server answers at ${servers}; start one, or set nats.url`
+}
 
 /** Whoever may makes it. With a user for each service that is the scheduler alone; for the others it is there, or not ready yet. */
 async function ensureStream(manager: JetStreamManager, stream: FactStream, replicas: number): Promise<void> {
@@ -114,6 +123,7 @@ class NatsBus implements Bus {
   readonly #verifier: KeyPair | undefined
   readonly #followings = new Set<Following>()
   #connected = true
+  #heard: HeardCommands = { startedAtMs: Date.now(), nonces: new Map() }
 
   constructor(connection: NatsConnection, manager: JetStreamManager, { log, signingSeed, commandKey }: NatsOptions) {
     this.#connection = connection
@@ -230,7 +240,8 @@ class NatsBus implements Bus {
     if (!payload.success) throw new MessageInvalid(`the command ${name} is not as the catalogue says: ${payload.error.message}`)
     let raw: unknown
     try {
-      const message = await this.#connection.request(subject, this.#seal(subject, payload.data, true), { timeout: timeoutMs })
+      const sealed = this.#seal(subject, payload.data, { signed: true, ...(commands[name].once && { goodForMs: timeoutMs }) })
+      const message = await this.#connection.request(subject, sealed, { timeout: timeoutMs })
       raw = message.json()
     } catch (cause) {
       const why = cause instanceof NatsError && cause.code === noResponders ? 'nobody listens' : messageOf(cause)
@@ -247,7 +258,7 @@ class NatsBus implements Bus {
       callback: (error, message) => {
         if (error) return this.#log.error({ err: error, command: name }, 'subscription failed')
         const reply = (value: unknown) => void message.respond(this.#answerOf(value))
-        const opened = this.#unseal(message.subject, message.string(), true)
+        const opened = this.#unseal(message.subject, message.string(), { signed: true, once: definition.once })
         if (opened.is === 'refused') return reply({ outcome: 'refused', why: opened.why })
         const command = definition.data.safeParse(opened.payload)
         if (!command.success) return reply({ outcome: 'refused', why: `not as the catalogue says: ${command.error.message}` })
@@ -263,7 +274,7 @@ class NatsBus implements Bus {
   signal<S extends SignalName>(name: S, to: string, signal: unknown): void {
     const subject = signalSubject(name, to)
     if (this.#connection.isClosed()) return
-    this.#connection.publish(subject, this.#seal(subject, signals[name].data.parse(signal), signals[name].signed))
+    this.#connection.publish(subject, this.#seal(subject, signals[name].data.parse(signal), signals[name]))
   }
 
   onSignal(name: SignalName, to: string, handler: (signal: never, to: string) => void): Subscription {
@@ -271,7 +282,7 @@ class NatsBus implements Bus {
     const subscription = this.#connection.subscribe(signalSubject(name, to), {
       callback: (error, message) => {
         if (error) return this.#log.error({ err: error, signal: name }, 'subscription failed')
-        const opened = this.#unseal(message.subject, message.string(), definition.signed)
+        const opened = this.#unseal(message.subject, message.string(), definition)
         const signal = opened.is === 'refused' ? undefined : definition.data.safeParse(opened.payload)
         if (!signal?.success) return this.#log.warn({ signal: name, why: opened.is === 'refused' ? opened.why : 'not as the catalogue says' }, 'signal ignored')
         try {
@@ -290,27 +301,40 @@ class NatsBus implements Bus {
     await this.#connection.close()
   }
 
-  /** The signature covers the subject too: a command to one agent cannot be replayed to another. */
-  #seal(subject: string, value: unknown, signed: boolean): Uint8Array {
+  /** The signature covers the subject too: a command to one agent cannot be replayed to another. With `goodForMs` it covers a stamp, and is good for once. */
+  #seal(subject: string, value: unknown, { signed, goodForMs }: { signed: boolean; goodForMs?: number }): Uint8Array {
     const payload = JSON.stringify(value)
-    const signature = signed && this.#signer ? Buffer.from(this.#signer.sign(text.encode(`${subject}\n${payload}`))).toString('base64') : undefined
-    return text.encode(JSON.stringify({ payload, signature }))
+    const stamp = goodForMs === undefined ? undefined : JSON.stringify(newStamp(Date.now(), goodForMs))
+    const signature = signed && this.#signer ? Buffer.from(this.#signer.sign(signedText(subject, payload, stamp))).toString('base64') : undefined
+    return text.encode(JSON.stringify({ payload, stamp, signature }))
   }
 
-  #unseal(subject: string, raw: string, signed: boolean): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
+  #unseal(subject: string, raw: string, { signed, once = false }: { signed: boolean; once?: boolean }): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
     try {
-      const { payload, signature } = parseJson(raw) as { payload: string; signature?: string }
+      const { payload, stamp, signature } = parseJson(raw) as { payload: string; stamp?: string; signature?: string }
       if (signed) {
         if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
-        const valid = typeof signature === 'string' && this.#verifier.verify(text.encode(`${subject}\n${payload}`), Buffer.from(signature, 'base64'))
+        const valid = typeof signature === 'string' && this.#verifier.verify(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
         if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
       }
-      return { is: 'opened', payload: parseJson(payload) }
+      const why = once ? this.#whyNotNow(stamp) : undefined
+      return why === undefined ? { is: 'opened', payload: parseJson(payload) } : { is: 'refused', why }
     } catch (error) {
       return { is: 'refused', why: `unreadable: ${messageOf(error)}` }
     }
   }
+
+  /** Remembers the command as heard, if there is nothing against it. */
+  #whyNotNow(stamp: string | undefined): string | undefined {
+    if (stamp === undefined) return 'it bears no nonce: a scheduler of an older version has sent it; bring that up to date'
+    const { heard, why } = hear(this.#heard, stampSchema.parse(parseJson(stamp)), Date.now())
+    this.#heard = heard
+    return why
+  }
 }
+
+/** None of the parts holds a line end, so that no two messages give one text. An older version signs without a stamp, and neither text is ever the other. */
+const signedText = (subject: string, payload: string, stamp: string | undefined): Uint8Array => text.encode([subject, payload, ...stamp === undefined ? [] : [stamp]].join('\n'))
 
 class StreamFollowing implements Following {
   readonly #opened: Promise<Opened>

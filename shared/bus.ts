@@ -12,7 +12,7 @@ export interface Bus {
   follow(filter: FactFilter): Following
   /** Asks one receiver. Rejects with CommandUnanswered at the deadline or when nobody listens: what was asked may still have happened. */
   request<C extends CommandName>(name: C, to: string, command: Command<C>, options: { timeoutMs: number }): Promise<Reply<C>>
-  /** Answers commands for `to`. A handler that throws answers with its message; an invalid or wrongly signed command never reaches it. */
+  /** Answers commands for `to`. A handler that throws answers with its message; a command that is invalid, wrongly signed, or good for once and comes again never reaches it. */
   answer<C extends CommandName>(name: C, to: string, handler: (command: Command<C>) => Promise<Reply<C>>): Subscription
   signal<S extends SignalName>(name: S, to: string, signal: Signal<S>): void
   /** `to`: a name, or `*` for all. */

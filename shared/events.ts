@@ -162,7 +162,7 @@ export const facts = defineFacts({
     doc: 'The fault is gone: read back. `verified: false`: it could not be confirmed; the targets are quarantined until a later one says true.',
     data: z.strictObject({
       fault: z.string(), kind: z.string(), node: z.string(), targets: z.array(boundTargetSchema).min(1),
-      cause: z.enum(['duration', 'command', 'abort', 'lease', 'restart', 'instant']),
+      cause: z.enum(['duration', 'command', 'abort', 'halt', 'lease', 'restart', 'instant']),
       verified: z.boolean(), readBack: z.array(z.string()), revertedAtMs: epochMs(), clock,
     }),
   },

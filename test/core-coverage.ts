@@ -16,7 +16,7 @@ const coreFiles = [
   'shared/{verdict,verdict-breach,verdict-breach-sequential,verdict-log,verdict-parts}.ts',
   'shared/{decision-record,look-record}.ts',
   'services/cli/verify/{follow-chain,verify-record}.ts',
-  'shared/{release-check,release-run,release-query}.ts',
+  'shared/{command-stamp,release-check,release-run,release-query}.ts',
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'shared/{experiment,experiment-probes,experiment-sequential,experiment-problem,experiment-yaml}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',

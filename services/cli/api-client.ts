@@ -39,6 +39,10 @@ export type PolicySummary = z.output<typeof policySummary>
 const silenceMs = 15_000
 /** A plan asks each agent in turn, and each may take its time. */
 const planTimeoutMs = 60_000
+/** Whoever halts has another way, and no time. */
+const haltTimeoutMs = 4_000
+/** What `resume` says when nothing stops any more. */
+export const runsAreTaken = 'runs are taken again'
 
 /** The scheduler's API, from the outside: the command uses nothing else, whether the scheduler is in this process or far away. */
 export class ApiClient {
@@ -80,7 +84,7 @@ export class ApiClient {
 
   /** Stops everything until `resume`. Both answer with what is so now, in words. */
   async halt(why: string): Promise<string> {
-    return leverInWords(await this.#ask('POST', '/api/v1/halt', { why }))
+    return leverInWords(await this.#ask('POST', '/api/v1/halt', { why }, haltTimeoutMs))
   }
 
   async resume(): Promise<string> {
@@ -177,5 +181,5 @@ const leverSchema = z.object({ halted: z.boolean(), by: z.string().optional(), w
 
 function leverInWords(answer: unknown): string {
   const { halted, by = '', why = '' } = leverSchema.parse(answer)
-  return halted ? `halted by ${by}${why === '' ? '' : `: ${why}`}; nothing runs until faultline resume` : 'runs are taken again'
+  return halted ? `halted by ${by}${why === '' ? '' : `: ${why}`}; nothing runs until faultline resume` : runsAreTaken
 }

@@ -8,7 +8,8 @@ export function eventCatalogue(): string {
     subject: factSubject('<run>', type), from: facts[type].producer, to: facts[type].readers.join(', '), doc: facts[type].doc,
   }, { data: facts[type].data }))
   const commandRows = (Object.keys(commands) as CommandName[]).map(name => section(name, {
-    subject: commandSubject(name, commands[name].to === 'injector' ? '<node>' : commands[name].to), from: commands[name].from, to: commands[name].to, doc: commands[name].doc,
+    subject: commandSubject(name, commands[name].to === 'injector' ? '<node>' : commands[name].to), from: commands[name].from, to: commands[name].to,
+    doc: `${commands[name].doc}${commands[name].once ? ' Good for once: it bears a nonce and an expiry.' : ''}`,
   }, { data: commands[name].data, reply: commands[name].reply }))
   const signalRows = (Object.keys(signals) as SignalName[]).map(name => section(name, {
     subject: signalSubject(name, `<${signals[name].about}>`), from: signals[name].from, to: signals[name].to,

@@ -244,22 +244,23 @@ program.command('abort').argument('[run]', 'the run; left out: all with --all')
 
 program.command('halt').argument('[why...]', 'for those who wonder')
   .description('Stop everything at once: every run is aborted and its faults reverted, and new runs are refused until `faultline resume`')
+  .option('--file', 'by a file, which asks nobody and holds across sessions; with --cluster by a ConfigMap. So it is done as well when whoever was asked does not answer')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
-  .action(async (why: string[], options: ClusterChoice) => {
+  .action(async (why: string[], { file = false, ...options }: ClusterChoice & { file?: boolean }) => {
     const { haltCommand } = await import('./halt.ts')
-    process.exitCode = await haltCommand({ do: 'halt', why: why.join(' ') }, options.cluster ? options : undefined)
+    process.exitCode = await haltCommand({ why: why.join(' '), byFile: file }, options.cluster ? options : undefined)
   })
 
 program.command('resume')
-  .description('Take runs again after `faultline halt`')
+  .description('Take runs again after `faultline halt`, by whatever it was done')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
   .action(async (options: ClusterChoice) => {
-    const { haltCommand } = await import('./halt.ts')
-    process.exitCode = await haltCommand({ do: 'resume' }, options.cluster ? options : undefined)
+    const { resumeCommand } = await import('./halt.ts')
+    process.exitCode = await resumeCommand(options.cluster ? options : undefined)
   })
 
 program.command('audit')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { policySchema } from '#shared/policy.ts'
-import { conditionsOf, printDate, printOrigin, problemsIn, type Condition } from './experiment-object.ts'
+import { printDate } from '#shared/units.ts'
+import { conditionsOf, printOrigin, problemsIn, type Condition } from './experiment-object.ts'
 import type { PolicySummary } from './policies.ts'
 
 /**

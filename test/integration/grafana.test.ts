@@ -62,6 +62,7 @@ before(async () => {
   const token = 'api-token'
   const subject = `http://${worker.address}`
   const services = owned.use(await startEmbeddedServices({
+    haltFiles: [],
     folder, nats, token, verdictSeed: newSigningKey().seed, children, endpointsFolder: writeEndpoints(folder, { front: subject }),
     parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks ?? assert.fail('the worker is gone') }],
   }))

@@ -84,7 +84,7 @@ test('a seed gives its public key again, and what is no key or has a slip in it 
 
 test('trusted keys in the settings are a list, and one that is no key is refused by name', () => {
   const [a, b] = [newSigningKey().publicKey, newSigningKey().publicKey]
-  const config = (value: string | undefined) => ({ get: () => value, need: () => value ?? '' })
+  const config = (value: string | undefined) => ({ get: () => value, need: () => value ?? '', fileOf: () => undefined })
   assert.deepEqual([verdictKeys(config(undefined)), verdictKeys(config('')), verdictKeys(config(`${a}, ${b}`))], [[], [], [a, b]])
   assert.throws(() => verdictKeys(config(`${a},UNKEY`)), /"UNKEY", which is no nkeys public key/)
 })

@@ -15,6 +15,8 @@ export interface ServicesOptions {
   token: string
   /** nkeys seed that signs verdicts. */
   verdictSeed: string
+  /** Any of these stops all of them while it is there. */
+  haltFiles: readonly string[]
 }
 
 /** The services of a local session, in this process or in processes of their own. */

@@ -126,6 +126,10 @@ async function confirm(): Promise<void> {
   if (dialog?.ask === 'halt' || dialog?.ask === 'resume') {
     await undertake(dialog.ask, dialog.ask === 'halt' ? 'Everything is halted.' : 'Resumed.')
     if (state.token !== undefined) await ask<Halt>(new Client(state.token), 'halt', halt => ({ halt }))
+    const { halt } = state
+    if (dialog.ask === 'resume' && halt.is === 'there' && halt.value.halted) { // a file is not the scheduler's to take away
+      change({ announcement: '', problem: `Still halted by ${halt.value.by ?? 'somebody'}: faultline resume takes it away.` })
+    }
   }
 }
 
