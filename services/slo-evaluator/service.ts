@@ -46,7 +46,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     const askedAtMs = clock.nowMs()
     const startedMs = clock.monotonicMs()
     const noPrometheus: Answer = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
-    const ask = (expression: string) => prometheus?.ask(expression, evaluatedAtMs, { freshForMs }) ?? noPrometheus
+    const ask = async (expression: string): Promise<Answer> => prometheus ? prometheus.ask(expression, evaluatedAtMs, { freshForMs }) : noPrometheus
     const found = ranges ? leastOf(ranges, await Promise.all(ranges.map(range => ask(range.query)))) : await ask(query)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return

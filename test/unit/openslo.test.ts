@@ -142,11 +142,12 @@ test('a file\'s documents are put into the experiment, those alone that gates ar
   const { experiments, told } = await inFolder({ 'slo.yaml': `${rates}---\n${other}` }, experiment('[{file: slo.yaml}]'))
   assert.deepEqual(told, [])
   const [written] = experiments
-  const { slos } = written?.document as { slos: { file: string; documents: { kind: string; metadata: { name: string } }[] }[] }
+  assert.ok(written)
+  const { slos } = written.document as { slos: { file: string; documents: { kind: string; metadata: { name: string } }[] }[] }
   assert.deepEqual(slos.map(({ file, documents }) => [file, ...documents.map(({ kind, metadata: { name } }) => `${kind} ${name}`)]), [['slo.yaml', 'DataSource metrics', 'SLI checkout-errors', 'SLO checkout-availability']])
-  const again = parseExperiments(JSON.stringify(written?.document), 'sent.json')
+  const again = parseExperiments(JSON.stringify(written.document), 'sent.json')
   assert.deepEqual(again.problems, [])
-  assert.deepEqual(again.experiments[0]?.document, written?.document)
+  assert.deepEqual(again.experiments[0]?.document, written.document)
   const promql = (of: typeof experiments) => of[0]?.experiment.gates.map(({ rule, windowMs }) => rule.query({ run: 'r', windowMs }))
   assert.deepEqual(promql(again.experiments), promql(experiments))
 })
@@ -196,7 +197,7 @@ test('what is wrong in a file is told with its place there; an SLO that no gate 
   assert.deepEqual((await inFolder({ 'slo.yaml': rates }, experiment('[{file: slo.yaml}]', '[{name: a, slo: {name: checkout-availability}}]'))).told, [
     'experiment.yaml:6:31 gates[0].slo.name: expected the displayName of one objective: Promise, Hope, found "checkout-availability"',
   ])
-  assert.match((await inFolder({}, experiment('[{file: nowhere.yaml}]'))).told.join('\n'), /^nowhere\.yaml:1:1: expected a file that can be read, found "ENOENT/)
+  assert.match((await inFolder({}, experiment('[{file: nowhere.yaml}]'))).told.join('\n'), /^nowhere\.yaml:1:1: expected a file that can be read, found ENOENT/)
 })
 
 test('where no command reads it, an experiment may name no file', () => {
