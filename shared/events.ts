@@ -38,8 +38,11 @@ export type GateStatus = z.output<typeof gateStatus>
 export const gateVerdict = z.enum(['passed', 'failed', 'inconclusive'])
 export type GateVerdict = z.output<typeof gateVerdict>
 
+/** Of a gate with several ranges: what each one's value was. */
+const over = z.array(z.strictObject({ windowMs: z.number().positive(), value: z.number() })).optional()
+
 const measurement = z.discriminatedUnion('is', [
-  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional() }),
+  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional(), over }),
   z.strictObject({ is: z.literal('no-data'), why: z.string() }),
 ])
 
@@ -226,7 +229,7 @@ export const facts = defineFacts({
     data: z.strictObject({
       gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(), clock: clock.optional(),
       answer: z.discriminatedUnion('is', [
-        z.strictObject({ is: z.literal('value'), value: z.number() }),
+        z.strictObject({ is: z.literal('value'), value: z.number(), over }),
         z.strictObject({ is: z.literal('no-data'), why: z.string() }),
       ]),
     }),

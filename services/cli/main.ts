@@ -163,6 +163,16 @@ program.command('validate').argument('<files...>', 'experiment, campaign and pol
     process.exitCode = exitCode
   })
 
+program.command('slo').argument('<files...>', 'OpenSLO v1 files, whose documents may name each other')
+  .description('Which SLOs are in the files, as the gates that they become, with their PromQL; what cannot be a gate is told with its place')
+  .option('--json', 'print them as JSON')
+  .action(async (files: string[], options: { json?: boolean }) => {
+    const { sloCommand } = await import('./slo.ts')
+    const { exitCode, output } = await sloCommand(files, { json: options.json ?? false })
+    process.stdout.write(output)
+    process.exitCode = exitCode
+  })
+
 program.command('replay').argument('<folder>', 'results folder of a run')
   .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte')
   .option('--json', 'print the judgement as JSON')

@@ -1,7 +1,9 @@
 import { mostLooksInFact, type FactData, type RecordedLook, type StoredFact } from '#shared/events.ts'
+import type { GateRule, RangeValue } from '#shared/gate.ts'
 import { emptyGates, fold, reports, recoveryOf, type GateReport, type GateState } from '#shared/gate-core.ts'
 import { nextLookMs, type Watch } from '#shared/gate-watch.ts'
 import { freshLooks, looksIn, notRecorded, type Gathered } from '#shared/look-record.ts'
+import { printDuration } from '#shared/units.ts'
 
 /**
  * What the evaluator decides about one run, with no I/O and no clock of its own. What the gates say is the fold in shared/gate-core.ts;
@@ -37,9 +39,12 @@ export type Effect =
   | { effect: 'tick'; data: FactData<'slo.tick'> }
   | { effect: 'status'; data: FactData<'gate.status'> }
   | { effect: 'closed'; data: FactData<'gate.closed'> }
-  | { effect: 'ask'; gate: string; query: string; freshForMs: number; evaluatedAtMs: number }
+  /** With `ranges`, each of them is asked for, and `leastOf` their answers is the answer to `query`. */
+  | { effect: 'ask'; gate: string; query: string; ranges?: NonNullable<GateRule['ranges']>; freshForMs: number; evaluatedAtMs: number }
   | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
   | { effect: 'judge' }
+
+type Answer = FactData<'slo.answer'>['answer']
 
 export const tickEveryMs = 500
 /** Longest series of points in a history; Prometheus itself refuses more than 11,000. */
@@ -124,7 +129,7 @@ function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
     for (let atMs = Math.max(dueMs, inTimeMs); atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += gate.intervalMs) {
       asked.set(key, atMs)
       if (watch.answers.has(atMs)) continue
-      effects.push({ effect: 'ask', gate: gate.name, query: queryOf(state, watch), freshForMs: gate.windowMs, evaluatedAtMs: atMs })
+      effects.push({ effect: 'ask', gate: gate.name, query: queryOf(state, watch), ...(gate.rule.ranges && { ranges: gate.rule.ranges }), freshForMs: gate.windowMs, evaluatedAtMs: atMs })
     }
   }
   return { state: { ...state, asked }, effects }
@@ -145,6 +150,17 @@ function askHistories(state: EvaluatorState): { state: EvaluatorState; effects: 
     return { effect: 'history', gate: watch.gate.name, query: queryOf(state, watch), startMs: watch.startMs, endMs: watch.startMs + spanMs, stepMs }
   })
   return { state: { ...state, histories: new Set([...state.histories, ...wanted.map(({ gate }) => gate.name)]) }, effects }
+}
+
+/** Of several ranges the least decides; without one of them nothing does. */
+export function leastOf(ranges: NonNullable<GateRule['ranges']>, answers: readonly Answer[]): Answer {
+  const over: RangeValue[] = []
+  for (const [index, { windowMs }] of ranges.entries()) {
+    const answer = answers[index]
+    if (answer?.is !== 'value') return { is: 'no-data', why: `over ${printDuration(windowMs)}: ${answer?.why ?? 'not asked'}` }
+    over.push({ windowMs, value: answer.value })
+  }
+  return { is: 'value', value: Math.min(...over.map(({ value }) => value)), over }
 }
 
 const queryOf = ({ gates: { run } }: EvaluatorState, { gate }: Watch) => gate.rule.query({ run, windowMs: gate.windowMs })

@@ -11,7 +11,7 @@ import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions
 import type { Signer } from '#shared/signing-key.ts'
 import { toUnicode } from '#shared/unicode.ts'
 import { judge } from '#shared/verdict.ts'
-import { begin, step, type Effect, type EvaluatorState, type Input } from './core.ts'
+import { begin, leastOf, step, type Effect, type EvaluatorState, type Input } from './core.ts'
 
 export interface SloEvaluatorOptions {
   bus: Bus
@@ -50,11 +50,12 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   }
   const write = <T extends FactType>(run: string, type: T, data: FactData<T>) => background(run, `writing ${type}`, writer.write(run, type, data))
 
-  async function answer(run: string, { gate, query, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<void> {
+  async function answer(run: string, { gate, query, ranges, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<void> {
     const askedAtMs = clock.nowMs()
     const startedMs = clock.monotonicMs()
     const noPrometheus: Answer = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
-    const found = prometheus ? await prometheus.ask(query, evaluatedAtMs, { freshForMs }) : noPrometheus
+    const ask = async (expression: string): Promise<Answer> => prometheus ? prometheus.ask(expression, evaluatedAtMs, { freshForMs }) : noPrometheus
+    const found = ranges ? leastOf(ranges, await Promise.all(ranges.map(range => ask(range.query)))) : await ask(query)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return
     await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), clock: clockId, answer: found })

@@ -110,6 +110,8 @@ export interface GatePlan {
   rule: string
   everyMs: number
   windowMs: number
+  /** Looks begin so long after the phase; left out: at once. */
+  anchorMs?: number
   consecutive: number
   noDataAfterMs: number
   /** Only for gates with a `limit`: what a breach takes, and how many requests a pass, in words. */
@@ -214,9 +216,9 @@ function timelineOf(experiment: Experiment): Timeline {
 }
 
 function planGate(gate: GateSpec): GatePlan {
-  const { name, kind, phase, source, rule, windowMs, consecutive, noDataAfterMs, minRequests, sequential } = gate
+  const { name, kind, phase, source, rule, windowMs, anchorMs, consecutive, noDataAfterMs, minRequests, sequential } = gate
   return {
-    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
+    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, ...(anchorMs !== undefined && { anchorMs }), consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
     minRequests: source === 'stream' ? minRequests : null,
     promql: source === 'prometheus' ? rule.query({ run: '<run>', windowMs }) : null,
   }
