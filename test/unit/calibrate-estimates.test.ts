@@ -41,7 +41,8 @@ for (const [service, seconds] of bursty) {
       assert.ok(foundS > 0.8 * service.burstS && foundS < 1.4 * service.burstS + secondsOf(1), `${foundS} s`)
       const expected = seconds * service.badShare / service.burstS
       assert.ok(found.count > 0.6 * expected && found.count < 1.5 * expected, `${found.count} bursts, expected ${expected}`)
-      assert.ok(found.badShare > 0.6 && found.quietShare < 0.01, JSON.stringify(found))
+      // one that is as long as a cell fills two of them half
+      assert.ok(found.badShare > 0.4 && found.quietShare < 0.01, JSON.stringify(found))
     }
   })
 }

@@ -103,9 +103,9 @@ test('requests that fail one by one need no longer block and no burst; what is l
 })
 
 test('bursts within the limit are none to a gate, and bursts too long for the time that it is judged cannot be helped by a block', () => {
-  const mild = [...Array.from({ length: 20 }, () => [...steady(20, 0, 200), ...steady(5, 2, 200)]).flat()]
+  const mild = Array.from({ length: 20 }, () => [...steady(20, 0, 200), ...steady(5, 2, 200)]).flat()
   assert.equal(calibrate(written(), [recordingOfCells(mild)], nowMs).gates[0]?.bursts, null)
-  const long = [...Array.from({ length: 8 }, () => [...steady(200, 0), ...steady(25, 10)]).flat()]
+  const long = Array.from({ length: 8 }, () => [...steady(200, 0), ...steady(25, 10)]).flat()
   const report = calibrate(written(), [recordingOfCells(long)], nowMs)
   assert.deepEqual([report.gates[0]?.block.is, report.outcome], ['impossible', 'change'])
   assert.match(renderCalibration(report), /longer than the gate is judged: hold longer, or limit a budget/)

@@ -20,7 +20,7 @@ export function renderCalibration(report: CalibrationReport): string {
 
 const outcomeWords: Record<CalibrationReport['outcome'], string> = {
   fits: 'The file\'s blocks and bursts are enough.',
-  change: 'The file\'s blocks or bursts are NOT enough: what the gates promise does not hold with them.',
+  change: 'The file\'s blocks and bursts are NOT enough: what its gates promise does not hold with them.',
   unknown: 'Too little failed to say whether the file\'s blocks and bursts are enough.',
 }
 
@@ -70,20 +70,22 @@ function printAborts({ rate, windows, starts, aborted, atLeast, atMost, missingM
 }
 
 /** YAML, to be put into the file. Nothing where there is nothing to say. */
-function snippet({ settings, asWritten, asNeeded, outcome, gates, subject, measuredAt, phaseMs, runs }: CalibrationReport): string[] {
+function snippet({ settings, asWritten, asNeeded, gates, subject, measuredAt, phaseMs, runs }: CalibrationReport): string[] {
   const isChanged = gates.some(({ block, burst }) => block.is === 'too-short' || burst.is === 'too-small')
   const measured = isChanged ? asNeeded : asWritten
-  if (outcome === 'unknown' && !measured) return []
+  if (!isChanged && !measured) return []
   return [
     '', isChanged ? 'To be written into the file; the gates have their other keys beside these:' : 'To be written into the file, for its reports:', '',
-    ...isChanged ? ['gates:', ...settings.map(({ gate, blockMs, burst }) => `  - {name: ${gate}, block: ${time(blockMs)}, burst: ${burst}}`)] : [],
+    ...isChanged ? ['gates:', ...settings.map(setting => `  - ${yamlGate(setting)}`)] : [],
     ...measured ? [
-      'calibration:', `  measuredAt: '${measuredAt}'`, `  subject: ${subject}`, `  phase: ${time(phaseMs)}`, `  runs: ${runs.length}`, `  windows: ${measured.windows}`,
+      'calibration:', `  measuredAt: '${measuredAt}'`, `  subject: ${subject}`, `  phase: ${printDuration(phaseMs)}`, `  runs: ${runs.length}`, `  windows: ${measured.windows}`,
       `  falseAborts: ${yamlPercent(measured.rate)}`, `  atMost: ${yamlPercent(measured.atMost)}`,
-      '  gates:', ...settings.map(({ gate, blockMs, burst }) => `    - {name: ${gate}, block: ${time(blockMs)}, burst: ${burst}}`),
+      '  gates:', ...settings.map(setting => `    - ${yamlGate(setting)}`),
     ] : [],
   ]
 }
+
+const yamlGate = ({ gate, blockMs, burst }: CalibrationReport['settings'][number]): string => `{name: ${gate}, block: ${printDuration(blockMs)}, burst: ${burst}}`
 
 /** As wide as the widest cell of each column. */
 function columns(rows: readonly (readonly string[])[]): string[] {
