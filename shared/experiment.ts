@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
+import { calibrationKey, type Calibration } from '#shared/experiment-calibration.ts'
 import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
 import { alphaKey, checkSequential, describeSequential, resolveSequential, sequentialKeys } from '#shared/experiment-sequential.ts'
 import { bindRule, checkRange, checkSlos, readSlos, sloItem } from '#shared/experiment-slos.ts'
@@ -29,6 +30,8 @@ export interface Experiment {
   holdMs: number
   recovery: { withinMs: number; stableMs: number }
   leaseMs: number
+  /** What was measured of its gates with a limit. It decides nothing. */
+  calibration?: Calibration
 }
 
 export interface LoadSpec {
@@ -132,6 +135,7 @@ const document = z.strictObject({
     stable: duration({ minMs: 200 }).default(3_000).describe('The gates must hold this long without a break to count as recovered'),
   }).prefault({}).describe('What counts as recovered once the faults are gone'),
   alpha: alphaKey,
+  calibration: calibrationKey.optional().describe('What faultline calibrate has measured of the gates with a limit, for the reports; it decides nothing'),
   lease: duration({ minMs: 1_000, maxMs: 600_000 }).default(3_000).describe('A fault that nobody renews ends after this time'),
 })
 type Document = z.output<typeof document>
@@ -224,6 +228,7 @@ function resolve(from: Document): Experiment {
     holdMs: holdMs(from),
     recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
     leaseMs: from.lease,
+    ...(from.calibration && { calibration: from.calibration }),
   }
 }
 

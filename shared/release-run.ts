@@ -72,10 +72,13 @@ const named = z.looseObject({ metadata: z.looseObject({ name: z.string() }) })
 
 /**
  * SHA-256, in hex, of all that an experiment asks: of its document as written, but of its metadata only the name. Namespace, labels and
- * annotations say nothing about what is done, and a Kubernetes object has others than its file.
+ * annotations say nothing about what is done, and a Kubernetes object has others than its file. What was measured of it (`calibration`) asks nothing.
  */
 export function experimentIdentity(document: unknown): string {
   const found = named.safeParse(document)
-  const asked = found.success ? { ...found.data, metadata: { name: found.data.metadata.name } } : document
-  return createHash('sha256').update(canonicalize(asked) ?? '').digest('hex')
+  if (!found.success) return sha256(document)
+  const { calibration: _measured, metadata: { name }, ...asked } = found.data
+  return sha256({ ...asked, metadata: { name } })
 }
+
+const sha256 = (value: unknown): string => createHash('sha256').update(canonicalize(value) ?? '').digest('hex')

@@ -16,7 +16,7 @@ export function renderPlan(plan: FilePlan, columns: number): string {
     ['timeline', ...timelineRows(experiment, width)],
     ...experiment.faults.map(fault => faultSection(fault, experiment.timeline, row, width)),
     ...(experiment.probes.length === 0 ? [] : [['probes', ...experiment.probes.flatMap(probe => probeRows(probe, row))]]),
-    ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row))],
+    ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row)), ...(experiment.falseAborts === null ? [] : row('A/A', `false aborts without a fault: ${experiment.falseAborts}`))],
     ...(experiment.warnings.length === 0 ? [] : [['too short', ...experiment.warnings.flatMap(({ gate, never, says }) => row(gate, `${never ? 'it can never pass: ' : ''}${says}`))]]),
   ])
   return [...sections, outcome(plan, width)].map(lines => `${lines.join('\n')}\n`).join('\n')

@@ -28,6 +28,7 @@ ${tiles(judgement)}
 <div class="card">${stackedPlot(loadPlot(report))}</div>
 <h2>Gates</h2>
 <div class="gates">${judgement.gates.length === 0 ? 'None could be read.' : report.gates.map(gate => gateCard(gate, startMs))}</div>
+${report.calibration ? markup`<p>${report.calibration.says} ${report.calibration.doubts.map(doubt => markup`<strong>${doubt}</strong> `)}</p>` : ''}
 <h2>Faults</h2>
 ${faultTable(report)}
 ${judgement.probes.length === 0 ? '' : markup`<h2>Probes</h2>

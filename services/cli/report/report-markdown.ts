@@ -6,7 +6,7 @@ import { recordRows, type RunReport } from './run-report.ts'
 
 /** `report.md`: what a person needs in a pull request or a job summary. Pure. */
 export function printReportMarkdown(report: RunReport): string {
-  const { judgement, purpose, startMs, endMs, timeline, environment } = report
+  const { judgement, purpose, startMs, endMs, calibration, timeline, environment } = report
   const { experiment, run, verdict, reasons, gates, faults, timings, load, recovery } = judgement
   const timing = (name: 'breachToAbortMs' | 'breachToRevertedMs' | 'firstBadToRevertedMs') => timings[name] === null ? `– (${text(timings.why[name] ?? 'not known')})` : printMs(timings[name])
   const since = (atMs: number | null | undefined) => atMs === null || atMs === undefined ? '–' : printSince(startMs, atMs)
@@ -24,6 +24,7 @@ export function printReportMarkdown(report: RunReport): string {
     ]),
     '## Gates', '',
     ...table(['gate', 'phase', 'source', 'verdict', 'evidence'], gates.map(gate => [text(gate.name), gate.phase, gate.source, `**${gate.verdict}**`, text(gate.evidence)])),
+    ...(calibration === undefined ? [] : [[text(calibration.says), ...calibration.doubts.map(doubt => `**${text(doubt)}**`)].join(' '), '']),
     '## Faults', '',
     ...(recovery === null ? ['The experiment has none: its gates judged the hold.', ''] : table(['fault', 'node', 'targets', 'injected', 'reverted', 'verified', 'ended by'], faults.map(fault => [
       text(fault.id), text(fault.node) || '–', fault.targets.map(text).join('<br>') || '–', since(fault.injectedAtMs), since(fault.revertedAtMs), fault.verified ? 'yes' : '**no**', text(fault.cause ?? '–'),

@@ -1,5 +1,6 @@
 import { beginChain, extendChain } from '#shared/decision-record.ts'
 import type { FactData, RunPhase, StoredFact } from '#shared/events.ts'
+import { describeCalibration, type CalibrationWords } from '#shared/experiment-calibration.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import type { Limit } from '#shared/gate.ts'
 import { loadSeries, type LoadPoint } from '#shared/load-series.ts'
@@ -20,6 +21,8 @@ export interface RunReport {
   phases: { phase: RunPhase; startMs: number; endMs: number }[]
   abort: FactData<'run.aborting'> | undefined
   gates: ReportedGate[]
+  /** How often the gates abort for nothing; only of gates with a `limit`. */
+  calibration: CalibrationWords | undefined
   /** One point a second. */
   seconds: LoadPoint[]
   /** The same for the plots, whose steps are wider in a long run. */
@@ -66,10 +69,17 @@ export function reportOf(facts: readonly StoredFact[], judgement: Judgement): Ru
     phases: phasesOf(inOrder, endMs),
     abort: inOrder.flatMap(stored => stored.kind === 'run.aborting' ? [stored.fact.data] : [])[0],
     gates: judgement.gates.map(gate => reportedGate(gate, experiment)),
+    calibration: experiment && describeCalibration(submitted?.fact.data.experiment, experiment, submittedMs(submitted) ?? startMs),
     timeline: inOrder.flatMap(stored => describeFact(stored) ?? []),
     record: recordOf(facts),
     environment: environmentOf(inOrder),
   }
+}
+
+/** By the date that the scheduler told; a run's own dates may be of other clocks. */
+function submittedMs(submitted: StoredFact | undefined): number | undefined {
+  const ms = Date.parse(submitted?.fact.time ?? '')
+  return Number.isNaN(ms) ? undefined : ms
 }
 
 function reportedGate(gate: JudgedGate, experiment: Experiment | undefined): ReportedGate {
