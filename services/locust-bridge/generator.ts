@@ -43,8 +43,8 @@ export interface Generators {
   askStop(run: string): void
   keepStats(run: string): void
   end(run: string): void
-  /** Ends the test that an earlier start of this bridge has left running in a Locust that is there already; one that it had started has ended with it. */
-  endLeft(run: string): void
+  /** Stops what an earlier start of the bridge has left going in a Locust that lives on; one of its own has ended with it. */
+  stopLeft(run: string): void
   poll(run: string): void
   /** Resolves when all that was asked for is done. */
   idle(): Promise<void>
@@ -58,9 +58,6 @@ const finalStatsPauseMs = 200
 /** Workers that come at the same time as their master join it some seconds later. Less than the core waits for Locust (patience.startMs). */
 const workersPatienceMs = 20_000
 const workersPauseMs = 500
-/** Locust may be on its way up at the same time as the bridge. */
-const leftPatienceMs = 20_000
-const leftPauseMs = 500
 
 export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
   let present: Generator | undefined
@@ -101,19 +98,6 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
     await api.stop() // one that is there already goes on living: its test must not
   }
 
-  async function endLeft(): Promise<void> {
-    if (spawnLocust || locustUrl === undefined) return
-    const givenUpAt = performance.now() + leftPatienceMs
-    for (;;) {
-      try {
-        return await locustApi(locustUrl, { token: locustToken }).stop()
-      } catch (error) {
-        if (performance.now() >= givenUpAt) throw error
-        await delay(leftPauseMs)
-      }
-    }
-  }
-
   const ours = (run: string): Generator => {
     if (present?.run !== run) throw new NoLocust(`the Locust of ${run} is gone`)
     return present
@@ -139,7 +123,9 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
       tell({ is: 'kept', run }) // they decide nothing: the samples do
     }),
     end: run => enqueue(run, () => end(run)),
-    endLeft: run => enqueue(run, endLeft),
+    stopLeft: run => enqueue(run, async () => {
+      if (!spawnLocust && locustUrl !== undefined) await locustApi(locustUrl, { token: locustToken }).stop()
+    }),
     poll(run) {
       if (present?.run !== run || polls.has(run)) return
       polls.add(run)

@@ -12,6 +12,8 @@ const tailLength = 120
 export interface NatsWire extends AsyncDisposable {
   /** Places in the stream of which a server has said over this wire that they are stored. */
   acknowledged: Set<number>
+  /** How many ends of connections are open. */
+  openEnds(): number
   /** How many bytes are on their way and do not pass. */
   heldBytes(): number
   /** From now on nothing passes, in either direction; connections stay open and new ones are accepted. */
@@ -58,6 +60,7 @@ export async function startWire({ port, server }: { port: number; server: number
   await once(listener, 'listening')
   return {
     acknowledged, heldBytes,
+    openEnds: () => open.size,
     cut() { held ??= [] },
     mend() {
       const [late, bytes] = [held ?? [], heldBytes()]

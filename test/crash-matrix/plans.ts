@@ -71,7 +71,7 @@ function servicePlan(name: ClientName, { folders: { root, temporary, journal }, 
   }
   const settings: Partial<Record<SettingName, string>> = {
     'nats.url': natsNames.map(server => `127.0.0.1:${wirePort(name, server)}`).join(','), 'nats.token': secrets.natsToken, 'nats.replicas': '3', 'nats.waitSeconds': '30',
-    'commands.publicKey': secrets.commandKey, 'http.port': String(ports[name]), ...own[name],
+    'commands.publicKey': secrets.commandKey, 'http.port': String(ports[name]), 'halt.files': join(root, 'halt'), ...own[name],
   }
   return {
     name, argv: [process.execPath, fileURLToPath(new URL(`../../services/${service}/main.ts`, import.meta.url))],

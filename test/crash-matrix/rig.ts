@@ -17,7 +17,7 @@ import { startWire, type NatsWire } from './nats-wire.ts'
 import { clientNames, natsNames, natsPort, planOf, ports, wirePort, type ClientName, type NatsName, type PlanOptions, type RigFolders } from './plans.ts'
 import { openFactStream, type FactStream } from './stream.ts'
 import { startSubject, type Subject } from './subject.ts'
-import { processNames, type ProcessName } from './table.ts'
+import { processNames, type Leaders, type ProcessName } from './table.ts'
 
 /** Small enough to be filled in an instant, large enough for the facts of the runs of one rig. */
 const storeBytes = 64 * 1_048_576
@@ -43,7 +43,7 @@ export interface Rig extends AsyncDisposable {
   wires: readonly NatsWire[]
   /** Where this process keeps what must not be lost; undefined for one that keeps nothing. */
   diskOf(name: ProcessName): string | undefined
-  leaders(): Promise<{ scheduler: ProcessName; nats: ProcessName }>
+  leaders(): Promise<Leaders>
   submit(experiment: object): Promise<string>
   /** All processes are there and well, Locust is idle with its worker, and one scheduler leads. What is missing is started. */
   ready(): Promise<void>
@@ -130,7 +130,9 @@ export async function startRig(root: string, tell: (doing: string) => void = () 
     diskOf: name => name === 'injector' ? folders.journal : folders.stores[name as NatsName],
     async leaders() {
       const [scheduler, server] = await Promise.all([leader(), stream.leader()])
-      return { scheduler, nats: natsNames.find(name => name === server) ?? assert.fail(`${server} leads the stream`) }
+      const openEnds = (name: NatsName) => clientNames.reduce((sum, client) => sum + (wires.get(`${client} ${name}`)?.openEnds() ?? 0), 0)
+      const [follower] = natsNames.filter(name => name !== server).toSorted((a, b) => openEnds(b) - openEnds(a))
+      return { scheduler, nats: natsNames.find(name => name === server) ?? assert.fail(`${server} leads the stream`), follower: follower ?? assert.fail('there are three') }
     },
     submit: async experiment => new ApiClient({ apiUrl: urlOf('scheduler-1'), token: secrets.apiToken }).submit(experiment, 'crash-matrix'), // on standby it passes it on
     async ready() {

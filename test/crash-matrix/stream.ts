@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect, DeliverPolicy } from 'nats'
-import { stream } from '#shared/bus-nats.ts'
 import { messageOf } from '#shared/errors.ts'
-import { factSubject, parseFact, type StoredFact } from '#shared/events.ts'
+import { factStreams, factSubject, parseFact, type StoredFact } from '#shared/events.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
+const stream = factStreams.runs.name
 const answerWithinMs = 2_000
 const againMs = 250
 /** NATS may have been disturbed a moment ago. */

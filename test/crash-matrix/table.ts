@@ -18,7 +18,7 @@ export const parts = {
   'locust-bridge': 'the bridge to Locust',
   'slo-evaluator': 'the evaluator',
   'services': 'all five services at once, which is the machine that they are on',
-  'nats-one': 'a NATS server that does not lead the stream of facts',
+  'nats-one': 'a NATS server that does not lead the stream of facts: of both, the one with more services connected to it',
   'nats-leader': 'the NATS server that leads it',
   'nats-all': 'all three NATS servers',
   'prometheus': 'Prometheus',
@@ -110,15 +110,18 @@ export function expectationOf(cell: Cell): Expectation {
   return 'decides'
 }
 
+/** `follower`: the one of the servers that do not lead the stream that has most connections. */
+export interface Leaders { scheduler: ProcessName; nats: ProcessName; follower: ProcessName }
+
 /** Processes that a part is, which depends on who leads now. */
-export function processesOf(part: Part, leaders: { scheduler: ProcessName; nats: ProcessName }): ProcessName[] {
+export function processesOf(part: Part, leaders: Leaders): ProcessName[] {
   const nats = processNames.filter(name => name.startsWith('nats-'))
   const schedulers = processNames.filter(name => name.startsWith('scheduler-'))
   switch (part) {
     case 'scheduler-leader': return [leaders.scheduler]
     case 'scheduler-standby': return schedulers.filter(name => name !== leaders.scheduler)
     case 'services': return [...schedulers, 'injector', 'locust-bridge', 'slo-evaluator']
-    case 'nats-one': return nats.filter(name => name !== leaders.nats).slice(0, 1)
+    case 'nats-one': return [leaders.follower]
     case 'nats-leader': return [leaders.nats]
     case 'nats-all': return nats
     default: return [part]

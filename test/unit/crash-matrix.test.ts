@@ -39,8 +39,8 @@ test('nobody expects a pass of a run whose faults are cut short, or whose users 
 })
 
 test('a part is processes by who leads now', () => {
-  const leaders = { scheduler: 'scheduler-2', nats: 'nats-1' } as const
-  assert.deepEqual([processesOf('scheduler-leader', leaders), processesOf('scheduler-standby', leaders), processesOf('nats-leader', leaders), processesOf('nats-one', leaders)], [['scheduler-2'], ['scheduler-1'], ['nats-1'], ['nats-2']])
+  const leaders = { scheduler: 'scheduler-2', nats: 'nats-1', follower: 'nats-3' } as const
+  assert.deepEqual([processesOf('scheduler-leader', leaders), processesOf('scheduler-standby', leaders), processesOf('nats-leader', leaders), processesOf('nats-one', leaders)], [['scheduler-2'], ['scheduler-1'], ['nats-1'], ['nats-3']])
   assert.equal(processesOf('services', leaders).length, 5)
 })
 
