@@ -3,26 +3,25 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
-import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
+import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
 import { hear, newStamp, stampSchema, type HeardCommands } from '#shared/command-stamp.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
-import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
-import { facts, factSubject, misplaced, parseFact } from '#shared/events.ts'
+import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
+import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream } from '#shared/events.ts'
 import { isDeeper } from '#shared/json-depth.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
 import { toUnicode } from '#shared/unicode.ts'
 
-/** Name of the stream that holds all facts. */
-export const stream = 'FAULTLINE'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
 const refusedLogin: string = ErrorCode.AuthorizationViolation
 const noTls: string = ErrorCode.ServerOptionNotAvailable
 /** Node's codes for what is wrong with a certificate, or with the handshake. */
 const tlsTrouble = /CERT|SIGNATURE|^ERR_(?:SSL|TLS)/
-/** JetStream's own number for it (jetstream/errors.json). */
+/** JetStream's own numbers for them (jetstream/errors.json). */
 const streamNotFound = 10059
+const wrongLastSequence = 10071
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
@@ -82,7 +81,8 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
   }
   try {
     const manager = await connection.jetstreamManager()
-    await ensureStream(manager, replicas)
+    await ensureStream(manager, 'runs', replicas)
+    if (service === 'scheduler') await ensureStream(manager, 'audit', replicas)
     return new NatsBus(connection, manager, options)
   } catch (cause) {
     await connection.close()
@@ -100,13 +100,14 @@ function whyNot(cause: unknown, servers: string): string {
 }
 
 /** Whoever may makes it. With a user for each service that is the scheduler alone; for the others it is there, or not ready yet. */
-async function ensureStream(manager: JetStreamManager, replicas: number): Promise<void> {
-  const missing = await manager.streams.info(stream).then(() => undefined, (error: unknown) => error)
+async function ensureStream(manager: JetStreamManager, stream: FactStream, replicas: number): Promise<void> {
+  const { name, subjects, maxAgeMs } = factStreams[stream]
+  const missing = await manager.streams.info(name).then(() => undefined, (error: unknown) => error)
   if (missing === undefined) return // if it has other settings than these, they are the operator's
   if (!(missing instanceof NatsError) || missing.api_error?.err_code !== streamNotFound) throw missing
   await manager.streams.add({
-    name: stream, subjects: ['faultline.fact.>'], storage: StorageType.File, retention: RetentionPolicy.Limits,
-    max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: replicas,
+    name, subjects: [`${subjects}.>`], storage: StorageType.File, retention: RetentionPolicy.Limits,
+    max_age: nanos(maxAgeMs), duplicate_window: nanos(120_000), num_replicas: replicas,
   }).catch((error: unknown) => {
     if (error instanceof NatsError && error.isPermissionError()) throw new NatsUnreachable('NATS answers, but the stream of facts is not there yet; the scheduler makes it, so start that first, or wait (nats.waitSeconds)', { cause: error })
     throw error
@@ -151,7 +152,7 @@ class NatsBus implements Bus {
     const counters = new Map<string, number>()
     let last: Promise<unknown> = Promise.resolve()
     return {
-      write: async (run, type, data, { deadlineMs = 10_000 } = {}) => {
+      write: async (run, type, data, { deadlineMs = 10_000, once = false } = {}) => {
         const checked = facts[type].data.safeParse(toUnicode(data))
         if (!checked.success) throw new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`)
         const sequence = (counters.get(run) ?? 0) + 1
@@ -163,7 +164,7 @@ class NatsBus implements Bus {
         this.#demandRoom(payload, `a ${type} of run ${run}`) // before it is numbered: what was never sent leaves no gap in the log
         counters.set(run, sequence)
         // one after another, so that the stream's order is the source's own order
-        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, deadlineMs))
+        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, { deadlineMs, once }))
         last = written.catch(() => undefined)
         return written
       },
@@ -187,13 +188,14 @@ class NatsBus implements Bus {
   }
 
   /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
-  async #store(subject: string, id: string, payload: string, deadlineMs: number): Promise<number> {
+  async #store(subject: string, id: string, payload: string, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
     const givenUpAt = performance.now() + deadlineMs
     for (;;) {
       try {
-        const ack = await this.#js.publish(subject, payload, { msgID: id })
+        const ack = await this.#js.publish(subject, payload, { msgID: id, ...(once && { expect: { lastSubjectSequence: 0 } }) })
         return ack.seq
       } catch (cause) {
+        if (once && cause instanceof NatsError && cause.api_error?.err_code === wrongLastSequence) throw new FactAlreadyWritten(`${subject} is on record already: ${messageOf(cause)}`, { cause })
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) {
           throw new FactNotStored(`the fact ${id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}; the run's log now has a gap, so it cannot pass`, { cause })
         }
@@ -203,18 +205,20 @@ class NatsBus implements Bus {
   }
 
   follow({ run = '*', types }: FactFilter): Following {
-    const subjects = types ? types.map(type => factSubject(run, type)) : [`faultline.fact.${run}.>`]
-    const following = new StreamFollowing(() => this.#open(subjects), () => this.#followings.delete(following))
+    const [stream = 'runs', another] = new Set(types?.map(streamOf))
+    if (another !== undefined) throw new MessageInvalid(`facts of the streams ${stream} and ${another} cannot be followed as one`)
+    const subjects = types ? types.map(type => factSubject(run, type)) : [`${factStreams[stream].subjects}.${run}.>`]
+    const following = new StreamFollowing(() => this.#open(factStreams[stream].name, subjects), () => this.#followings.delete(following))
     this.#followings.add(following)
     return following
   }
 
   /** Tried again while the server is away: a service that starts when NATS restarts is not to blame. */
-  async #open(subjects: string[]): Promise<Opened> {
+  async #open(stream: string, subjects: string[]): Promise<Opened> {
     const givenUpAt = performance.now() + openWithinMs
     for (;;) {
       try {
-        return await this.#consume(subjects)
+        return await this.#consume(stream, subjects)
       } catch (error) {
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) throw error
         this.#log.warn({ why: messageOf(error) }, 'the stream could not be followed yet')
@@ -223,7 +227,7 @@ class NatsBus implements Bus {
     }
   }
 
-  async #consume(subjects: string[]): Promise<Opened> {
+  async #consume(stream: string, subjects: string[]): Promise<Opened> {
     const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
     await this.#manager.consumers.delete(stream, probe.name)
     const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })

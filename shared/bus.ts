@@ -27,9 +27,12 @@ export interface FactWriter {
   /**
    * Stores a fact and resolves with its place in the stream. Retries with the same id, so that it is stored once.
    * Rejects with FactNotStored after `deadlineMs` (default 10 s), with MessageInvalid when the data is not in the catalogue's shape.
+   * `once`: only if the run has no fact of this type yet, which the server compares as it stores; rejects with FactAlreadyWritten when it has.
    */
-  write<T extends FactType>(run: string, type: T, data: FactData<T>, options?: { deadlineMs?: number }): Promise<number>
+  write<T extends FactType>(run: string, type: T, data: FactData<T>, options?: WriteOptions): Promise<number>
 }
+
+export interface WriteOptions { deadlineMs?: number; once?: boolean }
 
 export interface FactFilter {
   run?: string

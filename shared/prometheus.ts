@@ -80,7 +80,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
     },
     responseInterceptor: {
       onFulfilled: response => {
-        response.data = withReadableInfinity(response.data)
+        response.data = withReadableValues(response.data)
         return response
       },
     },
@@ -122,7 +122,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
 }
 
 function answerOf({ resultType, result }: QueryResult): Answer {
-  if (resultType === ResponseType.SCALAR) return numberAnswer(Number(scalar.parse(result)[1].replace('Inf', 'Infinity')))
+  if (resultType === ResponseType.SCALAR) return numberAnswer(Number(readable(scalar.parse(result)[1])))
   if (resultType !== ResponseType.VECTOR) return { is: 'no-data', why: `a ${resultType}, not one number` }
   const [only, ...others] = z.array(instant).parse(result)
   if (!only) return { is: 'no-data', why: 'empty: no series has a value then' }
@@ -135,13 +135,16 @@ function numberAnswer(value: number): Answer {
   return Number.isFinite(value) ? { is: 'value', value } : { is: 'no-data', why: `infinite (${value})` }
 }
 
-/** Prometheus writes `+Inf`; prometheus-query reads that with parseFloat, which makes it NaN. */
-function withReadableInfinity(body: unknown): unknown {
+/** prometheus-query reads values with parseFloat, which makes NaN of `+Inf`, and 5 of `5 apples`. */
+function withReadableValues(body: unknown): unknown {
   const parsed = z.looseObject({ data: z.looseObject({ resultType: z.literal('vector'), result: z.array(z.looseObject({ value: scalar })) }) }).safeParse(body)
   if (!parsed.success) return body
-  const result = parsed.data.data.result.map(item => ({ ...item, value: [item.value[0], item.value[1].replace(/^([+-]?)Inf$/, '$1Infinity')] }))
+  const result = parsed.data.data.result.map(item => ({ ...item, value: [item.value[0], readable(item.value[1])] }))
   return { ...parsed.data, data: { ...parsed.data.data, result } }
 }
+
+/** A value as Go writes it, as JavaScript reads it. What is no number is not the number that it begins with, nor the 0 that nothing is. */
+const readable = (text: string): string => /^[+-]?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|Inf)$/i.test(text) ? text.replace(/Inf$/, 'Infinity') : 'NaN'
 
 const thrown = z.object({ error: z.string(), httpStatus: z.number().optional(), code: z.string().optional() })
 

@@ -15,6 +15,18 @@ export class RequestRefused extends InvalidInput {
   readonly code = 'request_refused'
 }
 
+/** The token that was shown is of too little a role; the message says whose it is, and what it takes. */
+export class RoleTooLow extends InvalidInput {
+  readonly code = 'role_too_low'
+}
+
+const auditEntry = z.object({
+  who: z.string(), role: z.string(), address: z.string(), passedOnFor: z.string().optional(), request: z.string(), about: z.string().optional(),
+  outcome: z.enum(['allowed', 'refused']), why: z.string().optional(), atMs: z.number(),
+})
+const auditRecord = z.object({ entries: z.array(auditEntry), leftOut: z.number(), unreadable: z.number() })
+export type AuditRecord = z.output<typeof auditRecord>
+
 const policySummary = z.object({
   name: z.string(), state: z.string(), reason: z.string().nullable(), nextAtMs: z.number().nullable(),
   upcoming: z.array(z.object({ atMs: z.number(), experiment: z.string() })),
@@ -96,6 +108,11 @@ export class ApiClient {
     return z.object({ resumed: z.boolean() }).parse(await this.#ask('POST', `/api/v1/policies/${encodeURIComponent(name)}/resume`)).resumed
   }
 
+  /** Who asked for what since then, such as `24h`; oldest first. Takes an admin's token. */
+  async audit(since: string): Promise<AuditRecord> {
+    return auditRecord.parse(await this.#ask('GET', `/api/v1/audit?since=${encodeURIComponent(since)}`))
+  }
+
   /** Whether a version may go out (services/scheduler/release-api.ts). */
   async releaseCheck(query: URLSearchParams): Promise<unknown> {
     return this.#ask('GET', `/api/v1/release-check?${query.toString()}`)
@@ -143,7 +160,20 @@ export class ApiClient {
     if (response.ok) return response
     const said = await response.text()
     if (response.status >= 500) throw new SchedulerUnreachable(`the scheduler at ${this.#url} answered ${response.status}: ${said}`)
+    const tooLow = response.status === 403 && roleRefusal.safeParse(parsed(said)).data
+    if (tooLow) throw new RoleTooLow(`${tooLow.error}; show another (docs/access.md)`)
     throw new RequestRefused(`the scheduler at ${this.#url} refused (${response.status}): ${said}`)
+  }
+}
+
+/** A 403 for another reason, such as a page of another site, tells no role. */
+const roleRefusal = z.object({ error: z.string(), role: z.string() })
+
+function parsed(said: string): unknown {
+  try {
+    return JSON.parse(said)
+  } catch {
+    return undefined
   }
 }
 

@@ -1,6 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
 import { Gauge, type Registry } from 'prom-client'
 import type { BlastRadius } from '#shared/blast-radius.ts'
@@ -8,6 +7,7 @@ import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
 import type { Coverage } from '#shared/coverage.ts'
+import { experimentHashOf } from '#shared/decision-record.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactData, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
@@ -395,7 +395,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
       if (now.halted) throw new Halted(`no run is taken: ${printHalt(now)}; faultline resume`)
       const busy = experiment.load && [...runs.values()].find(other => other.sealedAtMs === undefined && other.experiment.load)
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
-      const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')
+      const experimentHash = experimentHashOf(document)
       await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }), ...(services && { services }) })
       await arrival(run, arrivalMs) // whoever is told of the run may ask about it at once
       return run

@@ -31,6 +31,8 @@ test('a secret is read from the file that its _FILE variable names, without the 
   writeFileSync(join(folder, 'token'), 's3cret\n')
   assert.equal(readConfig({ FAULTLINE_API_TOKEN_FILE: join(folder, 'token') }).need('api.token'), 's3cret')
   assert.throws(() => readConfig({ FAULTLINE_API_TOKEN_FILE: join(folder, 'none') }), SettingInvalid)
+  const both = { FAULTLINE_API_TOKEN_FILE: join(folder, 'token'), FAULTLINE_METRICS_TOKEN_FILE: join(folder, 'token'), FAULTLINE_METRICS_TOKEN: 'm' }
+  assert.deepEqual((['api.token', 'metrics.token', 'release.token'] as const).map(name => readConfig(both).fileOf(name)), [join(folder, 'token'), undefined, undefined])
 }))
 
 test('an unknown setting, an unreadable file and a needed one that is not set are refused with what to do', () => inFolder(folder => {

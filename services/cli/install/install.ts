@@ -40,6 +40,7 @@ const outside = [
   'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent', 'clusterrolebinding/faultline-restorer', 'clusterrole/faultline-restorer',
   'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
   'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
+  'validatingadmissionpolicybinding/faultline-authors', 'validatingadmissionpolicy/faultline-authors',
 ]
 /** Removing the kind removes its objects; Policies and Campaigns first, which would begin more. */
 const customResources = ['policies', 'campaigns', 'experiments'].map(plural => `customresourcedefinition/${plural}.faultline.dev`)

@@ -24,7 +24,7 @@ program.command('install')
     await install({ ...options, patienceS: timeout, given: powerValues() }, say)
     say('ready')
     console.log(`The scheduler's API: kubectl --namespace ${namespace} port-forward service/scheduler 9646
-Its token: kubectl --namespace ${namespace} get secret ${secretName} --output go-template='{{index .data "api-token" | base64decode}}'
+Its admin's token (docs/access.md has how others get one of their own): kubectl --namespace ${namespace} get secret ${secretName} --output go-template='{{index .data "api-token" | base64decode}}'
 Opt a namespace in: kubectl label namespace NAME faultline.dev/chaos=allowed`)
   })
 

@@ -10,6 +10,7 @@ import { createLog } from '#shared/log.ts'
 import type { Children } from '#shared/process/children.ts'
 import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
 import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
+import { signerOf } from '#shared/signing-key.ts'
 import { localDriver } from '../../injector/local-driver.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
@@ -27,7 +28,7 @@ import { journalFolder, type LocalServices, type ServicesOptions } from './servi
 const listen = { host: '127.0.0.1', port: 0 }
 
 /** The services in this process, each with a connection, metrics and a port of its own, as they have when they are processes. */
-export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, haltFiles, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
+export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, verdictSeed, haltFiles, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
   await using unfinished = new AsyncDisposableStack()
   const log = createLog('faultline', { destination: pino.destination({ dest: join(folder, 'faultline.log'), sync: true }) })
   const keys = newCommandKeys()
@@ -64,7 +65,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   let budgets: Prometheus | undefined
   const policies = await startPolicies({ ...leader, scheduler, prometheus: () => budgets })
   unfinished.defer(() => policies.stop())
-  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies })
+  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies, log: leader.log })
   unfinished.defer(() => api.close())
   const apiUrl = await api.listen(listen)
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
@@ -80,7 +81,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   return {
     apiUrl, scrape, loadMetricsUrl: bridge.metricsUrl,
     async startEvaluator(prometheus) {
-      const evaluator = await startSloEvaluator({ ...judge, prometheus })
+      const evaluator = await startSloEvaluator({ ...judge, prometheus, signer: signerOf(verdictSeed) })
       owned.defer(() => evaluator.stop())
       const asked = connectPrometheus(prometheus)
       budgets = asked

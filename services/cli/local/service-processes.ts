@@ -12,7 +12,7 @@ import { journalFolder, type LocalServices, type ServicesOptions } from './servi
 const programOf = (service: Service) => fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
 
 /** The services as processes of their own, which share NATS and nothing else. */
-export async function startServiceProcesses({ folder, nats, parents, endpointsFolder, token, haltFiles, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
+export async function startServiceProcesses({ folder, nats, parents, endpointsFolder, token, verdictSeed, haltFiles, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
   const keys = newCommandKeys()
   const started: Child[] = []
 
@@ -41,7 +41,7 @@ export async function startServiceProcesses({ folder, nats, parents, endpointsFo
     ],
     async startEvaluator({ url, bearerToken, tokenFile, caFile, orgId }) {
       await start('slo-evaluator', {
-        'prometheus.url': url, ...(bearerToken !== undefined && { 'prometheus.bearerToken': bearerToken }), ...(tokenFile !== undefined && { 'prometheus.tokenFile': tokenFile }),
+        'verdicts.signingSeed': verdictSeed, 'prometheus.url': url, ...(bearerToken !== undefined && { 'prometheus.bearerToken': bearerToken }), ...(tokenFile !== undefined && { 'prometheus.tokenFile': tokenFile }),
         ...(caFile !== undefined && { 'prometheus.caFile': caFile }), ...(orgId !== undefined && { 'prometheus.orgId': orgId }),
       })
     },

@@ -13,6 +13,8 @@ export interface ServicesOptions {
   endpointsFolder: string
   /** Bearer token of the scheduler's API and of the bridge's samples. */
   token: string
+  /** nkeys seed that signs verdicts. */
+  verdictSeed: string
   /** Any of these stops all of them while it is there. */
   haltFiles: readonly string[]
 }

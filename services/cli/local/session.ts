@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readConfig } from '#shared/config.ts'
 import { ChildFailed, Children, type Child } from '#shared/process/children.ts'
 import type { PrometheusOptions } from '#shared/prometheus.ts'
+import { newSigningKey } from '#shared/signing-key.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
@@ -70,8 +72,9 @@ export async function startSession({ subject, prometheus, services: where, onPro
     return { servers: `127.0.0.1:${port}`, token: natsToken }
   })
   const token = randomBytes(24).toString('base64url')
+  const verdictSeed = readConfig().get('verdicts.signingSeed') ?? newSigningKey().seed
   const start = where === 'embedded' ? startEmbeddedServices : startServiceProcesses
-  const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, haltFiles: haltFilesHere(), children, watch }))
+  const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, verdictSeed, haltFiles: haltFilesHere(), children, watch }))
 
   if (!prometheus) begin('Prometheus, and its first scrape')
   const asked = prometheus ?? { url: await startPrometheus(children, folder, [...services.scrape, ...scrape]) }
