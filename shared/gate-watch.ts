@@ -2,7 +2,7 @@ import type { FactData, GateStatus } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
 import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
 import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
-import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printForPass, readTally, thinned, type Tally } from '#shared/gate-sequential.ts'
+import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printForPass, readTally, standingOf, thinned, type Standing, type Tally } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
 import { printDuration } from '#shared/units.ts'
 
@@ -16,6 +16,8 @@ export interface Watch {
   /** Looks that end later do not count. `complete`: the phase came to its own end, not to an abort. */
   end?: { atMs: number; complete: boolean }
   looks: readonly Look[]
+  /** Those that the latest step has taken, all of them, each with what the tally had come to by it. */
+  fresh: readonly FreshLook[]
   breakingInARow: number
   lastReadableMs: number
   /** The first thing that ended it; nothing later takes it back. */
@@ -27,6 +29,7 @@ export interface Watch {
 }
 
 export interface Look { endMs: number; measurement: Measurement }
+export interface FreshLook extends Look, Partial<Standing> { startMs: number }
 export type Answer = Pick<FactData<'slo.answer'>, 'answeredAtMs' | 'answer'>
 
 /**
@@ -49,7 +52,7 @@ export function beginWatch(gate: GateSpec, phase: GatePhase, startMs: number): W
   const { sequential, ...same } = gate
   const plain = phase === 'recovery' && gate.rule.range ? { ...same, windowMs: Math.min(same.windowMs, recoveryRangeMs) } : same
   const firstMs = startMs + (phase === 'during' ? gate.anchorMs ?? 0 : 0)
-  const common = { phase, startMs: firstMs, phaseStartMs: startMs, looks: [], breakingInARow: 0, lastReadableMs: firstMs, answers: new Map() }
+  const common = { phase, startMs: firstMs, phaseStartMs: startMs, looks: [], fresh: [], breakingInARow: 0, lastReadableMs: firstMs, answers: new Map() }
   return sequential && phase !== 'recovery' ? { ...common, gate, tally: beginTally(sequential) } : { ...common, gate: plain }
 }
 
@@ -58,6 +61,13 @@ export const nextLookMs = (watch: Watch): number => watch.startMs + ((watch.tall
 
 /** Takes every look that can be taken by now. */
 export function advance(watch: Watch, buffer: SampleBuffer): Watch {
+  const fresh: FreshLook[] = []
+  const state = takeLooks(watch, buffer, fresh)
+  return fresh.length === 0 && watch.fresh.length === 0 ? state : { ...state, fresh }
+}
+
+/** `taken` gets each of them. */
+function takeLooks(watch: Watch, buffer: SampleBuffer, taken: FreshLook[]): Watch {
   let state = watch
   for (;;) {
     const endMs = nextLookMs(state)
@@ -66,11 +76,13 @@ export function advance(watch: Watch, buffer: SampleBuffer): Watch {
     if (state.gate.sequential && state.tally) {
       const read = readTally(state.gate, state.gate.sequential, state.tally, buffer, endMs - state.gate.sequential.blockMs)
       if (!read) return state
+      taken.push({ startMs: endMs - state.gate.sequential.blockMs, endMs, measurement: read.measurement, ...standingOf(state.gate.sequential, read.tally) })
       state = look({ ...state, tally: read.tally }, { endMs, measurement: read.measurement })
       continue
     }
     const measurement = state.gate.source === 'stream' ? readBlock(buffer, state.gate, endMs - state.gate.windowMs, endMs) : readAnswer(state, endMs, buffer.tickMs)
     if (!measurement) return state
+    taken.push({ startMs: endMs - state.gate.windowMs, endMs, measurement })
     state = look(state, { endMs, measurement })
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import type { FactData, FactType, StoredFact } from '#shared/events.ts'
+import type { DecisionRecord, FactData, FactType, StoredFact } from '#shared/events.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import type { Verdict } from '#shared/verdict.ts'
 
@@ -23,6 +23,8 @@ export interface ReleaseRun {
   unknown: string | null
   /** Why none of this can be relied on. */
   doubt: string | null
+  /** Who says that the verdict is this one. */
+  record?: DecisionRecord
 }
 
 /** The facts that it is folded from. */
@@ -45,8 +47,8 @@ function fold(state: ReleaseRun, stored: StoredFact): ReleaseRun {
     case 'run.services': return withServices(state, stored.fact.data)
     case 'run.sealed': return { ...state, sealedAtMs: state.sealedAtMs ?? stored.fact.data.atMs }
     case 'run.judged': {
-      const { verdict, reasons, revertUnconfirmed } = stored.fact.data
-      return state.verdict === null ? { ...state, verdict, reasons, revertUnconfirmed } : state
+      const { verdict, reasons, revertUnconfirmed, record } = stored.fact.data
+      return state.verdict === null ? { ...state, verdict, reasons, revertUnconfirmed, ...(record && { record }) } : state
     }
     default: return state
   }

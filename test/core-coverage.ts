@@ -14,7 +14,9 @@ const coreFiles = [
   'shared/{gate,gate-blocks,gate-core,gate-sequential,gate-share,gate-watch}.ts',
   'shared/{e-process,pass-evidence}.ts', // what they are made of is held to SciPy's figures
   'shared/{verdict,verdict-breach,verdict-breach-sequential,verdict-log,verdict-parts}.ts',
-  'shared/{release-check,release-run,release-query}.ts',
+  'shared/{decision-record,look-record}.ts',
+  'services/cli/verify/{follow-chain,verify-record}.ts',
+  'shared/{command-stamp,release-check,release-run,release-query}.ts',
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'shared/{experiment,experiment-probes,experiment-sequential,experiment-slos,experiment-problem,experiment-yaml}.ts',
   'shared/{openslo,openslo-levels,promql-range,gate-slo}.ts',

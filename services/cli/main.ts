@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { AuditOptions } from './audit.ts'
 import type { DemoOptions } from './demo.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
@@ -11,6 +12,7 @@ import type { PowerOptions } from './power.ts'
 import type { ReleaseOptions } from './release/release-command.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
+import type { VerifyOptions } from './verify/verify-command.ts'
 
 watchLifeline()
 
@@ -182,6 +184,24 @@ program.command('replay').argument('<folder>', 'results folder of a run')
     process.exitCode = identical ? judgement.exitCode : 4
   })
 
+program.command('verify').argument('<results>', 'results folder of a run, or its events.jsonl')
+  .description('Check a run\'s record offline: its chain of facts, its signature, and its verdict, reached again.\nExit codes: 0 everything holds and a trusted key has signed it, 1 something is wrong, 2 nothing is wrong, but nobody who is trusted has signed it, 3 invalid input.')
+  .option('--public-key <key>', 'a public key that is trusted, or a file that holds it; may be given several times (default: setting verdicts.publicKey)', several)
+  .option('--json', 'print it as JSON')
+  .action(async (results: string, options: VerifyOptions) => {
+    const { verifyCommand } = await import('./verify/verify-command.ts')
+    const { exitCode, output } = await verifyCommand(results, options)
+    process.stdout.write(output)
+    process.exitCode = exitCode
+  })
+
+program.command('verdict-key').argument('<file>', 'where its seed goes; its public half goes beside it, with .pub added')
+  .description('Make a key that signs verdicts')
+  .action(async (file: string) => {
+    const { newKeyCommand } = await import('./verify/new-key.ts')
+    process.stdout.write(await newKeyCommand(file))
+  })
+
 program.command('release-check')
   .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked.')
   .requiredOption('--app <name>', 'the service, as NAME or NAMESPACE/NAME')
@@ -190,6 +210,8 @@ program.command('release-check')
   .option('--require <name...>', 'experiments that must have passed')
   .option('--from <file...>', 'files with experiments that must have passed exactly as they stand there')
   .option('--results <folder>', 'where the results folders of runs on this machine are', 'results')
+  .addOption(new Option('--public-key <key>', 'a public key, or a file that holds it: only runs count whose record one such key has signed; a scheduler that is asked has its own (default: setting verdicts.publicKey)')
+    .argParser(several).conflicts(['cluster', 'context', 'url']))
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
@@ -232,22 +254,42 @@ program.command('abort').argument('[run]', 'the run; left out: all with --all')
 
 program.command('halt').argument('[why...]', 'for those who wonder')
   .description('Stop everything at once: every run is aborted and its faults reverted, and new runs are refused until `faultline resume`')
+  .option('--file', 'by a file, which asks nobody and holds across sessions; with --cluster by a ConfigMap. So it is done as well when whoever was asked does not answer')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
-  .action(async (why: string[], options: ClusterChoice) => {
+  .action(async (why: string[], { file = false, ...options }: ClusterChoice & { file?: boolean }) => {
     const { haltCommand } = await import('./halt.ts')
-    process.exitCode = await haltCommand({ do: 'halt', why: why.join(' ') }, options.cluster ? options : undefined)
+    process.exitCode = await haltCommand({ why: why.join(' '), byFile: file }, options.cluster ? options : undefined)
   })
 
 program.command('resume')
-  .description('Take runs again after `faultline halt`')
+  .description('Take runs again after `faultline halt`, by whatever it was done')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
   .action(async (options: ClusterChoice) => {
-    const { haltCommand } = await import('./halt.ts')
-    process.exitCode = await haltCommand({ do: 'resume' }, options.cluster ? options : undefined)
+    const { resumeCommand } = await import('./halt.ts')
+    process.exitCode = await resumeCommand(options.cluster ? options : undefined)
+  })
+
+program.command('audit')
+  .description('Who asked the scheduler for what, of every local session or of a cluster: runs, aborts, halts, policies, and what was refused; takes an admin\'s token')
+  .option('--since <duration>', 'how far back', '24h')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .option('--json', 'print it as JSON')
+  .action(async (options: AuditOptions & ClusterChoice) => {
+    const { auditCommand } = await import('./audit.ts')
+    process.exitCode = await auditCommand(options, options.cluster ? options : undefined)
+  })
+
+program.command('token').argument('<name>', 'whose it is, for the audit').argument('<role>', 'viewer, operator, admin, release or metrics')
+  .description('Make a token: printed once for its owner, and as the line for the tokens file (setting access.tokensFile), which does not tell it')
+  .action(async (name: string, role: string) => {
+    const { makeToken } = await import('./token.ts')
+    process.stdout.write(makeToken(name, role))
   })
 
 program.command('page')
@@ -324,6 +366,10 @@ function context(): Option {
 
 function namespace(): Option {
   return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+}
+
+function several(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function requestsPerSecond(text: string): number {

@@ -1,7 +1,8 @@
-import type { FactData, StoredFact } from '#shared/events.ts'
+import { mostLooksInFact, type FactData, type RecordedLook, type StoredFact } from '#shared/events.ts'
 import type { GateRule, RangeValue } from '#shared/gate.ts'
 import { emptyGates, fold, reports, recoveryOf, type GateReport, type GateState } from '#shared/gate-core.ts'
 import { nextLookMs, type Watch } from '#shared/gate-watch.ts'
+import { freshLooks, looksIn, notRecorded, type Gathered } from '#shared/look-record.ts'
 import { printDuration } from '#shared/units.ts'
 
 /**
@@ -27,6 +28,9 @@ export interface EvaluatorState {
   closed: boolean
   /** The during phase is over, at this date. */
   duringEndMs?: number
+  gathered: Gathered
+  /** Looks that are on record in no fact yet: the next one takes them along. */
+  unrecorded: readonly RecordedLook[]
 }
 
 export type Input = { is: 'fact'; stored: StoredFact } | { is: 'caught-up' } | { is: 'tick' }
@@ -48,7 +52,7 @@ const historyPoints = 10_000
 const historyStepMs = 100
 
 export const begin = (run: string): EvaluatorState => ({
-  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(), closed: false,
+  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(), closed: false, gathered: new Map(), unrecorded: [],
 })
 
 export function step(state: EvaluatorState, input: Input, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
@@ -60,7 +64,9 @@ export function step(state: EvaluatorState, input: Input, nowMs: number): { stat
 }
 
 function take(state: EvaluatorState, stored: StoredFact): EvaluatorState {
-  const next = { ...state, gates: fold(state.gates, stored) }
+  const gates = fold(state.gates, stored)
+  const { looks, gathered } = freshLooks(gates, state.gathered)
+  const next = { ...state, gates, gathered, unrecorded: notRecorded(looks.length > 0 ? [...state.unrecorded, ...looks] : state.unrecorded, looksIn(stored)) }
   switch (stored.kind) {
     case 'run.judged': return { ...next, judged: true }
     case 'gate.closed': return { ...next, closed: true }
@@ -87,14 +93,16 @@ function act(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
   const asking = ask({ ...state, told, lastTickMs: isTickDue ? nowMs : state.lastTickMs }, nowMs)
   const histories = askHistories(asking.state)
   const closes = !state.closed && isDuringClosed(state.gates)
+  const looks = changed.length > 0 || isTickDue || closes ? state.unrecorded.slice(0, mostLooksInFact) : []
+  const recorded = (isFirst: boolean) => isFirst && looks.length > 0 ? { looks } : {} // on whichever fact is stored first
   return {
-    state: { ...histories.state, closed: state.closed || closes },
+    state: { ...histories.state, closed: state.closed || closes, unrecorded: state.unrecorded.slice(looks.length) },
     effects: [
-      ...changed.map((report): Effect => ({ effect: 'status', data: statusFact(report, nowMs) })),
-      ...(isTickDue ? [{ effect: 'tick', data: { atMs: nowMs } } as const] : []),
+      ...changed.map((report, index): Effect => ({ effect: 'status', data: { ...statusFact(report, nowMs), ...recorded(index === 0) } })),
+      ...(isTickDue ? [{ effect: 'tick', data: { atMs: nowMs, ...recorded(changed.length === 0) } } as const] : []),
       ...asking.effects,
       ...histories.effects,
-      ...(closes ? [{ effect: 'closed', data: { phase: 'during', atMs: nowMs } } as const] : []),
+      ...(closes ? [{ effect: 'closed', data: { phase: 'during', atMs: nowMs, ...recorded(changed.length === 0 && !isTickDue) } } as const] : []),
     ],
   }
 }

@@ -1,12 +1,15 @@
 import type { Logger } from 'pino'
 import { Gauge, Histogram, type Registry } from 'prom-client'
 import type { Bus, Following } from '#shared/bus.ts'
-import type { Clock } from '#shared/clock.ts'
-import { FactNotStored, messageOf } from '#shared/errors.ts'
+import { clockId, type Clock } from '#shared/clock.ts'
+import { beginChain, extendChain, signRecord, type Chain } from '#shared/decision-record.ts'
+import { FactAlreadyWritten, FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import type { GateState } from '#shared/gate-core.ts'
 import { runFields } from '#shared/log.ts'
 import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
+import type { Signer } from '#shared/signing-key.ts'
+import { toUnicode } from '#shared/unicode.ts'
 import { judge } from '#shared/verdict.ts'
 import { begin, leastOf, step, type Effect, type EvaluatorState, type Input } from './core.ts'
 
@@ -18,13 +21,18 @@ export interface SloEvaluatorOptions {
   prometheus?: PrometheusOptions
   /** The simulation reaches its Prometheus in another way. */
   connect?: (options: PrometheusOptions) => Prometheus
+  /** Signs verdicts with the record that they stand on; without it they are written unsigned. */
+  signer?: Signer
   metrics?: Registry
 }
+
+/** What is known of a run so far. */
+interface Known { facts: StoredFact[]; chain: Chain }
 
 const timerMs = 100
 
 /** Starts the evaluator: it takes up every run of the stream that is not judged yet, and each new one. */
-export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
+export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, signer, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
   const writer = bus.writer('slo-evaluator')
   const prometheus = options && connect(options)
   const watched = new Map<string, () => GateState>()
@@ -50,7 +58,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     const found = ranges ? leastOf(ranges, await Promise.all(ranges.map(range => ask(range.query)))) : await ask(query)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return
-    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), answer: found })
+    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), clock: clockId, answer: found })
   }
 
   async function history(run: string, { gate, query, startMs, endMs, stepMs }: Effect & { effect: 'history' }): Promise<void> {
@@ -58,43 +66,48 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     await writer.write(run, 'slo.history', { gate, query, stepMs, points: await prometheus.history(query, startMs, endMs, stepMs) })
   }
 
-  /** The one fact that everybody waits for: tried until it is stored, by a stop at the latest given up and left to the next start. */
-  async function writeVerdict(run: string, facts: readonly StoredFact[]): Promise<void> {
+  /**
+   * The one fact that everybody waits for: tried until it is stored, by a stop at the latest given up and left to the next start. Of two evaluators
+   * that judge the same run the first is heard: the stream takes one verdict a run.
+   */
+  async function writeVerdict(run: string, { facts, chain }: Known): Promise<void> {
     const { verdict, reasons, revertUnconfirmed } = judge(facts)
+    const judged = toUnicode({ verdict, reasons, revertUnconfirmed }) // as it will be stored
     log.info({ ...runFields(run), verdict, reasons }, 'judged')
     for (;;) {
       try {
-        return void await writer.write(run, 'run.judged', { verdict, reasons, revertUnconfirmed })
+        return void await writer.write(run, 'run.judged', { ...judged, ...(signer && { record: signRecord(run, judged, chain, signer) }) }, { once: true })
       } catch (error) {
+        if (error instanceof FactAlreadyWritten) return log.info(runFields(run), 'another evaluator has judged it first')
         if (!(error instanceof FactNotStored) || isStopping) throw error
       }
     }
   }
 
-  function perform(run: string, effect: Effect, facts: readonly StoredFact[]): void {
+  function perform(run: string, effect: Effect, known: Known): void {
     switch (effect.effect) {
-      case 'tick': return write(run, 'slo.tick', effect.data)
-      case 'closed': return write(run, 'gate.closed', effect.data)
+      case 'tick': return write(run, 'slo.tick', { ...effect.data, clock: clockId })
+      case 'closed': return write(run, 'gate.closed', { ...effect.data, clock: clockId })
       case 'status': {
         const { gate, phase, status, evidence } = effect.data
         log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')
-        return write(run, 'gate.status', effect.data)
+        return write(run, 'gate.status', { ...effect.data, clock: clockId })
       }
       case 'ask': return background(run, 'asking Prometheus', answer(run, effect))
       case 'history': return background(run, 'asking Prometheus for the history', history(run, effect))
-      case 'judge': return background(run, 'writing run.judged', writeVerdict(run, [...facts]))
+      case 'judge': return background(run, 'writing run.judged', writeVerdict(run, { ...known, facts: [...known.facts] }))
     }
   }
 
   /** One run from its first fact to its verdict. */
   async function evaluate(run: string, following: Following): Promise<void> {
-    const facts: StoredFact[] = []
+    const known: Known = { facts: [], chain: beginChain(run) }
     let state: EvaluatorState = begin(run)
     watched.set(run, () => state.gates)
     const advance = (input: Input) => {
       const next = step(state, input, clock.nowMs())
       state = next.state
-      for (const effect of next.effects) perform(run, effect, facts)
+      for (const effect of next.effects) perform(run, effect, known)
     }
     const timer = setInterval(() => advance({ is: 'tick' }), timerMs)
     try {
@@ -103,7 +116,10 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
           log.error({ ...runFields(run), stream: followed.stream, why: followed.why }, 'a fact is not in the catalogue')
           continue
         }
-        if (followed.is === 'fact') facts.push(followed.stored)
+        if (followed.is === 'fact') {
+          known.facts.push(followed.stored)
+          if (signer) known.chain = extendChain(known.chain, followed.stored)
+        }
         advance(followed)
         if (followed.is === 'fact' && followed.stored.kind === 'run.judged') break
       }

@@ -2,10 +2,11 @@ import { percent } from '#shared/gate-share.ts'
 import { printInstant, printMs, printSince } from './figures.ts'
 import { visible } from './markup.ts'
 import { probeHead, probeRows } from './probe-report.ts'
-import type { RunReport } from './run-report.ts'
+import { recordRows, type RunReport } from './run-report.ts'
 
 /** `report.md`: what a person needs in a pull request or a job summary. Pure. */
-export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeline, environment }: RunReport): string {
+export function printReportMarkdown(report: RunReport): string {
+  const { judgement, purpose, startMs, endMs, timeline, environment } = report
   const { experiment, run, verdict, reasons, gates, faults, timings, load, recovery } = judgement
   const timing = (name: 'breachToAbortMs' | 'breachToRevertedMs' | 'firstBadToRevertedMs') => timings[name] === null ? `– (${text(timings.why[name] ?? 'not known')})` : printMs(timings[name])
   const since = (atMs: number | null | undefined) => atMs === null || atMs === undefined ? '–' : printSince(startMs, atMs)
@@ -37,6 +38,8 @@ export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeli
     ...(recovery === null ? ['The experiment has no faults to recover from.'] : recovery.evidence.length > 0 ? recovery.evidence.map(line => `- ${text(line)}`) : ['Nothing of it was seen.']), '',
     '## Timeline', '',
     ...table(['at', 'fact'], timeline.map(entry => [since(entry.atMs), text(entry.text)])),
+    '## Decision record', '',
+    ...table(['what', 'value'], recordRows(report.record).map(({ name, value }) => [name, text(value)])),
     '## Environment', '',
     ...table(['what', 'value'], environment.map(({ name, value }) => [name, text(value)])),
   ].join('\n')
