@@ -43,6 +43,13 @@ const measurement = z.discriminatedUnion('is', [
   z.strictObject({ is: z.literal('no-data'), why: z.string() }),
 ])
 
+/** Prometheus's own, in its words. */
+const warnings = z.array(z.string()).optional()
+/** Raw samples of one counter, by Prometheus's clock; what the parts are is in counter-series.ts. */
+const counterSeries = z.strictObject({
+  part: z.enum(['total', 'bad', 'fast', 'surely-fast', 'maybe-fast']), series: z.string(), target: z.string(), samples: z.array(z.tuple([epochMs(), z.number().nonnegative()])),
+})
+
 interface FactDefinition { producer: Service; readers: Reader[]; doc: string; data: z.ZodType }
 
 const defineFacts = <T extends Record<string, FactDefinition>>(facts: T): T => facts
@@ -190,8 +197,9 @@ export const facts = defineFacts({
     data: z.strictObject({
       gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(),
       answer: z.discriminatedUnion('is', [
-        z.strictObject({ is: z.literal('value'), value: z.number() }),
-        z.strictObject({ is: z.literal('no-data'), why: z.string() }),
+        z.strictObject({ is: z.literal('value'), value: z.number(), warnings }),
+        z.strictObject({ is: z.literal('counters'), series: z.array(counterSeries), scrapeIntervalMs: z.number().positive().optional(), gap: z.string().optional(), warnings }),
+        z.strictObject({ is: z.literal('no-data'), why: z.string(), warnings }),
       ]),
     }),
   },
