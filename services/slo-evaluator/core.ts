@@ -1,6 +1,8 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import { emptyGates, fold, reports, recoveryOf, type GateReport, type GateState } from '#shared/gate-core.ts'
-import { nextLookMs, type Watch } from '#shared/gate-watch.ts'
+import type { CounterRule } from '#shared/gate.ts'
+import { wantedSamples, type WantedSamples } from '#shared/gate-counters.ts'
+import { nextLookMs, stepMs, type Watch } from '#shared/gate-watch.ts'
 
 /**
  * What the evaluator decides about one run, with no I/O and no clock of its own. What the gates say is the fold in shared/gate-core.ts;
@@ -34,6 +36,7 @@ export type Effect =
   | { effect: 'status'; data: FactData<'gate.status'> }
   | { effect: 'closed'; data: FactData<'gate.closed'> }
   | { effect: 'ask'; gate: string; query: string; freshForMs: number; evaluatedAtMs: number }
+  | { effect: 'count'; gate: string; counters: CounterRule; evaluatedAtMs: number; wanted: WantedSamples }
   | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
   | { effect: 'judge' }
 
@@ -111,26 +114,34 @@ function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
     const { gate, phase, startMs, end } = watch
     if (gate.source !== 'prometheus') continue
     const key = `${phase}/${gate.name}@${startMs}`
-    const dueMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? gate.intervalMs : 0))
-    const inTimeMs = startMs + Math.ceil((nowMs - 2 * gate.intervalMs - startMs) / gate.intervalMs) * gate.intervalMs // passed over, not walked through: a clock may leap by years
-    for (let atMs = Math.max(dueMs, inTimeMs); atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += gate.intervalMs) {
+    const everyMs = stepMs(gate)
+    const dueMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? everyMs : 0))
+    const inTimeMs = startMs + Math.ceil((nowMs - 2 * everyMs - startMs) / everyMs) * everyMs // passed over, not walked through: a clock may leap by years
+    for (let atMs = Math.max(dueMs, inTimeMs); atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += everyMs) {
       asked.set(key, atMs)
-      if (watch.answers.has(atMs)) continue
-      effects.push({ effect: 'ask', gate: gate.name, query: queryOf(state, watch), freshForMs: gate.windowMs, evaluatedAtMs: atMs })
+      if (!watch.answers.has(atMs)) effects.push(askAt(state, watch, atMs))
     }
   }
   return { state: { ...state, asked }, effects }
+}
+
+function askAt(state: EvaluatorState, watch: Watch, evaluatedAtMs: number): Effect {
+  const { gate, tally, startMs } = watch
+  if (gate.sequential?.counted.is === 'counters' && tally?.counters) {
+    return { effect: 'count', gate: gate.name, counters: gate.sequential.counted.counters, evaluatedAtMs, wanted: wantedSamples(startMs, gate.sequential, tally.counters) }
+  }
+  return { effect: 'ask', gate: gate.name, query: queryOf(state, watch), freshForMs: gate.windowMs, evaluatedAtMs }
 }
 
 function stillRecovering({ experiment, recovery, recovering }: GateState): Watch[] {
   return recovery.filter(watch => !recovering || (experiment && recoveryOf(watch, experiment.recovery).is === 'watching'))
 }
 
-/** Once the during phase is over, each Prometheus gate of it is asked for at a fine step, to date a breach without the looks. */
+/** Once the during phase is over, each Prometheus gate of it is asked for at a fine step, to date a breach without the looks. Counters have dates of their own. */
 function askHistories(state: EvaluatorState): { state: EvaluatorState; effects: Effect[] } {
   const { duringEndMs, gates: { watches } } = state
   if (duringEndMs === undefined) return { state, effects: [] }
-  const wanted = watches.filter(({ phase, gate }) => phase === 'during' && gate.source === 'prometheus' && !state.histories.has(gate.name))
+  const wanted = watches.filter(({ phase, gate }) => phase === 'during' && gate.source === 'prometheus' && !gate.sequential && !state.histories.has(gate.name))
   const effects = wanted.map((watch): Effect => {
     const spanMs = Math.max(historyStepMs, duringEndMs - watch.startMs)
     const stepMs = Math.max(historyStepMs, Math.ceil(spanMs / historyPoints))

@@ -6,9 +6,12 @@ import { FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import type { GateState } from '#shared/gate-core.ts'
 import { runFields } from '#shared/log.ts'
-import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
+import { counterQueries } from '#shared/counter-series.ts'
+import { connectPrometheus, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import { judge } from '#shared/verdict.ts'
+import { askedOnce } from './asked-once.ts'
 import { begin, step, type Effect, type EvaluatorState, type Input } from './core.ts'
+import { countersAnswer } from './counters-answer.ts'
 
 export interface SloEvaluatorOptions {
   bus: Bus
@@ -26,7 +29,7 @@ const timerMs = 100
 /** Starts the evaluator: it takes up every run of the stream that is not judged yet, and each new one. */
 export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
   const writer = bus.writer('slo-evaluator')
-  const prometheus = options && connect(options)
+  const prometheus = options && askedOnce(connect(options))
   const watched = new Map<string, () => GateState>()
   const shown = metrics && showMetrics(metrics, watched)
   const runs = new Map<string, { facts: Following; done: Promise<void> }>()
@@ -42,11 +45,14 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   }
   const write = <T extends FactType>(run: string, type: T, data: FactData<T>) => background(run, `writing ${type}`, writer.write(run, type, data))
 
-  async function answer(run: string, { gate, query, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<void> {
+  async function answer(run: string, effect: Effect & { effect: 'ask' | 'count' }): Promise<void> {
+    const { gate, evaluatedAtMs } = effect
     const askedAtMs = clock.nowMs()
     const startedMs = clock.monotonicMs()
-    const noPrometheus: Answer = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
-    const found = prometheus ? await prometheus.ask(query, evaluatedAtMs, { freshForMs }) : noPrometheus
+    const query = effect.effect === 'ask' ? effect.query : counterQueries(effect.counters, evaluatedAtMs - effect.wanted.fromMs).join('\n')
+    const noPrometheus = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' } as const
+    const found = !prometheus ? noPrometheus
+      : effect.effect === 'ask' ? await prometheus.ask(query, evaluatedAtMs, { freshForMs: effect.freshForMs }) : await countersAnswer(prometheus, effect)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return
     await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), answer: found })
@@ -79,7 +85,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
         log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')
         return write(run, 'gate.status', effect.data)
       }
-      case 'ask': return background(run, 'asking Prometheus', answer(run, effect))
+      case 'ask': case 'count': return background(run, 'asking Prometheus', answer(run, effect))
       case 'history': return background(run, 'asking Prometheus for the history', history(run, effect))
       case 'judge': return background(run, 'writing run.judged', writeVerdict(run, [...facts]))
     }
