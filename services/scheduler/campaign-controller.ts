@@ -1,15 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import { CustomObjectsApi, makeInformer, PatchStrategy, setHeaderOptions, type KubeConfig, type KubernetesListObject, type KubernetesObject } from '@kubernetes/client-node'
+import type { KubeConfig } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
 import { messageOf } from '#shared/errors.ts'
-import { outlook, readCampaignObject, readChild, type CampaignObject, type CampaignStatus, type ChildExperiment, type Deed } from './campaign-object.ts'
-import { codeOf, type Controller } from './controller.ts'
+import { outlook, readCampaignObject, readChild, type CampaignObject, type Deed } from './campaign-object.ts'
+import type { Controller } from './experiment-controller.ts'
+import { customObjects, watchObjects } from './custom-objects.ts'
 
-const group = { group: 'faultline.dev', version: 'v1alpha1' } as const
-const campaigns = { ...group, plural: 'campaigns' } as const
-const experiments = { ...group, plural: 'experiments' } as const
-const path = `/apis/${group.group}/${group.version}/${campaigns.plural}`
 const lookEveryMs = 1_000
 
 export interface CampaignControllerOptions {
@@ -25,68 +22,44 @@ export interface CampaignControllerOptions {
  * and then with the API server itself; a Campaign that is over, or refused, is left alone. There is no finalizer: its Experiments have it for their owner.
  */
 export async function startCampaignController({ kubernetes, leads, clock, log }: CampaignControllerOptions): Promise<Controller> {
-  const objects = kubernetes.makeApiClient(CustomObjectsApi)
-  const informer = makeInformer(kubernetes, path, async () => await objects.listClusterCustomObject(campaigns) as KubernetesListObject<KubernetesObject>)
-  let restart: NodeJS.Timeout | undefined
+  const [campaigns, experiments] = [customObjects(kubernetes, 'campaigns'), customObjects(kubernetes, 'experiments')]
+  const watched = watchObjects(kubernetes, 'campaigns', { log })
   let isStopping = false
-  informer.on('error', (error: unknown) => {
-    if (isStopping) return
-    log.warn({ why: messageOf(error) }, 'Campaigns cannot be watched; tried again')
-    restart = setTimeout(() => void informer.start(), lookEveryMs)
-  })
 
   async function reconcile({ metadata: { namespace, name } }: CampaignObject): Promise<void> {
-    const object = readCampaignObject(await objects.getNamespacedCustomObject({ ...campaigns, namespace, name }))
+    const object = readCampaignObject(await campaigns.read({ namespace, name }))
     if (!object || isOver(object)) return
-    const children = (await objects.listNamespacedCustomObject({ ...experiments, namespace }) as KubernetesListObject<KubernetesObject>).items.flatMap((item): ChildExperiment[] => {
-      const child = readChild(item)
-      return child ? [child] : []
-    })
+    const children = (await experiments.list(namespace)).flatMap(item => readChild(item) ?? [])
     const { status, deeds } = outlook(object, children, clock.nowMs())
     // first what is done, then what is told: an Experiment that was made and not told of yet is found by its labels
     for (const deed of deeds) await act(object, deed)
-    if (!isDeepStrictEqual(status, object.status)) await writeStatus(object, status)
+    if (!isDeepStrictEqual(status, object.status)) await campaigns.writeStatus(object.metadata, status, ['verdict', 'completedAt', 'stopped'])
   }
 
+  /** What is there already, or gone already, is seen at the next look. */
   async function act({ metadata: { namespace, name } }: CampaignObject, deed: Deed): Promise<void> {
-    try {
-      if (deed.do === 'create') await objects.createNamespacedCustomObject({ ...experiments, namespace, body: deed.body })
-      else await objects.deleteNamespacedCustomObject({ ...experiments, namespace, name: deed.name })
-      log.info({ campaign: `${namespace}/${name}`, experiment: deed.name }, deed.do === 'create' ? 'the next Experiment was made' : 'an Experiment was deleted')
-    } catch (error) {
-      if (codeOf(error) !== (deed.do === 'create' ? 409 : 404)) throw error // seen at the next look
-    }
-  }
-
-  /** All of it, so that nothing of an earlier generation is left. */
-  async function writeStatus({ metadata: { namespace, name, uid } }: CampaignObject, status: CampaignStatus): Promise<void> {
-    const nothing = { verdict: null, completedAt: null, stopped: null }
-    try {
-      await objects.patchNamespacedCustomObjectStatus({ ...campaigns, namespace, name, body: { metadata: { uid }, status: { ...nothing, ...status } } }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch))
-    } catch (error) {
-      if (codeOf(error) !== 404 && codeOf(error) !== 409) throw error // it is gone, and so is whom it was for
-    }
+    const isDone = await (deed.do === 'create' ? experiments.create(namespace, deed.body) : experiments.remove({ namespace, name: deed.name }))
+    if (isDone) log.info({ campaign: `${namespace}/${name}`, experiment: deed.name }, deed.do === 'create' ? 'the next Experiment was made' : 'an Experiment was deleted')
   }
 
   let looking: Promise<void> | undefined
   async function lookAtAll(): Promise<void> {
-    for (const item of informer.list()) {
+    for (const item of watched.all()) {
       const object = readCampaignObject(item)
       if (!object || isOver(object) || !leads() || isStopping) continue
       await reconcile(object).catch((error: unknown) => {
-        if (codeOf(error) !== 404) log.warn({ campaign: `${object.metadata.namespace}/${object.metadata.name}`, why: messageOf(error) }, 'the Campaign could not be brought up to date; tried again')
+        log.warn({ campaign: `${object.metadata.namespace}/${object.metadata.name}`, why: messageOf(error) }, 'the Campaign could not be brought up to date; tried again')
       })
     }
   }
   const ticking = setInterval(() => { if (leads()) looking ??= lookAtAll().finally(() => { looking = undefined }) }, lookEveryMs)
 
-  await informer.start()
+  await watched.start()
   return {
     async stop() {
       isStopping = true
-      clearTimeout(restart)
       clearInterval(ticking)
-      await informer.stop()
+      await watched.stop()
       await looking
     },
   }

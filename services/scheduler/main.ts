@@ -6,7 +6,7 @@ import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
 import { schedulerApi } from './api.ts'
-import type { Controller } from './controller.ts'
+import type { Controller } from './experiment-controller.ts'
 import { joinLeadership } from './leadership.ts'
 import { startPolicies, type Policies } from './policies.ts'
 import { openWebhook } from './policy-webhook.ts'
@@ -43,14 +43,14 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
 }, { health: false })
 
 async function startControllers({ scheduler, policies, clock, log }: { scheduler: Scheduler; policies: Policies; clock: Clock; log: Logger }): Promise<Controller> {
-  const [{ KubeConfig }, { startController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
-    import('@kubernetes/client-node'), import('./controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'), // large, and of use in a cluster alone
+  const [{ KubeConfig }, { startExperimentController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
+    import('@kubernetes/client-node'), import('./experiment-controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'), // large, and of use in a cluster alone
   ])
   const kubernetes = new KubeConfig()
   kubernetes.loadFromDefault()
   const leads = () => scheduler.leadership.epoch() !== undefined
   const controllers = [
-    await startController({ scheduler, clock, log, kubernetes, instance: hostname() }),
+    await startExperimentController({ scheduler, clock, log, kubernetes, instance: hostname() }),
     await startCampaignController({ kubernetes, leads, clock, log }),
     await startPolicyController({ kubernetes, policies, leads, clock, log }),
   ]

@@ -11,6 +11,7 @@ import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { powerValues } from '../../../services/cli/install/power-values.ts'
 import { install, variants, type Variant } from '../../../services/cli/install/install.ts'
 import { namespace, secretName } from '../../../services/cli/install/secret.ts'
+import { forwardPort } from '../../parts/port-forward.ts'
 
 export const images = { registry: process.env['FAULTLINE_TEST_REGISTRY'] ?? 'localhost', version: process.env['FAULTLINE_TEST_VERSION'] ?? 'dev' }
 export const variant = variantOf(process.env['FAULTLINE_TEST_VARIANT'] ?? 'base')
@@ -50,6 +51,13 @@ export async function forwardScheduler(): Promise<ForwardedScheduler> {
       await ended.catch(() => undefined)
     },
   }
+}
+
+/** faultline's own Prometheus, through a port of this machine; it asks for a login. */
+export async function forwardPrometheus() {
+  const password = await inSystem('get', 'secret', secretName, '--output', 'go-template={{index .data "prometheus-password" | base64decode}}')
+  const forwarded = await forwardPort(namespace, 'prometheus', 9090)
+  return { url: forwarded.url, authorization: `Basic ${Buffer.from(`faultline:${password}`).toString('base64')}`, [Symbol.asyncDispose]: () => forwarded[Symbol.asyncDispose]() }
 }
 
 function variantOf(name: string): Variant {

@@ -5,10 +5,8 @@ import { judge } from '#shared/verdict.ts'
 import { deploy } from '../../../services/cli/deploy/deploy.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { parts } from '../../../services/cli/deploy/parts.ts'
-import { namespace, secretName } from '../../../services/cli/install/secret.ts'
-import { forwardScheduler, installed, inSystem } from '../faultline/installed.ts'
+import { forwardPrometheus, forwardScheduler, installed } from '../faultline/installed.ts'
 import { askSince, committedDashboards, filledIn, metricsIn, metricsNotHere, queriesOf } from '../../parts/dashboard-queries.ts'
-import { forwardPort } from '../../parts/port-forward.ts'
 import { until } from '../../parts/until.ts'
 
 const quiet = () => undefined
@@ -49,21 +47,13 @@ before(async () => {
     runs.push(run)
   }
   await kubectl(['apply', '--filename', '-'], JSON.stringify(calm))
-  await using prometheus = await startAsking()
-  await until('a tick that was left out is scraped twice', async () => (await prometheus.ask('max(count_over_time(faultline_policy_skipped_total[1m])) > 1')).length > 0, 90_000, { lookMs: 500 })
+  await using prometheus = await forwardPrometheus()
+  await until('a tick that was left out is scraped twice', async () => (await askSince(beganMs, prometheus, 'max(count_over_time(faultline_policy_skipped_total[1m])) > 1')).length > 0, 90_000, { lookMs: 500 })
 })
 after(() => kubectl(['--namespace', shopPods.namespace, 'delete', 'policy', 'calm', '--ignore-not-found']))
 
-/** faultline's own Prometheus, through a port of this machine; it asks for a login. */
-async function startAsking() {
-  const password = await inSystem('get', 'secret', secretName, '--output', 'go-template={{index .data "prometheus-password" | base64decode}}')
-  const forwarded = await forwardPort(namespace, 'prometheus', 9090)
-  const prometheus = { url: forwarded.url, authorization: `Basic ${Buffer.from(`faultline:${password}`).toString('base64')}` }
-  return { ask: (expr: string) => askSince(beganMs, prometheus, expr), [Symbol.asyncDispose]: () => forwarded[Symbol.asyncDispose]() }
-}
-
 test('everything that the dashboards ask has an answer in a cluster', async t => {
-  await using prometheus = await startAsking()
+  await using prometheus = await forwardPrometheus()
   const notHere = Object.entries(metricsNotHere).flatMap(([why, metrics]) => why.includes('in a cluster') ? [] : metrics)
   const silent: string[] = []
   let asked = 0
@@ -71,7 +61,7 @@ test('everything that the dashboards ask has an answer in a cluster', async t =>
     const filled = (run: string) => filledIn(expr, { run, rangeSeconds: Math.ceil((Date.now() - beganMs) / 1_000) })
     if (metricsIn(filled('')).some(metric => notHere.includes(metric))) continue
     asked++
-    const found = (await Promise.all(runs.map(run => prometheus.ask(filled(run))))).flat()
+    const found = (await Promise.all(runs.map(run => askSince(beganMs, prometheus, filled(run))))).flat()
     if (found.length === 0) silent.push(`${asks}: ${filled('')}`)
   }
   t.diagnostic(`${asked} queries`)
@@ -79,8 +69,8 @@ test('everything that the dashboards ask has an answer in a cluster', async t =>
 })
 
 test('each node\'s agent is there, one scheduler leads, and every service is connected', async () => {
-  await using prometheus = await startAsking()
-  const last = async (expr: string) => Number((await prometheus.ask(expr))[0]?.values.at(-1)?.[1])
+  await using prometheus = await forwardPrometheus()
+  const last = async (expr: string) => Number((await askSince(beganMs, prometheus, expr))[0]?.values.at(-1)?.[1])
   const nodes = (await kubectl(['get', 'nodes', '--output', 'name'])).trim().split('\n').length
   assert.equal(await last('sum(max by (node) (faultline_agent_up))'), nodes + 1, 'those of the nodes, and the API-side one')
   assert.equal(await last('sum(faultline_scheduler_leader)'), 1)

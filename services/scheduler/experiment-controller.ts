@@ -1,16 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
-import { CustomObjectsApi, EventsV1Api, makeInformer, PatchStrategy, setHeaderOptions, V1MicroTime, type KubeConfig, type KubernetesListObject, type KubernetesObject } from '@kubernetes/client-node'
+import { EventsV1Api, V1MicroTime, type KubeConfig, type KubernetesObject } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import type { RunState } from './core.ts'
+import { codeOf, customObjects, watchObjects } from './custom-objects.ts'
 import { printOrigin, problemsIn, readExperimentObject, readOrigin, runNameOf, statusOf, wasSubmitted, type ExperimentObject, type ExperimentStatus, type Finding, type Origin } from './experiment-object.ts'
 import { eventsOf, type EventToSend } from './kubernetes-events.ts'
 import { Halted, LoadBusy, NotLeading, type Scheduler } from './service.ts'
 
-const resource = { group: 'faultline.dev', version: 'v1alpha1', plural: 'experiments' } as const
-const path = `/apis/${resource.group}/${resource.version}/${resource.plural}`
 const againMs = 1_000
 /** Longer than a change of leaders takes: what the old one may not have told any more, the new one tells. */
 const untoldMs = 10_000
@@ -31,35 +30,21 @@ export interface Controller { stop(): Promise<void> }
  * watches; the one that leads acts. Objects bear no finalizer, so that nothing can hang on one: that an object is gone is seen by the watch, or by
  * looking for it; its run is aborted then, and if nobody looks, there are no heartbeats either, and the leases end the faults.
  */
-export async function startController({ kubernetes, scheduler, instance, clock, log }: ControllerOptions): Promise<Controller> {
-  const objects = kubernetes.makeApiClient(CustomObjectsApi)
+export async function startExperimentController({ kubernetes, scheduler, instance, clock, log }: ControllerOptions): Promise<Controller> {
+  const objects = customObjects(kubernetes, 'experiments')
   const eventApi = kubernetes.makeApiClient(EventsV1Api)
   const written = new Map<string, ExperimentStatus>()
   const dirty = new Set<string>()
   const untold: { event: EventToSend; seenMs: number }[] = []
   let draining: Promise<void> | undefined
-  let isSynced = false
   let wasLeading = false
   const stopping = new AbortController()
   const leads = () => scheduler.leadership.epoch() !== undefined
 
-  const informer = makeInformer(kubernetes, path, async () => {
-    const list = await objects.listClusterCustomObject(resource) as KubernetesListObject<KubernetesObject>
-    isSynced = true
-    return list
-  })
-  informer.on('add', schedule)
-  informer.on('update', schedule)
-  informer.on('delete', ({ metadata }) => {
+  const watched = watchObjects(kubernetes, 'experiments', { log, onChange: schedule, onDelete({ metadata }) {
     written.delete(metadata?.uid ?? '')
     void abortRunsOf(({ uid }) => uid === metadata?.uid, 'the deletion of its Experiment')
-  })
-  let restart: NodeJS.Timeout | undefined
-  informer.on('error', (error: unknown) => {
-    if (stopping.signal.aborted) return
-    log.warn({ why: messageOf(error) }, 'Experiments cannot be watched; tried again')
-    restart = setTimeout(() => void informer.start(), againMs)
-  })
+  } })
 
   function schedule({ metadata }: KubernetesObject): void {
     if (metadata?.name === undefined) return
@@ -71,8 +56,8 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
   async function drain(): Promise<void> {
     for (let key = first(dirty); key !== undefined && leads() && !stopping.signal.aborted; key = first(dirty)) {
       dirty.delete(key)
-      const [namespace, name = ''] = key.split('/')
-      const found = informer.get(name, namespace)
+      const [namespace = '', name = ''] = key.split('/')
+      const found = watched.get({ namespace, name })
       const object = readExperimentObject(found)
       if (found && !object) log.error({ experiment: key }, 'the API server gave something that is no Experiment')
       if (object) await reconcile(object).catch((error: unknown) => {
@@ -89,7 +74,7 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
     const previous = written.get(uid) ?? object.status
     const status = statusOf(object, finding, previous, clock.nowMs())
     if (isDeepStrictEqual(status, previous)) return
-    await writeStatus(object, status)
+    await objects.writeStatus(object.metadata, status, ['runId', 'verdict', 'startedAt', 'completedAt'])
     written.set(uid, status)
   }
 
@@ -113,16 +98,6 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
     return begun ? { is: 'run', state: begun } : { is: 'waiting', reason: 'Submitted', message: 'it was submitted' }
   }
 
-  /** All of it, so that nothing of an earlier generation is left; for this object alone, and not for another that got its name. */
-  async function writeStatus({ metadata: { namespace, name, uid } }: ExperimentObject, status: ExperimentStatus): Promise<void> {
-    const nothing = { runId: null, verdict: null, startedAt: null, completedAt: null }
-    try {
-      await objects.patchNamespacedCustomObjectStatus({ ...resource, namespace, name, body: { metadata: { uid }, status: { ...nothing, ...status } } }, setHeaderOptions('Content-Type', PatchStrategy.MergePatch))
-    } catch (error) {
-      if (codeOf(error) !== 404 && codeOf(error) !== 409) throw error // it is gone, and so is whom it was for
-    }
-  }
-
   const activeRuns = () => scheduler.runs().filter(({ sealedAtMs }) => sealedAtMs === undefined).map(state => ({ state, origin: readOrigin(state.file) }))
 
   async function abortRunsOf(isMeant: (origin: Origin) => boolean, by: string): Promise<void> {
@@ -134,14 +109,10 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
 
   /** The watch of a new leader may have begun after the object was gone, or may lag behind: the API server is asked before a run is ended for it. */
   async function endOrphans(): Promise<void> {
-    if (!isSynced) return
+    if (!watched.isSynced()) return
     for (const { state, origin } of activeRuns()) {
-      if (!origin || state.abort || informer.get(origin.name, origin.namespace)?.metadata?.uid === origin.uid) continue
-      const found = await objects.getNamespacedCustomObject({ ...resource, namespace: origin.namespace, name: origin.name }).catch((error: unknown) => {
-        if (codeOf(error) === 404) return undefined
-        throw error
-      })
-      if (readExperimentObject(found)?.metadata.uid !== origin.uid) await abortRunsOf(({ uid }) => uid === origin.uid, 'the deletion of its Experiment')
+      if (!origin || state.abort || watched.get(origin)?.metadata?.uid === origin.uid) continue
+      if (readExperimentObject(await objects.read(origin))?.metadata.uid !== origin.uid) await abortRunsOf(({ uid }) => uid === origin.uid, 'the deletion of its Experiment')
     }
   }
 
@@ -172,26 +143,24 @@ export async function startController({ kubernetes, scheduler, instance, clock, 
     if (leading) {
       if (!wasLeading) {
         for (const { event, seenMs } of untold.splice(0)) if (seenMs > clock.monotonicMs() - untoldMs) void send(event)
-        for (const object of informer.list()) schedule(object)
+        for (const object of watched.all()) schedule(object)
       }
-      for (const object of informer.list()) if (readExperimentObject(object)?.status?.phase === 'Waiting') schedule(object)
+      for (const object of watched.all()) if (readExperimentObject(object)?.status?.phase === 'Waiting') schedule(object)
       endOrphans().catch((error: unknown) => log.warn({ why: messageOf(error) }, 'it could not be found out whether the Experiments of all runs are there'))
     }
     wasLeading = leading
   }, againMs)
 
-  await informer.start()
+  await watched.start()
   return {
     async stop() {
       stopping.abort()
-      clearTimeout(restart)
       clearInterval(ticking)
       facts.stop()
-      await informer.stop()
+      await watched.stop()
       await draining
     },
   }
 }
 
 const first = <T>(set: ReadonlySet<T>): T | undefined => set.values().next().value
-export const codeOf = (error: unknown): number | undefined => typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number' ? error.code : undefined
