@@ -196,6 +196,7 @@ export const facts = defineFacts({
     doc: 'What Prometheus answered to one look of a gate. The verdict folds these, never Prometheus itself.',
     data: z.strictObject({
       gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(),
+      counted: z.literal(true).optional().describe('the raw samples of the gate\'s counters were asked for, not a value'),
       answer: z.discriminatedUnion('is', [
         z.strictObject({ is: z.literal('value'), value: z.number(), warnings }),
         z.strictObject({ is: z.literal('counters'), series: z.array(counterSeries), scrapeIntervalMs: z.number().positive().optional(), gap: z.string().optional(), warnings }),

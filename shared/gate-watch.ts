@@ -81,7 +81,7 @@ function readSequential(watch: Watch, spec: SequentialSpec, tally: Tally, endMs:
 export function answered(watch: Watch, data: FactData<'slo.answer'>): Watch {
   const { evaluatedAtMs, answeredAtMs, answer } = data
   const isOurs = watch.gate.source === 'prometheus' && data.gate === watch.gate.name
-    && (answer.is === 'no-data' || (answer.is === 'counters') === (watch.tally !== undefined)) // the same gate's recovery asks for a value
+    && (data.counted === true) === (watch.tally !== undefined) // the same gate's recovery asks for a value, and may ask at the same dates
     && evaluatedAtMs >= nextLookMs(watch) && (evaluatedAtMs - watch.startMs) % stepMs(watch.gate) === 0
   if (!isOurs || watch.answers.has(evaluatedAtMs)) return watch
   return { ...watch, answers: new Map(watch.answers).set(evaluatedAtMs, { answeredAtMs, answer }) }

@@ -44,9 +44,12 @@ function budgetBreach(mostBad: number, rule: CounterRule, byDate: ReadonlyMap<nu
 
 /** Answers overlap: what a series has in several is one series. */
 function mergedSeries(answers: readonly CounterSeries[]): CounterSeries[] {
-  return [...Map.groupBy(answers, ({ part, series }) => `${part} ${series}`).values()].flatMap(([first, ...rest]) => {
-    if (!first) return []
-    const samples = new Map([first, ...rest].flatMap(series => series.samples))
-    return [{ ...first, samples: [...samples].toSorted(([a], [b]) => a - b) }]
-  })
+  const merged = new Map<string, { series: CounterSeries; samples: Map<number, number> }>()
+  for (const series of answers) {
+    const key = `${series.part} ${series.series}`
+    const { samples } = merged.get(key) ?? { samples: new Map<number, number>() }
+    for (const [atMs, value] of series.samples) samples.set(atMs, value)
+    merged.set(key, { series, samples })
+  }
+  return [...merged.values()].map(({ series, samples }) => ({ ...series, samples: [...samples].sort(([a], [b]) => a - b) }))
 }

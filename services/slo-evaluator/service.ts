@@ -55,7 +55,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
       : effect.effect === 'ask' ? await prometheus.ask(query, evaluatedAtMs, { freshForMs: effect.freshForMs }) : await countersAnswer(prometheus, effect)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return
-    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), answer: found })
+    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), answer: found, ...(effect.effect === 'count' && { counted: true }) })
   }
 
   async function history(run: string, { gate, query, startMs, endMs, stepMs }: Effect & { effect: 'history' }): Promise<void> {

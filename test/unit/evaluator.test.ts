@@ -124,7 +124,7 @@ test('Prometheus is asked once for each look of the phase, at its very date, and
 
 test('the counters of a gate with a limit are asked for once a block, each time for what is new, and no history of them', () => {
   const gate = { name: 'asked', limit: 'rate', block: '2s', errorRate: { max: '1%', total: 'a_total', bad: 'b_total' } }
-  const counters = { is: 'counters' as const, series: [], scrapeIntervalMs: 500 }
+  const counters = { is: 'counters' as const, series: [], scrapeIntervalMs: 500, counted: true as const }
   const { effects } = play(logOf({ gates: [gate], answerAt: atMs => atMs > revertedMs ? { is: 'value', value: 0 } : counters }))
   const counts = effects.flatMap(effect => effect.effect === 'count' ? [[effect.evaluatedAtMs - injectedMs, effect.wanted.sinceMs - injectedMs, effect.wanted.fromMs - injectedMs]] : [])
   assert.deepEqual(counts, [[2_000, 0, -300_000], [4_000, 0, 0], [6_000, 2_000, 2_000], [8_000, 4_000, 4_000], [10_000, 6_000, 6_000]])

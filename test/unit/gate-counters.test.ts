@@ -5,7 +5,7 @@ import { experimentSchema } from '#shared/experiment.ts'
 import { emptyGates, fold, reports } from '#shared/gate-core.ts'
 import { wantedSamples } from '#shared/gate-counters.ts'
 import { nothingCounted } from '#shared/gate-sequential.ts'
-import type { FactData } from '#shared/events.ts'
+import type { FactData, StoredFact } from '#shared/events.ts'
 import { counterBreachOf } from '#shared/verdict-breach-counters.ts'
 import { judge } from '#shared/verdict.ts'
 import { document, injectedMs, logOf, revertedMs, t0, type Story } from '../parts/verdict-log-builder.ts'
@@ -40,7 +40,7 @@ function countersAt(atMs: number, exposed: readonly Exposed[], more: Partial<Cou
 
 const storyOf = (gate: object, exposed: readonly Exposed[], change: (answer: Counters, afterMs: number) => Answer = answer => answer): Story => ({
   gates: [JSON.parse(JSON.stringify(gate)) as object], load: false,
-  answerAt: atMs => atMs > revertedMs ? { is: 'value', value: 0 } : change(countersAt(atMs, exposed), atMs - injectedMs),
+  answerAt: atMs => atMs > revertedMs ? { is: 'value', value: 0 } : { ...change(countersAt(atMs, exposed), atMs - injectedMs), counted: true },
 })
 function judged(story: Story) {
   const judgement = judge(logOf(story))
@@ -70,6 +70,13 @@ test('errors that come with a new series are a breach, dated by the scrape that 
   assert.equal(breachedAtMs, injectedMs + 4_750)
   const status = logOf(story).reduce(fold, emptyGates('r1'))
   assert.equal(reports(status).find(({ phase }) => phase === 'during')?.status, 'breached')
+})
+
+test('a breach after blocks without a scrape is dated all the same', () => {
+  const unscraped = (course: Course): Course => ms => ms > 2_000 && ms < 4_000 ? undefined : course(ms)
+  const failing: Course = ms => Math.max(0, (hundred(ms) ?? 0) - (hundred(1_750) ?? 0))
+  const { verdict, evidence, breachedAtMs } = judged(storyOf(rateGate, [{ part: 'total', course: unscraped(hundred) }, { part: 'bad', course: unscraped(failing) }]))
+  assert.deepEqual([verdict, breachedAtMs], ['failed', injectedMs + 5_750], evidence)
 })
 
 test('what failed before the fault, or across its begin, is not the fault\'s', () => {
@@ -176,6 +183,28 @@ test('a log in any order, doubled, gives the same judgement', () => {
   assert.deepEqual(judge([...facts, ...facts].reverse()), judge(facts))
 })
 
+test('what the recovery of the same gate is answered at the same date is none of its own', () => {
+  const story = { ...storyOf(rateGate, [total, none]), fault: 'kill' as const } // its recovery counts from the injection, as the gate does
+  const facts = logOf(story).flatMap((stored): StoredFact[] => {
+    if (stored.kind !== 'slo.answer') return [stored]
+    const { counted, ...data } = stored.fact.data
+    return counted ? [{ ...stored, fact: { ...stored.fact, data: { ...data, answer: { is: 'no-data', why: 'empty' } } } }, stored] : [stored]
+  })
+  const during = facts.reduce(fold, emptyGates('r1')).watches.find(({ phase }) => phase === 'during')
+  assert.deepEqual([during?.tally?.total, during?.tally?.measured], [1_900, 10])
+})
+
+test('where too few scrapes tell how often they come, a block stands for the interval', () => {
+  const unknown = ({ scrapeIntervalMs: _, ...answer }: Counters): Answer => answer
+  assert.deepEqual([judged(storyOf(rateGate, [total, none], unknown))].map(({ verdict, sequential }) => [verdict, sequential?.total]), [['passed', 1_900]])
+})
+
+test('a service that nobody asks anything is no data, and samples that all are older than the block too', () => {
+  assert.match(inconclusive(storyOf(rateGate, [{ part: 'total', course: () => 5 }, none])), /the last look no data: no request was counted/)
+  const late = (answer: Counters, afterMs: number): Answer => ({ ...answer, series: answer.series.map(series => ({ ...series, samples: series.samples.filter(([ms]) => ms <= injectedMs + afterMs - 1_000) })) })
+  assert.match(inconclusive(storyOf(rateGate, [total, none], late)), /the last look no data: no sample in it came; those that did are older/)
+})
+
 test('an answer of another kind than the gate asks for is none', () => {
   assert.equal(judged(storyOf(rateGate, [total, none], () => ({ is: 'value', value: 0 }))).verdict, 'inconclusive')
   assert.equal(judged(storyOf({ name: 'asked', promql: { query: 'up', max: 1 } }, [total, none])).verdict, 'inconclusive')
@@ -190,6 +219,13 @@ test('a breach that the samples do not show is not dated', () => {
       assert.match(dated.is === 'unknown' ? dated.why : '', why)
     }
   }
+})
+
+test('a sample dated by a clock that leapt does not make the dating of a breach walk through all blocks until then', () => {
+  const spec = experimentSchema.parse(document({ gates: [rateGate], load: false })).gates[0]?.sequential
+  assert.ok(spec?.counted.is === 'counters')
+  const leaping = storyOf(rateGate, [total, { part: 'bad', course: ms => (hundred(ms) ?? 0) * 2 }], answer => ({ ...answer, series: answer.series.map(series => ({ ...series, samples: [...series.samples, [8_640_000_000_000_000, 9e9]] })) }))
+  assert.equal(counterBreachOf(spec, spec.counted.counters, 'asked', injectedMs, logOf(leaping)).is, 'unknown')
 })
 
 test('the first answer is to bring what was there before, each later one what is new since a block before the last', () => {
