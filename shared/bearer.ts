@@ -7,9 +7,14 @@ export function bears(header: string | undefined, ...tokens: (string | undefined
   return tokens.filter(token => token !== undefined && token !== '' && timingSafeEqual(given, digest(`Bearer ${token}`))).length > 0
 }
 
-/** The same for callers that can only be given a URL, such as `http://any:TOKEN@host/`: the token is the password (RFC 7617). */
-export function bearsAsPassword(header: string | undefined, ...tokens: (string | undefined)[]): boolean {
-  const [, encoded = ''] = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(header ?? '') ?? []
+/**
+ * The token of an Authorization header, as it came. `password`: of callers that can only be given a URL, such as `http://any:TOKEN@host/` (RFC 7617).
+ * Undefined when there is none.
+ */
+export function tokenIn(header: string | undefined): { token: string; as: 'bearer' | 'password' } | undefined {
+  if (header?.startsWith('Bearer ')) return { token: header.slice('Bearer '.length), as: 'bearer' }
+  const [, encoded] = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(header ?? '') ?? []
+  if (encoded === undefined) return undefined
   const login = Buffer.from(encoded, 'base64').toString()
-  return login.includes(':') && bears(`Bearer ${login.slice(login.indexOf(':') + 1)}`, ...tokens)
+  return login.includes(':') ? { token: login.slice(login.indexOf(':') + 1), as: 'password' } : undefined
 }

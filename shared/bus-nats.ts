@@ -3,22 +3,25 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
-import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
+import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
+import { hear, newStamp, stampSchema, type HeardCommands } from '#shared/command-stamp.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
-import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
-import { facts, factSubject, misplaced, parseFact } from '#shared/events.ts'
+import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
+import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream } from '#shared/events.ts'
 import { isDeeper } from '#shared/json-depth.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
 import { toUnicode } from '#shared/unicode.ts'
 
-/** Name of the stream that holds all facts. */
-export const stream = 'FAULTLINE'
 const text = StringCodec()
 const noResponders: string = ErrorCode.NoResponders
 const refusedLogin: string = ErrorCode.AuthorizationViolation
-/** JetStream's own number for it (jetstream/errors.json). */
+const noTls: string = ErrorCode.ServerOptionNotAvailable
+/** Node's codes for what is wrong with a certificate, or with the handshake. */
+const tlsTrouble = /CERT|SIGNATURE|^ERR_(?:SSL|TLS)/
+/** JetStream's own numbers for them (jetstream/errors.json). */
 const streamNotFound = 10059
+const wrongLastSequence = 10071
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
@@ -74,12 +77,12 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
       maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
     })
   } catch (cause) {
-    const why = isRefusedLogin(cause) ? `the NATS server at ${servers} refuses this login; look at nats.user, nats.password and nats.token` : `no NATS server answers at ${servers}; start one, or set nats.url`
-    throw new NatsUnreachable(`${why} (faultline config shows where it comes from)`, { cause })
+    throw new NatsUnreachable(`${whyNot(cause, servers)} (faultline config shows where it comes from)`, { cause })
   }
   try {
     const manager = await connection.jetstreamManager()
-    await ensureStream(manager, replicas)
+    await ensureStream(manager, 'runs', replicas)
+    if (service === 'scheduler') await ensureStream(manager, 'audit', replicas)
     return new NatsBus(connection, manager, options)
   } catch (cause) {
     await connection.close()
@@ -88,16 +91,23 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
   }
 }
 
-const isRefusedLogin = (error: unknown) => error instanceof NatsError && error.code === refusedLogin
+function whyNot(cause: unknown, servers: string): string {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : ''
+  if (code === refusedLogin) return `the NATS server at ${servers} refuses this login; look at nats.user, nats.password and nats.token`
+  if (code === noTls) return `the NATS server at ${servers} does not speak TLS, which nats.tls demands; have it do so, or unset nats.tls.caFile`
+  if (tlsTrouble.test(code)) return `the certificate of the NATS server at ${servers} is not accepted: ${messageOf(cause)}; look at nats.tls.caFile, and whether the certificate is for the name in nats.url`
+  return `no NATS server answers at ${servers}; start one, or set nats.url`
+}
 
 /** Whoever may makes it. With a user for each service that is the scheduler alone; for the others it is there, or not ready yet. */
-async function ensureStream(manager: JetStreamManager, replicas: number): Promise<void> {
-  const missing = await manager.streams.info(stream).then(() => undefined, (error: unknown) => error)
+async function ensureStream(manager: JetStreamManager, stream: FactStream, replicas: number): Promise<void> {
+  const { name, subjects, maxAgeMs } = factStreams[stream]
+  const missing = await manager.streams.info(name).then(() => undefined, (error: unknown) => error)
   if (missing === undefined) return // if it has other settings than these, they are the operator's
   if (!(missing instanceof NatsError) || missing.api_error?.err_code !== streamNotFound) throw missing
   await manager.streams.add({
-    name: stream, subjects: ['faultline.fact.>'], storage: StorageType.File, retention: RetentionPolicy.Limits,
-    max_age: nanos(7 * 24 * 3_600_000), duplicate_window: nanos(120_000), num_replicas: replicas,
+    name, subjects: [`${subjects}.>`], storage: StorageType.File, retention: RetentionPolicy.Limits,
+    max_age: nanos(maxAgeMs), duplicate_window: nanos(120_000), num_replicas: replicas,
   }).catch((error: unknown) => {
     if (error instanceof NatsError && error.isPermissionError()) throw new NatsUnreachable('NATS answers, but the stream of facts is not there yet; the scheduler makes it, so start that first, or wait (nats.waitSeconds)', { cause: error })
     throw error
@@ -113,6 +123,7 @@ class NatsBus implements Bus {
   readonly #verifier: KeyPair | undefined
   readonly #followings = new Set<Following>()
   #connected = true
+  #heard: HeardCommands = { startedAtMs: Date.now(), nonces: new Map() }
 
   constructor(connection: NatsConnection, manager: JetStreamManager, { log, signingSeed, commandKey }: NatsOptions) {
     this.#connection = connection
@@ -141,7 +152,7 @@ class NatsBus implements Bus {
     const counters = new Map<string, number>()
     let last: Promise<unknown> = Promise.resolve()
     return {
-      write: async (run, type, data, { deadlineMs = 10_000 } = {}) => {
+      write: async (run, type, data, { deadlineMs = 10_000, once = false } = {}) => {
         const checked = facts[type].data.safeParse(toUnicode(data))
         if (!checked.success) throw new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`)
         const sequence = (counters.get(run) ?? 0) + 1
@@ -153,7 +164,7 @@ class NatsBus implements Bus {
         this.#demandRoom(payload, `a ${type} of run ${run}`) // before it is numbered: what was never sent leaves no gap in the log
         counters.set(run, sequence)
         // one after another, so that the stream's order is the source's own order
-        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, deadlineMs))
+        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, { deadlineMs, once }))
         last = written.catch(() => undefined)
         return written
       },
@@ -177,13 +188,14 @@ class NatsBus implements Bus {
   }
 
   /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
-  async #store(subject: string, id: string, payload: string, deadlineMs: number): Promise<number> {
+  async #store(subject: string, id: string, payload: string, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
     const givenUpAt = performance.now() + deadlineMs
     for (;;) {
       try {
-        const ack = await this.#js.publish(subject, payload, { msgID: id })
+        const ack = await this.#js.publish(subject, payload, { msgID: id, ...(once && { expect: { lastSubjectSequence: 0 } }) })
         return ack.seq
       } catch (cause) {
+        if (once && cause instanceof NatsError && cause.api_error?.err_code === wrongLastSequence) throw new FactAlreadyWritten(`${subject} is on record already: ${messageOf(cause)}`, { cause })
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) {
           throw new FactNotStored(`the fact ${id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}; the run's log now has a gap, so it cannot pass`, { cause })
         }
@@ -193,18 +205,20 @@ class NatsBus implements Bus {
   }
 
   follow({ run = '*', types }: FactFilter): Following {
-    const subjects = types ? types.map(type => factSubject(run, type)) : [`faultline.fact.${run}.>`]
-    const following = new StreamFollowing(() => this.#open(subjects), () => this.#followings.delete(following))
+    const [stream = 'runs', another] = new Set(types?.map(streamOf))
+    if (another !== undefined) throw new MessageInvalid(`facts of the streams ${stream} and ${another} cannot be followed as one`)
+    const subjects = types ? types.map(type => factSubject(run, type)) : [`${factStreams[stream].subjects}.${run}.>`]
+    const following = new StreamFollowing(() => this.#open(factStreams[stream].name, subjects), () => this.#followings.delete(following))
     this.#followings.add(following)
     return following
   }
 
   /** Tried again while the server is away: a service that starts when NATS restarts is not to blame. */
-  async #open(subjects: string[]): Promise<Opened> {
+  async #open(stream: string, subjects: string[]): Promise<Opened> {
     const givenUpAt = performance.now() + openWithinMs
     for (;;) {
       try {
-        return await this.#consume(subjects)
+        return await this.#consume(stream, subjects)
       } catch (error) {
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) throw error
         this.#log.warn({ why: messageOf(error) }, 'the stream could not be followed yet')
@@ -213,7 +227,7 @@ class NatsBus implements Bus {
     }
   }
 
-  async #consume(subjects: string[]): Promise<Opened> {
+  async #consume(stream: string, subjects: string[]): Promise<Opened> {
     const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
     await this.#manager.consumers.delete(stream, probe.name)
     const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })
@@ -226,7 +240,8 @@ class NatsBus implements Bus {
     if (!payload.success) throw new MessageInvalid(`the command ${name} is not as the catalogue says: ${payload.error.message}`)
     let raw: unknown
     try {
-      const message = await this.#connection.request(subject, this.#seal(subject, payload.data, true), { timeout: timeoutMs })
+      const sealed = this.#seal(subject, payload.data, { signed: true, ...(commands[name].once && { goodForMs: timeoutMs }) })
+      const message = await this.#connection.request(subject, sealed, { timeout: timeoutMs })
       raw = message.json()
     } catch (cause) {
       const why = cause instanceof NatsError && cause.code === noResponders ? 'nobody listens' : messageOf(cause)
@@ -243,7 +258,7 @@ class NatsBus implements Bus {
       callback: (error, message) => {
         if (error) return this.#log.error({ err: error, command: name }, 'subscription failed')
         const reply = (value: unknown) => void message.respond(this.#answerOf(value))
-        const opened = this.#unseal(message.subject, message.string(), true)
+        const opened = this.#unseal(message.subject, message.string(), { signed: true, once: definition.once })
         if (opened.is === 'refused') return reply({ outcome: 'refused', why: opened.why })
         const command = definition.data.safeParse(opened.payload)
         if (!command.success) return reply({ outcome: 'refused', why: `not as the catalogue says: ${command.error.message}` })
@@ -259,7 +274,7 @@ class NatsBus implements Bus {
   signal<S extends SignalName>(name: S, to: string, signal: unknown): void {
     const subject = signalSubject(name, to)
     if (this.#connection.isClosed()) return
-    this.#connection.publish(subject, this.#seal(subject, signals[name].data.parse(signal), signals[name].signed))
+    this.#connection.publish(subject, this.#seal(subject, signals[name].data.parse(signal), signals[name]))
   }
 
   onSignal(name: SignalName, to: string, handler: (signal: never, to: string) => void): Subscription {
@@ -267,7 +282,7 @@ class NatsBus implements Bus {
     const subscription = this.#connection.subscribe(signalSubject(name, to), {
       callback: (error, message) => {
         if (error) return this.#log.error({ err: error, signal: name }, 'subscription failed')
-        const opened = this.#unseal(message.subject, message.string(), definition.signed)
+        const opened = this.#unseal(message.subject, message.string(), definition)
         const signal = opened.is === 'refused' ? undefined : definition.data.safeParse(opened.payload)
         if (!signal?.success) return this.#log.warn({ signal: name, why: opened.is === 'refused' ? opened.why : 'not as the catalogue says' }, 'signal ignored')
         try {
@@ -286,27 +301,40 @@ class NatsBus implements Bus {
     await this.#connection.close()
   }
 
-  /** The signature covers the subject too: a command to one agent cannot be replayed to another. */
-  #seal(subject: string, value: unknown, signed: boolean): Uint8Array {
+  /** The signature covers the subject too: a command to one agent cannot be replayed to another. With `goodForMs` it covers a stamp, and is good for once. */
+  #seal(subject: string, value: unknown, { signed, goodForMs }: { signed: boolean; goodForMs?: number }): Uint8Array {
     const payload = JSON.stringify(value)
-    const signature = signed && this.#signer ? Buffer.from(this.#signer.sign(text.encode(`${subject}\n${payload}`))).toString('base64') : undefined
-    return text.encode(JSON.stringify({ payload, signature }))
+    const stamp = goodForMs === undefined ? undefined : JSON.stringify(newStamp(Date.now(), goodForMs))
+    const signature = signed && this.#signer ? Buffer.from(this.#signer.sign(signedText(subject, payload, stamp))).toString('base64') : undefined
+    return text.encode(JSON.stringify({ payload, stamp, signature }))
   }
 
-  #unseal(subject: string, raw: string, signed: boolean): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
+  #unseal(subject: string, raw: string, { signed, once = false }: { signed: boolean; once?: boolean }): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
     try {
-      const { payload, signature } = parseJson(raw) as { payload: string; signature?: string }
+      const { payload, stamp, signature } = parseJson(raw) as { payload: string; stamp?: string; signature?: string }
       if (signed) {
         if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
-        const valid = typeof signature === 'string' && this.#verifier.verify(text.encode(`${subject}\n${payload}`), Buffer.from(signature, 'base64'))
+        const valid = typeof signature === 'string' && this.#verifier.verify(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
         if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
       }
-      return { is: 'opened', payload: parseJson(payload) }
+      const why = once ? this.#whyNotNow(stamp) : undefined
+      return why === undefined ? { is: 'opened', payload: parseJson(payload) } : { is: 'refused', why }
     } catch (error) {
       return { is: 'refused', why: `unreadable: ${messageOf(error)}` }
     }
   }
+
+  /** Remembers the command as heard, if there is nothing against it. */
+  #whyNotNow(stamp: string | undefined): string | undefined {
+    if (stamp === undefined) return 'it bears no nonce: a scheduler of an older version has sent it; bring that up to date'
+    const { heard, why } = hear(this.#heard, stampSchema.parse(parseJson(stamp)), Date.now())
+    this.#heard = heard
+    return why
+  }
 }
+
+/** None of the parts holds a line end, so that no two messages give one text. An older version signs without a stamp, and neither text is ever the other. */
+const signedText = (subject: string, payload: string, stamp: string | undefined): Uint8Array => text.encode([subject, payload, ...stamp === undefined ? [] : [stamp]].join('\n'))
 
 class StreamFollowing implements Following {
   readonly #opened: Promise<Opened>

@@ -12,7 +12,7 @@ export interface Bus {
   follow(filter: FactFilter): Following
   /** Asks one receiver. Rejects with CommandUnanswered at the deadline or when nobody listens: what was asked may still have happened. */
   request<C extends CommandName>(name: C, to: string, command: Command<C>, options: { timeoutMs: number }): Promise<Reply<C>>
-  /** Answers commands for `to`. A handler that throws answers with its message; an invalid or wrongly signed command never reaches it. */
+  /** Answers commands for `to`. A handler that throws answers with its message; a command that is invalid, wrongly signed, or good for once and comes again never reaches it. */
   answer<C extends CommandName>(name: C, to: string, handler: (command: Command<C>) => Promise<Reply<C>>): Subscription
   signal<S extends SignalName>(name: S, to: string, signal: Signal<S>): void
   /** `to`: a name, or `*` for all. */
@@ -27,9 +27,12 @@ export interface FactWriter {
   /**
    * Stores a fact and resolves with its place in the stream. Retries with the same id, so that it is stored once.
    * Rejects with FactNotStored after `deadlineMs` (default 10 s), with MessageInvalid when the data is not in the catalogue's shape.
+   * `once`: only if the run has no fact of this type yet, which the server compares as it stores; rejects with FactAlreadyWritten when it has.
    */
-  write<T extends FactType>(run: string, type: T, data: FactData<T>, options?: { deadlineMs?: number }): Promise<number>
+  write<T extends FactType>(run: string, type: T, data: FactData<T>, options?: WriteOptions): Promise<number>
 }
+
+export interface WriteOptions { deadlineMs?: number; once?: boolean }
 
 export interface FactFilter {
   run?: string

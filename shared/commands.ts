@@ -5,7 +5,7 @@ import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 
 /**
- * Commands (NATS requests, signed, with a deadline) and signals (core NATS, may be lost). The other half of the catalogue in events.ts.
+ * Commands (NATS requests, signed, those that begin something with a nonce) and signals (core NATS, may be lost). The other half of the catalogue in events.ts.
  * Only `inject` and `heartbeat` can be too late or too old; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
  */
 
@@ -41,12 +41,20 @@ export const joiningSchema = z.strictObject({
 })
 export type Joining = z.output<typeof joiningSchema>
 
-interface CommandDefinition { from: Service; to: Service; doc: string; data: z.ZodType; reply: z.ZodType }
+interface CommandDefinition {
+  from: Service
+  to: Service
+  /** It begins something: it bears a nonce, and is obeyed once (command-stamp.ts). What changes nothing, or only ends something, is obeyed whenever it comes. */
+  once: boolean
+  doc: string
+  data: z.ZodType
+  reply: z.ZodType
+}
 const defineCommands = <T extends Record<string, CommandDefinition>>(commands: T): T => commands
 
 export const commands = defineCommands({
   plan: {
-    from: 'scheduler', to: 'injector',
+    from: 'scheduler', to: 'injector', once: false,
     doc: 'Which targets of yours would this fault hit, by what steps? Changes nothing.',
     data: z.strictObject({
       run, fault: z.string(), item: z.unknown().describe('the fault as written in the experiment'),
@@ -57,7 +65,7 @@ export const commands = defineCommands({
     reply: reply({ node: z.string(), targets: z.array(plannedTargetSchema) }),
   },
   resolve: {
-    from: 'scheduler', to: 'injector',
+    from: 'scheduler', to: 'injector', once: false,
     doc: 'Which targets does this fault name in Kubernetes, and who is to act on each? Asked of the API-side agent alone. Changes nothing.',
     data: z.strictObject({
       run, fault: z.string(), item: z.unknown(),
@@ -71,13 +79,13 @@ export const commands = defineCommands({
     }),
   },
   discover: {
-    from: 'scheduler', to: 'injector',
+    from: 'scheduler', to: 'injector', once: false,
     doc: 'Which services are there in Kubernetes, of those that have opted in, and in which versions? Asked of the API-side agent alone. Changes nothing.',
     data: z.strictObject({}),
     reply: reply({ services: z.array(testedServiceSchema) }),
   },
   inject: {
-    from: 'scheduler', to: 'injector',
+    from: 'scheduler', to: 'injector', once: true,
     doc: 'Do it to exactly these targets. Answered when the fault is journaled and done; the facts fault.injected or fault.refused follow.',
     data: z.strictObject({
       run, fault: z.string(), item: z.unknown(), targets: z.array(boundTargetSchema).min(1),
@@ -91,19 +99,19 @@ export const commands = defineCommands({
     reply: reply({}),
   },
   revert: {
-    from: 'scheduler', to: 'injector',
+    from: 'scheduler', to: 'injector', once: false,
     doc: 'End this fault now. Repeatable. The fact fault.reverted follows when the agent had it.',
     data: z.strictObject({ run, fault: z.string() }),
     reply: reply({ held: z.boolean() }),
   },
   'load-start': {
-    from: 'scheduler', to: 'locust-bridge',
+    from: 'scheduler', to: 'locust-bridge', once: true,
     doc: 'Start the load of this run. load.state facts follow.',
     data: z.strictObject({ run, epoch: epochSchema, deadlineMs: epochMs() }),
     reply: reply({}),
   },
   'load-stop': {
-    from: 'scheduler', to: 'locust-bridge',
+    from: 'scheduler', to: 'locust-bridge', once: false,
     doc: 'Stop the load of this run. Repeatable.',
     data: z.strictObject({ run }),
     reply: reply({}),

@@ -18,19 +18,25 @@ export const settings = {
   'nats.token': { default: undefined, secret: true, doc: 'Token of the NATS servers' },
   'nats.user': { default: undefined, doc: 'User of the NATS servers, in place of a token; replies then come to _INBOX.<user>' },
   'nats.password': { default: undefined, secret: true, doc: 'Its password' },
+  'nats.tls.caFile': { default: undefined, doc: 'Certificate authorities to trust for the NATS servers (PEM): TLS is then demanded of them. They are reached by name, not by address' },
+  'nats.tls.certFile': { default: undefined, doc: 'Certificate to show to the NATS servers (PEM), where they ask for one' },
+  'nats.tls.keyFile': { default: undefined, doc: 'Its private key (PEM)' },
   'nats.replicas': { default: '1', doc: 'On how many NATS servers the stream is kept when it is made: 1, 3 or 5' },
   'nats.waitSeconds': { default: '0', doc: 'How long to wait at the start for NATS and for the stream' },
   'http.host': { default: '127.0.0.1', doc: 'Where the service listens: /metrics, /healthz, /readyz, and its API' },
   'http.port': { default: '0', doc: 'Its port; 0: any free one' },
   'http.hosts': { default: undefined, doc: 'Names by which the scheduler\'s API is reached from outside, such as an Ingress\'s, comma-separated; its addresses and the cluster\'s names need not be said' },
   'metrics.token': { default: undefined, secret: true, doc: 'Bearer token of /metrics; needed when http.host is not loopback' },
-  'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API and of the bridge\'s samples' },
+  'api.token': { default: undefined, secret: true, doc: 'Bearer token of the scheduler\'s API, as an admin, and of the bridge\'s samples; of a command with --cluster, in place of the one in the cluster\'s Secret' },
+  'access.tokensFile': { default: undefined, doc: 'More tokens of the API, each with a name and a role: a file of lines NAME:ROLE:SHA-256 (faultline token makes one), read again when it changes' },
   'release.token': { default: undefined, secret: true, doc: 'Bearer token of the release checks, and of nothing else' },
   'release.requirementsFolder': { default: undefined, doc: 'What a release check requires when it names no experiment: a folder with APP.yaml for each service, a list of names or experiments' },
   'scheduler.host': { default: undefined, doc: 'Name or address at which other schedulers reach this one; http.host when left out' },
   'scheduler.experiments': { default: 'submitted', doc: 'Where experiments come from: submitted (its API), kubernetes (objects of the cluster too)' },
   'commands.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs commands: the scheduler\'s only' },
   'commands.publicKey': { default: undefined, doc: 'nkeys public key that commands must be signed with' },
+  'verdicts.signingSeed': { default: undefined, secret: true, doc: 'nkeys seed that signs verdicts: the evaluator\'s only; a local session makes one for itself when there is none' },
+  'verdicts.publicKey': { default: undefined, doc: 'nkeys public keys that verdicts must be signed with, comma-separated: for verify, and for release checks, which then take no other' },
   'prometheus.url': { default: undefined, doc: 'Prometheus that the gates ask, and the scheduler for error budgets' },
   'prometheus.bearerToken': { default: undefined, secret: true, doc: 'Its bearer token' },
   'prometheus.tokenFile': { default: undefined, doc: 'A file that holds its bearer token, read before each request' },
@@ -53,6 +59,7 @@ export const settings = {
   'sentinel.password': { default: undefined, secret: true, doc: 'Its password; many let anybody ask who the master is' },
   'power.url': { default: undefined, doc: 'Power service that node-power asks to switch nodes off and on; faultline faults node-power shows its protocol' },
   'power.token': { default: undefined, secret: true, doc: 'Its bearer token' },
+  'halt.files': { default: '/var/lib/faultline/halt', doc: 'While one of these files is there, everything here is stopped and refused, comma-separated; local sessions look at ~/.local/state/faultline/halt too' },
   'prober.node': { default: 'local', doc: 'Name of the node that this prober looks from' },
   'probes.endpointsFolder': { default: undefined, doc: 'Endpoints that probes may name: a folder with one file an endpoint, which holds its URL' },
   'locust.url': { default: undefined, doc: 'Web API of a Locust that is there already; without it the bridge starts one' },
@@ -62,7 +69,8 @@ export const settings = {
 
 export type SettingName = keyof typeof settings
 
-export interface SettingInForce { name: SettingName; environment: string; value: string | undefined; from: 'default' | 'file' | 'environment'; secret: boolean; doc: string }
+/** `file`: of a value that was read from the file that a variable in _FILE names. */
+export interface SettingInForce { name: SettingName; environment: string; value: string | undefined; from: 'default' | 'file' | 'environment'; secret: boolean; doc: string; file?: string }
 
 /** Reads every setting: environment over file over default. Throws SettingInvalid. */
 export function readSettings(environment: NodeJS.ProcessEnv = process.env): SettingInForce[] {
@@ -73,11 +81,12 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   }
   return known.map(([name, { default: standard, secret = false, doc }]) => {
     const variable = environmentName(name)
-    const given = environment[variable] ?? readSecret(environment[`${variable}_FILE`], `${variable}_FILE`)
+    const secretFile = environment[variable] === undefined ? environment[`${variable}_FILE`] : undefined
+    const given = environment[variable] ?? readSecret(secretFile, `${variable}_FILE`)
     const inFile = fromFile.values.get(name)
     const value = given ?? inFile ?? standard
     const from = given !== undefined ? 'environment' : inFile !== undefined ? 'file' : 'default'
-    return { name, environment: variable, value, from, secret, doc }
+    return { name, environment: variable, value, from, secret, doc, ...(secretFile !== undefined && { file: secretFile }) }
   })
 }
 
@@ -86,11 +95,15 @@ export interface Config {
   get(name: SettingName): string | undefined
   /** Throws SettingInvalid, which names the variable to set. */
   need(name: SettingName): string
+  /** The file that its value came from, of a variable in _FILE: it may be another later. */
+  fileOf(name: SettingName): string | undefined
 }
 
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const values = new Map(readSettings(environment).map(setting => [setting.name, setting.value]))
+  const inForce = readSettings(environment)
+  const values = new Map(inForce.map(setting => [setting.name, setting.value]))
   return {
+    fileOf: name => inForce.find(setting => setting.name === name)?.file,
     get: name => values.get(name),
     need(name) {
       const value = values.get(name)

@@ -14,10 +14,12 @@ export interface DocumentFormat<T> {
   noun: string
   schema: z.ZodType<T>
   jsonSchema: JsonSchema
+  /** Puts into a document what it names in other files, or says what is wrong there; it is checked, and sent, as it is then. */
+  complete?(plain: unknown): { plain: unknown; problems: Problem[] }
   nameOf(parsed: T): string
 }
 
-/** `document`: as written, plain JSON. */
+/** `document`: as written, plain JSON, completed. */
 export interface ReadDocument<T> { document: unknown; parsed: T }
 
 /** Either documents or problems, never both. */
@@ -77,9 +79,14 @@ export function parseDocuments<T>(text: string, fileName: string, format: Docume
     problems.push(...document.flaws.map(({ offset, path, expected, found }) => (
       { ...place(offset, path), expected, ...(found !== undefined && { found: quoted(found) }) })))
     if (!document.complete) continue
-    const parsed = format.schema.safeParse(document.plain)
+    const { plain, problems: elsewhere } = format.complete?.(document.plain) ?? { plain: document.plain, problems: [] }
+    if (elsewhere.length > 0) {
+      problems.push(...elsewhere)
+      continue
+    }
+    const parsed = format.schema.safeParse(plain)
     if (!parsed.success) {
-      problems.push(...newProblems(document, parsed.error.issues, format.jsonSchema).map(({ path, at, says }) => ({
+      problems.push(...newProblems({ ...document, plain }, parsed.error.issues, format.jsonSchema).map(({ path, at, says }) => ({
         ...place(at === 'key' ? document.keyOffsetOf(path) : document.offsetOf(path), path), ...says,
       })))
       continue
@@ -88,7 +95,7 @@ export function parseDocuments<T>(text: string, fileName: string, format: Docume
     const namePath = ['metadata', 'name']
     if (names.has(name)) problems.push({ ...place(document.offsetOf(namePath), namePath), expected: `another name for each ${format.noun} in a file`, found: quoted(name) })
     names.add(name)
-    read.push({ document: document.plain, parsed: parsed.data })
+    read.push({ document: plain, parsed: parsed.data })
   }
   if (problems.length === 0) return { documents: read, problems }
   return { documents: [], problems: problems.toSorted((a, b) => a.line - b.line || a.column - b.column) }

@@ -25,6 +25,11 @@ export class FactNotStored extends FaultlineError {
   readonly code = 'fact_not_stored'
 }
 
+/** A fact that is written once is on record already, written by somebody else. Nothing was stored. */
+export class FactAlreadyWritten extends FaultlineError {
+  readonly code = 'fact_already_written'
+}
+
 export class CommandUnanswered extends FaultlineError {
   readonly code = 'command_unanswered'
 }

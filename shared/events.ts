@@ -38,8 +38,11 @@ export type GateStatus = z.output<typeof gateStatus>
 export const gateVerdict = z.enum(['passed', 'failed', 'inconclusive'])
 export type GateVerdict = z.output<typeof gateVerdict>
 
+/** Of a gate with several ranges: what each one's value was. */
+const over = z.array(z.strictObject({ windowMs: z.number().positive(), value: z.number() })).optional()
+
 const measurement = z.discriminatedUnion('is', [
-  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional() }),
+  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional(), over }),
   z.strictObject({ is: z.literal('no-data'), why: z.string() }),
 ])
 
@@ -50,7 +53,43 @@ const counterSeries = z.strictObject({
   part: z.enum(['total', 'bad', 'fast', 'surely-fast', 'maybe-fast']), series: z.string(), target: z.string(), samples: z.array(z.tuple([epochMs(), z.number().nonnegative()])),
 })
 
-interface FactDefinition { producer: Service; readers: Reader[]; doc: string; data: z.ZodType }
+/** One look of a gate as the evaluator took it. */
+const look = z.strictObject({
+  gate: z.string(), phase: z.enum(['steady', 'during', 'recovery']),
+  startMs: epochMs().describe('begin of what it looked at, by the clock of the load, or of Prometheus'), endMs: epochMs(),
+  measurement,
+  /** Of a gate with a `limit`: requests of the phase so far, and with a rate what the evidence against it has come to. */
+  bad: z.number().nonnegative().optional(), total: z.number().nonnegative().optional(), eValue: z.number().nonnegative().optional(),
+})
+export type RecordedLook = z.output<typeof look>
+
+/** So many looks are told in one fact at most: even with a long reason each they are less than half of what NATS takes in one message. */
+export const mostLooksInFact = 500
+/** For the record alone: nothing is decided by them, since the verdict folds the samples and answers that they were made of. */
+const recorded = {
+  looks: z.array(look).max(mostLooksInFact).optional().describe('looks taken since the evaluator last told of any, in their order'),
+  clock: clock.optional(),
+}
+
+/** What the verdict stands on, and who says so (decision-record.ts). SHA-256 is in hex, the signature in base64. */
+const decisionRecord = z.strictObject({
+  experimentHash: z.string().describe('of the experiment as the evaluator checked it'),
+  facts: count().describe('how many facts the chain links, up to and with run.sealed'),
+  chain: z.string().regex(/^[0-9a-f]{64}$/),
+  key: z.string().describe('nkeys public key (Ed25519)'),
+  signature: z.string(),
+})
+export type DecisionRecord = z.output<typeof decisionRecord>
+
+/** Streams of JetStream, and how long each keeps what is in it. The audit is apart: it is kept for longer, and of the services only the scheduler may read it. */
+export const factStreams = {
+  runs: { name: 'FAULTLINE', subjects: 'faultline.fact', maxAgeMs: 7 * 24 * 3_600_000 },
+  audit: { name: 'FAULTLINE_AUDIT', subjects: 'faultline.audit', maxAgeMs: 90 * 24 * 3_600_000 },
+} as const
+export type FactStream = keyof typeof factStreams
+
+/** `stream`: `runs` when left out. */
+interface FactDefinition { producer: Service; readers: Reader[]; doc: string; data: z.ZodType; stream?: FactStream }
 
 const defineFacts = <T extends Record<string, FactDefinition>>(facts: T): T => facts
 
@@ -100,8 +139,8 @@ export const facts = defineFacts({
   'run.judged': {
     producer: 'slo-evaluator',
     readers: ['scheduler', 'cli'],
-    doc: 'The verdict: a pure function of the facts up to run.sealed (shared/verdict.ts).',
-    data: z.strictObject({ verdict: gateVerdict, reasons: z.array(z.string()), revertUnconfirmed: z.boolean() }),
+    doc: 'The verdict: a pure function of the facts up to run.sealed (shared/verdict.ts). Written once: the stream takes no second one. `record`: signed, with the chain of those facts (shared/decision-record.ts).',
+    data: z.strictObject({ verdict: gateVerdict, reasons: z.array(z.string()), revertUnconfirmed: z.boolean(), record: decisionRecord.optional() }),
   },
   'halt.set': {
     producer: 'scheduler',
@@ -133,7 +172,7 @@ export const facts = defineFacts({
     doc: 'The fault is gone: read back. `verified: false`: it could not be confirmed; the targets are quarantined until a later one says true.',
     data: z.strictObject({
       fault: z.string(), kind: z.string(), node: z.string(), targets: z.array(boundTargetSchema).min(1),
-      cause: z.enum(['duration', 'command', 'abort', 'lease', 'restart', 'instant']),
+      cause: z.enum(['duration', 'command', 'abort', 'halt', 'lease', 'restart', 'instant']),
       verified: z.boolean(), readBack: z.array(z.string()), revertedAtMs: epochMs(), clock,
     }),
   },
@@ -181,24 +220,24 @@ export const facts = defineFacts({
     data: z.strictObject({
       gate: z.string(), phase: z.enum(['steady', 'during', 'recovery']), status: gateStatus,
       /** End of the look that changed it: the end of its block, or the evaluation time of its query. */
-      lookEndMs: epochMs(), measurement: measurement.optional(), evidence: z.string(), atMs: epochMs(),
+      lookEndMs: epochMs(), measurement: measurement.optional(), evidence: z.string(), atMs: epochMs(), ...recorded,
     }),
   },
   'gate.closed': {
     producer: 'slo-evaluator',
     readers: ['scheduler', 'slo-evaluator'],
     doc: 'Every look of the during phase has been taken or given up, late answers included: the run may be sealed without losing one.',
-    data: z.strictObject({ phase: z.literal('during'), atMs: epochMs() }),
+    data: z.strictObject({ phase: z.literal('during'), atMs: epochMs(), ...recorded }),
   },
   'slo.answer': {
     producer: 'slo-evaluator',
     readers: ['slo-evaluator', 'cli'],
     doc: 'What Prometheus answered to one look of a gate. The verdict folds these, never Prometheus itself.',
     data: z.strictObject({
-      gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(),
+      gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(), clock: clock.optional(),
       counted: z.literal(true).optional().describe('the raw samples of the gate\'s counters were asked for, not a value'),
       answer: z.discriminatedUnion('is', [
-        z.strictObject({ is: z.literal('value'), value: z.number(), warnings }),
+        z.strictObject({ is: z.literal('value'), value: z.number(), over, warnings }),
         z.strictObject({ is: z.literal('counters'), series: z.array(counterSeries), scrapeIntervalMs: z.number().positive().optional(), gap: z.string().optional(), warnings }),
         z.strictObject({ is: z.literal('no-data'), why: z.string(), warnings }),
       ]),
@@ -207,8 +246,8 @@ export const facts = defineFacts({
   'slo.tick': {
     producer: 'slo-evaluator',
     readers: ['slo-evaluator', 'cli'],
-    doc: 'Time as the evaluator saw it: closes blocks in which no sample came.',
-    data: z.strictObject({ atMs: epochMs() }),
+    doc: 'Time as the evaluator saw it: closes blocks in which no sample came. Tells also of the looks that it has taken.',
+    data: z.strictObject({ atMs: epochMs(), ...recorded }),
   },
   'slo.history': {
     producer: 'slo-evaluator',
@@ -300,6 +339,19 @@ export const facts = defineFacts({
   },
   'policy.paused': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy begins no run until it is resumed.', data: z.strictObject({ why: z.string(), run: z.string().optional(), atMs: epochMs() }) },
   'policy.resumed': { producer: 'scheduler', readers: ['scheduler'], doc: 'The policy goes on.', data: z.strictObject({ by: z.string(), atMs: epochMs() }) },
+  'audit.request': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    stream: 'audit',
+    doc: 'Somebody asked the scheduler for a change over HTTP, or for what the token\'s role may not. Its subject is `audit`. What begins or lets go something is stored before it is done; an abort or a halt waits for nothing.',
+    data: z.strictObject({
+      who: z.string().describe('Name of the token; the token itself is nowhere'), role: z.string(),
+      address: z.string().describe('Where the connection came from'),
+      passedOnFor: z.string().optional().describe('Where it came from to the scheduler on standby that passed it on, by its own word'),
+      request: z.string().describe('Method and route, as the table of routes has them'), about: z.string().optional().describe('The run, the policy, or why it was halted'),
+      outcome: z.enum(['allowed', 'refused']), why: z.string().optional(), atMs: epochMs(),
+    }),
+  },
 })
 
 export type FactType = keyof typeof facts
@@ -350,7 +402,11 @@ export function parseFact(raw: unknown, stream: number): StoredFact {
   return { kind: outer.type.slice('dev.faultline.'.length), stream, fact: { ...outer, data: schema.parse(outer.data) } } as StoredFact
 }
 
-export const factSubject = (run: string, type: FactType): string => `faultline.fact.${run}.${type}`
+const definitions: Readonly<Record<FactType, FactDefinition>> = facts
+
+export const streamOf = (type: FactType): FactStream => definitions[type].stream ?? 'runs'
+
+export const factSubject = (run: string, type: FactType): string => `${factStreams[streamOf(type)].subjects}.${run}.${type}`
 
 /**
  * Why a fact is not one, by the subject that it came on, or undefined. Who may write what is a matter of subjects (k8s/base/nats): without this an agent

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
+import { calibrationKey, type Calibration } from '#shared/experiment-calibration.ts'
 import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
 import { alphaKey, checkSequential, countersTiming, describeSequential, resolveSequential, sequentialKeys } from '#shared/experiment-sequential.ts'
+import { bindRule, checkRange, checkSlos, readSlos, sloItem } from '#shared/experiment-slos.ts'
+import type { Path } from '#shared/experiment-yaml.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
 import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
 import type { ProbeSpec } from '#shared/probe.ts'
@@ -27,6 +30,8 @@ export interface Experiment {
   holdMs: number
   recovery: { withinMs: number; stableMs: number }
   leaseMs: number
+  /** What was measured of its gates with a limit. It decides nothing. */
+  calibration?: Calibration
 }
 
 export interface LoadSpec {
@@ -49,8 +54,10 @@ export interface GateSpec {
   phase: GatePhase
   source: GateSource
   rule: GateRule
-  /** Stream: length of a block. Prometheus: the range of the query. */
+  /** Stream: length of a block. Prometheus: the range of the query, the longest of several. */
   windowMs: number
+  /** In the during phase, looks begin so long after its start: no range reaches back to before it. */
+  anchorMs?: number
   /** Prometheus only: time between two looks. A stream gate looks once a block. */
   intervalMs: number
   /** Looks in a row that must break the limit before the gate is breached. */
@@ -121,12 +128,14 @@ const document = z.strictObject({
   blastRadius: blastRadius.prefault({}).describe('How much of what a target names each fault may hit'),
   gates: z.array(gateItem).min(1).max(100).describe('What must hold; each names exactly one kind of limit'),
   probes: z.array(probeItem).max(20).optional().describe('Attempts at a steady rate from inside the cluster, beside load and PromQL; gates name them'),
+  slos: z.array(sloItem).max(20).optional().describe('OpenSLO v1 documents, or files of them; gates name their SLOs'),
   hold: duration().optional().describe('Least time that during gates are judged after the first injection (default: to the end of the last fault, at least 10s); without faults, how long they are judged'),
   recovery: z.strictObject({
     within: duration({ minMs: 1_000 }).default(30_000).describe('Deadline after the last revert'),
     stable: duration({ minMs: 200 }).default(3_000).describe('The gates must hold this long without a break to count as recovered'),
   }).prefault({}).describe('What counts as recovered once the faults are gone'),
   alpha: alphaKey,
+  calibration: calibrationKey.optional().describe('What faultline calibrate has measured of the gates with a limit, for the reports; it decides nothing'),
   lease: duration({ minMs: 1_000, maxMs: 600_000 }).default(3_000).describe('A fault that nobody renews ends after this time'),
 })
 type Document = z.output<typeof document>
@@ -143,13 +152,20 @@ function hasLists({ value }: { value: unknown }): boolean {
 function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Document>): void {
   const broken = context.issues.map(issue => issue.path ?? [])
   const isSound = (...path: (string | number)[]) => !broken.some(at => path.every((step, index) => at[index] === step))
-  const problem = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+  const told = new Set<string>() // two gates on one SLO find the same in it
+  const problem = (path: Path, message: string) => {
+    const key = JSON.stringify([path, message])
+    if (!told.has(key)) context.addIssue({ code: 'custom', path: [...path], message })
+    told.add(key)
+  }
   const isFaultless = isSound('faults') && experiment.faults.length === 0
   if (isFaultless && experiment.hold === undefined && isSound('hold')) problem(['hold'], 'a time such as 3m: without faults nothing else says how long the gates are judged')
   if (isFaultless && isSound('gates') && experiment.gates.every(({ phase }) => phase === 'steady')) problem(['gates'], 'a gate with the phase during: without faults it is the hold that is judged')
   for (const [index, item] of (experiment.probes ?? []).entries()) {
     if (isSound('probes', index) && experiment.probes?.findIndex(({ name }) => name === item.name) !== index) problem(['probes', index, 'name'], `a name of its own; another probe is called ${item.name} too`)
   }
+  const slos = isSound('slos') ? readSlos(experiment.slos) : undefined
+  if (slos) checkSlos(experiment.slos, slos, context, problem)
   const names = new Set<string>()
   for (const [index, item] of experiment.gates.entries()) {
     const at = ['gates', index]
@@ -158,8 +174,15 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
     names.add(item.name)
     if (isFaultless && item.phase === 'recovery') problem([...at, 'phase'], 'steady or during: an experiment without faults has nothing to recover from')
     if (item.phase === 'steady' && isSound('faults') && firstAtMs(experiment) < 1_000) problem([...at, 'phase'], 'quiet time to judge in: no fault with an `at` under 1s')
-    for (const { kind, rule } of rulesIn(item)) {
+    for (const { kind, rule: written } of rulesIn(item)) {
+      const bound = slos ? bindRule(written, slos) : written.slo ? { problems: [] } : { rule: written }
+      if ('problems' in bound) {
+        for (const { where, expected } of bound.problems) problem('path' in where ? where.path : [...at, kind.kind, where.key], expected)
+        continue
+      }
+      const { rule } = bound
       const source = sourceOf(item, kind, rule, experiment)
+      if (isSound('hold') && isSound('faults')) checkRange(item, kind.kind, rule, holdMs(experiment), (path, message) => problem([...at, ...path], message))
       if (rule.probe) {
         checkProbeGate(item, [...at, kind.kind], rule.probe.name, experiment, problem)
         continue
@@ -184,7 +207,11 @@ function checkProbeGate(item: GateCommon, at: (string | number)[], name: string,
 
 function resolve(from: Document): Experiment {
   const common = { alpha: from.alpha, rateGates: from.gates.filter(({ limit }) => limit === 'rate').length, phaseMs: holdMs(from) }
-  const gates = from.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => {
+  const slos = readSlos(from.slos)
+  const gates = from.gates.flatMap(item => rulesIn(item).flatMap(({ kind, rule: written }) => {
+    const bound = bindRule(written, slos)
+    if ('problems' in bound) return [] // told by checkTogether
+    const { rule } = bound
     const gate = resolveGate(item, sourceOf(item, kind, rule, from), kind, rule)
     const sequential = resolveSequential(item, rule, common)
     return sequential ? { ...gate, ...countersTiming(sequential, gate), sequential, rule: { ...rule, description: describeSequential(sequential) } } : gate
@@ -201,6 +228,7 @@ function resolve(from: Document): Experiment {
     holdMs: holdMs(from),
     recovery: { withinMs: from.recovery.within, stableMs: from.recovery.stable },
     leaseMs: from.lease,
+    ...(from.calibration && { calibration: from.calibration }),
   }
 }
 
@@ -222,7 +250,8 @@ function resolveGate(item: GateCommon, source: GateSource, kind: GateKind, rule:
     phase: item.phase,
     source,
     rule,
-    windowMs: item.window ?? (source === 'stream' ? 1_000 : 5_000),
+    windowMs: rule.range?.longestMs ?? item.window ?? (source === 'stream' ? 1_000 : 5_000),
+    ...(rule.range?.isAnchored && item.phase === 'during' && { anchorMs: rule.range.longestMs }),
     intervalMs: item.interval,
     consecutive: item.consecutive ?? (source === 'stream' ? 3 : 2),
     noDataAfterMs: item.noDataAfter,

@@ -117,6 +117,11 @@ export function isBreaking({ limit }: SequentialSpec, tally: Tally): boolean {
 
 const evidenceAgainst = ({ plan }: SequentialSpec['limit'] & { is: 'rate' }, { process }: Tally): number => process ? eValue(plan, process) : 1
 
+/** What the tally had come to at one look: requests so far, and with a rate the evidence against it. */
+export interface Standing extends Counts { eValue?: number }
+
+export const standingOf = ({ limit }: SequentialSpec, tally: Tally): Standing => ({ bad: tally.bad, total: tally.total, ...(limit.is === 'rate' && { eValue: evidenceAgainst(limit, tally) }) })
+
 /** Why the requests do not amount to a pass, or undefined. */
 export function missingForPass({ pass }: SequentialSpec, tally: Tally): string | undefined {
   const missing = missingRequests(atMost(tally), pass)

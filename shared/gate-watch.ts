@@ -3,18 +3,22 @@ import type { GateSpec } from '#shared/experiment.ts'
 import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
 import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
 import { printCounters, readCounters } from '#shared/gate-counters.ts'
-import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printCounts, printForPass, readTally, thinned, type SequentialSpec, type Tally } from '#shared/gate-sequential.ts'
+import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printCounts, printForPass, readTally, standingOf, thinned, type SequentialSpec, type Standing, type Tally } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
+import { printDuration } from '#shared/units.ts'
 
 /** One gate over one phase: its looks so far, and whether they have ended it. */
 export interface Watch {
   gate: GateSpec
   phase: GatePhase
-  /** Looks end at `startMs` plus a whole number of steps. */
+  /** Looks end at `startMs` plus a whole number of steps. Later than the phase by the length of a range that may not reach back to before it. */
   startMs: number
+  phaseStartMs: number
   /** Looks that end later do not count. `complete`: the phase came to its own end, not to an abort. */
   end?: { atMs: number; complete: boolean }
   looks: readonly Look[]
+  /** Those that the latest step has taken, all of them, each with what the tally had come to by it. */
+  fresh: readonly FreshLook[]
   breakingInARow: number
   lastReadableMs: number
   /** The first thing that ended it; nothing later takes it back. */
@@ -28,6 +32,7 @@ export interface Watch {
 }
 
 export interface Look { endMs: number; measurement: Measurement }
+export interface FreshLook extends Look, Partial<Standing> { startMs: number }
 export type Answer = Pick<FactData<'slo.answer'>, 'answeredAtMs' | 'answer'>
 
 /**
@@ -39,10 +44,18 @@ const givenUpAfterMs = (gate: GateSpec) => Math.max(unreadableLooks * stepMs(gat
 /** An answer that came just in time may be stored after the tick that would close its look. */
 const storingMs = 500
 
-/** Whether the system has recovered is asked of a few seconds, in which no evidence gathers: there a gate with a `limit` looks like any other. */
+/** The range of a look at the recovery, of a gate whose own range is an objective's slice: a longer one would see the fault long after its end. */
+const recoveryRangeMs = 5_000
+
+/**
+ * Whether the system has recovered is asked of a few seconds, in which no evidence gathers and no slice of minutes fits: there a gate with a `limit`, or with
+ * a range of its own, looks like any other.
+ */
 export function beginWatch(gate: GateSpec, phase: GatePhase, startMs: number): Watch {
-  const { sequential, ...plain } = gate
-  const common = { phase, startMs, looks: [], breakingInARow: 0, lastReadableMs: startMs, answers: new Map() }
+  const { sequential, ...same } = gate
+  const plain = phase === 'recovery' && gate.rule.range ? { ...same, windowMs: Math.min(same.windowMs, recoveryRangeMs) } : same
+  const firstMs = startMs + (phase === 'during' ? gate.anchorMs ?? 0 : 0)
+  const common = { phase, startMs: firstMs, phaseStartMs: startMs, looks: [], fresh: [], breakingInARow: 0, lastReadableMs: firstMs, answers: new Map() }
   return sequential && phase !== 'recovery' ? { ...common, gate, tally: beginTally(sequential) } : { ...common, gate: plain }
 }
 
@@ -51,6 +64,13 @@ export const nextLookMs = (watch: Watch): number => watch.startMs + ((watch.tall
 
 /** Takes every look that can be taken by now. */
 export function advance(watch: Watch, buffer: SampleBuffer): Watch {
+  const fresh: FreshLook[] = []
+  const state = takeLooks(watch, buffer, fresh)
+  return fresh.length === 0 && watch.fresh.length === 0 ? state : { ...state, fresh }
+}
+
+/** `taken` gets each of them. */
+function takeLooks(watch: Watch, buffer: SampleBuffer, taken: FreshLook[]): Watch {
   let state = watch
   for (;;) {
     const endMs = nextLookMs(state)
@@ -59,11 +79,13 @@ export function advance(watch: Watch, buffer: SampleBuffer): Watch {
     if (state.gate.sequential && state.tally) {
       const read = readSequential(state, state.gate.sequential, state.tally, endMs, buffer)
       if (!read) return state
+      taken.push({ startMs: endMs - state.gate.sequential.blockMs, endMs, measurement: read.measurement, ...standingOf(state.gate.sequential, read.tally) })
       state = look({ ...state, tally: read.tally }, { endMs, measurement: read.measurement })
       continue
     }
     const measurement = state.gate.source === 'stream' ? readBlock(buffer, state.gate, endMs - state.gate.windowMs, endMs) : readAnswer(state, endMs, buffer.tickMs)
     if (!measurement) return state
+    taken.push({ startMs: endMs - state.gate.windowMs, endMs, measurement })
     state = look(state, { endMs, measurement })
   }
 }
@@ -106,7 +128,7 @@ function readAnswer(watch: Watch, endMs: number, tickMs: number): Measurement | 
   if (answer.is === 'no-data') return { is: 'no-data', why: answer.why }
   if (answer.is === 'counters') return { is: 'no-data', why: 'counters, not a value' }
   if (!Number.isFinite(answer.value)) return { is: 'no-data', why: `${answer.value} is not a number to hold against a limit` }
-  return { is: 'measured', value: answer.value, breaks: breaksRule(watch.gate.rule, answer.value) }
+  return { is: 'measured', value: answer.value, breaks: breaksRule(watch.gate.rule, answer.value), ...(answer.over && { over: answer.over }) }
 }
 
 function look(watch: Watch, taken: Look): Watch {
@@ -157,13 +179,16 @@ export function missingEvidence(watch: Watch): string | undefined {
 
 export const measuredLooks = (watch: Watch): number => watch.tally?.measured ?? watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
 
-/** The measurement in words: `43 % (12 of 28 requests)`. */
+/** The measurement in words: `43 % (12 of 28 requests)`, `burns 20.1x its budget over 1m and 22x over 10s`. */
 export function printMeasurement({ rule }: GateSpec, measurement: Measurement): string {
   if (measurement.is === 'no-data') return `no data: ${measurement.why}`
+  if (measurement.over) return `burns ${measurement.over.map(({ windowMs, value }, index) => `${times(value)}${index === 0 ? ' its budget' : ''} over ${printDuration(windowMs)}`).join(' and ')}`
   const value = rule.limit.unit === 'ratio' ? percent(measurement.value) : String(Number(measurement.value.toPrecision(6)))
   if (measurement.bad === undefined || measurement.total === undefined) return value
   return `${value} (${measurement.bad} bad of ${measurement.total} requests)`
 }
+
+const times = (value: number) => `${Number(value.toPrecision(3))}x`
 
 /** What the looks say, with numbers, in one sentence. */
 export function evidenceOf(watch: Watch): string {
@@ -171,7 +196,7 @@ export function evidenceOf(watch: Watch): string {
 }
 
 function looksInWords(watch: Watch): string {
-  const { gate, looks, ended, startMs } = watch
+  const { gate, looks, ended, phaseStartMs } = watch
   const limit = gate.rule.description
   const last = looks.at(-1)
   if (!last) return `${limit}: no look was taken`
@@ -181,11 +206,11 @@ function looksInWords(watch: Watch): string {
     const standing = `${printCounts(tally)} requests${tally.counters ? printCounters(tally.counters) : ''}; ${printAgainst(gate.sequential, tally)}`
     if (!ended) return `${limit}: ${standing}, ${printForPass(gate.sequential, tally)}; ${measured}`
     const words = ended.is === 'breached' ? 'broken' : `not readable for ${gate.noDataAfterMs} ms`
-    return `${limit}: ${words} ${ended.by.endMs - startMs} ms into the phase, with ${standing}; the last look ${printMeasurement(gate, ended.by.measurement)}; ${measured}`
+    return `${limit}: ${words} ${ended.by.endMs - phaseStartMs} ms into the phase, with ${standing}; the last look ${printMeasurement(gate, ended.by.measurement)}; ${measured}`
   }
   if (ended) {
     const words = ended.is === 'breached' ? `broken in ${gate.consecutive} looks in a row` : `not readable for ${gate.noDataAfterMs} ms`
-    return `${limit}: ${words}, ${ended.by.endMs - startMs} ms into the phase; the last of them ${printMeasurement(gate, ended.by.measurement)}; ${measured}`
+    return `${limit}: ${words}, ${ended.by.endMs - phaseStartMs} ms into the phase; the last of them ${printMeasurement(gate, ended.by.measurement)}; ${measured}`
   }
   const values = looks.flatMap(({ measurement }) => measurement.is === 'measured' ? [measurement] : [])
   const [first, ...rest] = values

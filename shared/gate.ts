@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { ProbeFigures, ProbeOutcome } from '#shared/probe.ts'
+import type { ServiceLevel } from '#shared/service-level.ts'
 
 /** One posted stretch of load (about 200 ms of one Locust worker): exact counts, dated by the load generator's clock. */
 export interface LoadSample {
@@ -24,10 +25,15 @@ export interface Block {
   latestByWorker: readonly LoadSample[]
 }
 
-/** What one look at an SLI says. `breaks` is the gate's own limit; `bad` of `total` requests where it counts requests. */
+/**
+ * What one look at an SLI says. `breaks` is the gate's own limit; `bad` of `total` requests where it counts requests; `over`: of a gate with several
+ * ranges each one's value, of which `value` is the least.
+ */
 export type Measurement =
-  | { is: 'measured'; value: number; breaks: boolean; bad?: number; total?: number }
+  | { is: 'measured'; value: number; breaks: boolean; bad?: number; total?: number; over?: RangeValue[] }
   | { is: 'no-data'; why: string }
+
+export interface RangeValue { windowMs: number; value: number }
 
 /** What a gate's PromQL is built from. */
 export interface QueryContext {
@@ -39,7 +45,8 @@ export interface QueryContext {
 export interface Limit {
   value: number
   breaksWhen: 'above' | 'below'
-  unit: 'ratio' | 'seconds' | 'number'
+  /** `times`: how many times as fast as something is allowed to be. */
+  unit: 'ratio' | 'seconds' | 'number' | 'times'
 }
 
 export type GateSource = 'stream' | 'prometheus' | 'probe'
@@ -63,10 +70,26 @@ export interface GateRule {
   counters?: CounterRule
   /** The gate is on a probe: it is judged once, from all that the probers have seen, and neither measured nor asked for. */
   probe?: { name: string; judge(figures: ProbeFigures): ProbeOutcome }
+  /** The gate is on an SLO of the experiment, which binds the rule to it; until then it has neither a limit nor PromQL. */
+  slo?: SloBinding
+  /**
+   * The rule has a range of its own in place of the gate's `window`. `key`: where it stands, under the kind's. Anchored: in the during phase the
+   * first look comes once the range fits behind the phase's start.
+   */
+  range?: { longestMs: number; key: string; isAnchored: boolean }
+  /** Prometheus is asked for each of these; the least is held against `limit`. `query` says the same in one. */
+  ranges?: readonly { windowMs: number; query: string }[]
   /** Reads one block of load samples. */
   measure(block: Block): Measurement
   /** The PromQL whose single value is held against `limit`. */
   query(context: QueryContext): string
+}
+
+/** `key`: where the name stands, under the kind's. Pure. */
+export interface SloBinding {
+  name: string
+  key: string
+  bind(level: ServiceLevel): { is: 'bound'; rule: GateRule } | { is: 'refused'; key: string; expected: string }
 }
 
 /** Each request counts once: when it ends, or when it has waited longer than `overdueAfterMs`, which is bad whatever becomes of it later. */

@@ -68,7 +68,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
   const agent = caFile === undefined ? undefined : new Agent({ ca: readFileSync(caFile), keepAlive: true })
   const closing = new AbortController()
   /** One a question, since an answer's warnings are told to nobody but `read`, which may also put its body into a form that the driver can read. */
-  const open = (read: (body: unknown) => unknown = withReadableInfinity) => new PrometheusDriver({
+  const open = (read: (body: unknown) => unknown = withReadableValues) => new PrometheusDriver({
     endpoint: url.replace(/\/+$/, ''),
     timeout: timeoutMs,
     preferPost: true, // an expression may be longer than a URL
@@ -110,7 +110,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
       let warnings: string[] = []
       const driver = open(body => {
         warnings = warningsOf(body)
-        return withReadableInfinity(body)
+        return withReadableValues(body)
       })
       try {
         const [result, stale] = await Promise.all([driver.instantQuery(query, evaluatedAtMs), staleness(query, evaluatedAtMs, freshForMs)])
@@ -159,7 +159,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
 }
 
 function answerOf({ resultType, result }: QueryResult): Answer {
-  if (resultType === ResponseType.SCALAR) return numberAnswer(Number(scalar.parse(result)[1].replace('Inf', 'Infinity')))
+  if (resultType === ResponseType.SCALAR) return numberAnswer(Number(readable(scalar.parse(result)[1])))
   if (resultType !== ResponseType.VECTOR) return { is: 'no-data', why: `a ${resultType}, not one number` }
   const [only, ...others] = z.array(instant).parse(result)
   if (!only) return { is: 'no-data', why: 'empty: no series has a value then' }
@@ -172,13 +172,16 @@ function numberAnswer(value: number): Answer {
   return Number.isFinite(value) ? { is: 'value', value } : { is: 'no-data', why: `infinite (${value})` }
 }
 
-/** Prometheus writes `+Inf`; prometheus-query reads that with parseFloat, which makes it NaN. */
-function withReadableInfinity(body: unknown): unknown {
+/** prometheus-query reads values with parseFloat, which makes NaN of `+Inf`, and 5 of `5 apples`. */
+function withReadableValues(body: unknown): unknown {
   const parsed = z.looseObject({ data: z.looseObject({ resultType: z.literal('vector'), result: z.array(z.looseObject({ value: scalar })) }) }).safeParse(body)
   if (!parsed.success) return body
-  const result = parsed.data.data.result.map(item => ({ ...item, value: [item.value[0], item.value[1].replace(/^([+-]?)Inf$/, '$1Infinity')] }))
+  const result = parsed.data.data.result.map(item => ({ ...item, value: [item.value[0], readable(item.value[1])] }))
   return { ...parsed.data, data: { ...parsed.data.data, result } }
 }
+
+/** A value as Go writes it, as JavaScript reads it. What is no number is not the number that it begins with, nor the 0 that nothing is. */
+const readable = (text: string): string => /^[+-]?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|Inf)$/i.test(text) ? text.replace(/Inf$/, 'Infinity') : 'NaN'
 
 /** A few, and short: they are shown to people, and stored with each answer. */
 function warningsOf(body: unknown): string[] {
@@ -192,7 +195,7 @@ const longestWarning = 200
 const metadata = z.record(z.string(), z.array(z.unknown()))
 
 /** A number as Prometheus writes it. */
-const number = z.string().transform(text => Number(text.replace('Inf', 'Infinity')))
+const number = z.string().transform(text => Number(readable(text)))
 const dateMs = z.number().transform(seconds => Math.round(seconds * 1_000))
 const nativeHistogram = z.object({
   count: number, buckets: z.array(z.tuple([z.number(), number, number, number])).default([]),

@@ -1,4 +1,4 @@
-import { readSettings, type SettingInForce } from '#shared/config.ts'
+import { readSettings, type SettingInForce, type SettingName } from '#shared/config.ts'
 
 /** What stands in place of a secret. */
 export const redacted = '(secret)'
@@ -21,8 +21,20 @@ export function redactor(settings: readonly Pick<SettingInForce, 'name' | 'value
   return text => longestFirst.reduce((rest, secret) => rest.replaceAll(secret, redacted), text)
 }
 
-/** As the settings in force say; without them, as when a file is not readable, nothing is known to be secret. */
+/** Values that secret settings have come to have since the start, such as a token that was rotated. A few in the life of a process. */
+const learned = new Map<string, (text: string) => string>()
+
+export function learnSecret(name: SettingName, value: string): void {
+  learned.set(value, redactor([{ name, value, secret: true }]))
+}
+
+/** As the settings in force say, and what was learned since; without them, as when a file is not readable, nothing is known to be secret. */
 export function configuredRedactor(environment: NodeJS.ProcessEnv = process.env): (text: string) => string {
+  const known = knownAtStart(environment)
+  return text => [...learned.values()].reduce((rest, redact) => redact(rest), known(text))
+}
+
+function knownAtStart(environment: NodeJS.ProcessEnv): (text: string) => string {
   try {
     return redactor(readSettings(environment))
   } catch {

@@ -1,3 +1,4 @@
+import { isRecordSigned } from '#shared/decision-record.ts'
 import type { ReleaseRun } from '#shared/release-run.ts'
 import { printService, type TestedService } from '#shared/tested-service.ts'
 import { printDuration } from '#shared/units.ts'
@@ -21,6 +22,8 @@ export interface ReleaseQuestion {
   nowMs: number
   /** What of the record cannot be read, in words: it could be anything, so it blocks. */
   unreadable?: readonly string[]
+  /** Only verdicts that one of these public keys has signed count; any when there are none. */
+  trustedKeys?: readonly string[]
 }
 
 /** `hash`: an experiment of that name which asks anything else does not count (`experimentIdentity`). */
@@ -106,19 +109,28 @@ function noRun(ofIt: readonly ReleaseRun[], service: Service, { app, version }: 
 }
 
 /** Every reason why this run is no evidence that this version may go out. */
-function whatSpeaksAgainst(run: ReleaseRun, { hash }: Requirement, service: Service, { app, version, withinMs, nowMs }: ReleaseQuestion): string[] {
+function whatSpeaksAgainst(run: ReleaseRun, { hash }: Requirement, service: Service, { app, version, withinMs, nowMs, trustedKeys = [] }: ReleaseQuestion): string[] {
   const name = run.run
   if (run.doubt !== null) return [`${name} cannot be relied on: ${run.doubt}`]
   if (run.verdict === null || run.sealedAtMs === null) return [`${name} has no verdict: it is under way, or was left without one`]
   const ageMs = nowMs - run.sealedAtMs
   return [
     ...run.verdict === 'passed' ? [] : [`${name} ${run.verdict === 'failed' ? 'failed' : 'was inconclusive'}${run.reasons[0] === undefined ? '' : `: ${run.reasons[0]}`}`],
+    ...whoDidNotSign(run, trustedKeys),
     ...run.revertUnconfirmed ? [`a fault of ${name} was not confirmed as reverted`] : [],
     ...hash !== undefined && run.hash !== hash ? [`${name} was of another experiment under this name (SHA-256 ${run.hash.slice(0, 12)}…, required ${hash.slice(0, 12)}…)`] : [],
     ...wrongVersion(run, service, app, version),
     ...ageMs > withinMs ? [`${name} is too old: it ended ${printAge(ageMs)} ago, and ${printDuration(withinMs)} are allowed`] : [],
     ...ageMs < -clockToleranceMs ? [`${name} ended ${printAge(-ageMs)} from now, by a clock that cannot be right`] : [],
   ]
+}
+
+/** Whoever can write into the stream, or into a folder, could write a verdict; the key is the evaluator's alone. */
+function whoDidNotSign({ run, verdict, reasons, revertUnconfirmed, record }: ReleaseRun, trustedKeys: readonly string[]): string[] {
+  if (trustedKeys.length === 0 || verdict === null) return []
+  if (!record) return [`the verdict on ${run} is not signed, and only those count that ${trustedKeys.join(' or ')} has signed`]
+  if (!trustedKeys.includes(record.key)) return [`the verdict on ${run} is signed by ${record.key}, which is not trusted`]
+  return isRecordSigned(run, { verdict, reasons: [...reasons], revertUnconfirmed }, record) ? [] : [`the signature on the verdict on ${run} is not that of ${record.key}`]
 }
 
 /** The service must have been there as the run began and as it ended, in this version alone. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import type { FactData, FactType, StoredFact } from '#shared/events.ts'
+import type { DecisionRecord, FactData, FactType, StoredFact } from '#shared/events.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import type { Verdict } from '#shared/verdict.ts'
 
@@ -23,6 +23,8 @@ export interface ReleaseRun {
   unknown: string | null
   /** Why none of this can be relied on. */
   doubt: string | null
+  /** Who says that the verdict is this one. */
+  record?: DecisionRecord
 }
 
 /** The facts that it is folded from. */
@@ -45,8 +47,8 @@ function fold(state: ReleaseRun, stored: StoredFact): ReleaseRun {
     case 'run.services': return withServices(state, stored.fact.data)
     case 'run.sealed': return { ...state, sealedAtMs: state.sealedAtMs ?? stored.fact.data.atMs }
     case 'run.judged': {
-      const { verdict, reasons, revertUnconfirmed } = stored.fact.data
-      return state.verdict === null ? { ...state, verdict, reasons, revertUnconfirmed } : state
+      const { verdict, reasons, revertUnconfirmed, record } = stored.fact.data
+      return state.verdict === null ? { ...state, verdict, reasons, revertUnconfirmed, ...(record && { record }) } : state
     }
     default: return state
   }
@@ -70,10 +72,13 @@ const named = z.looseObject({ metadata: z.looseObject({ name: z.string() }) })
 
 /**
  * SHA-256, in hex, of all that an experiment asks: of its document as written, but of its metadata only the name. Namespace, labels and
- * annotations say nothing about what is done, and a Kubernetes object has others than its file.
+ * annotations say nothing about what is done, and a Kubernetes object has others than its file. What was measured of it (`calibration`) asks nothing.
  */
 export function experimentIdentity(document: unknown): string {
   const found = named.safeParse(document)
-  const asked = found.success ? { ...found.data, metadata: { name: found.data.metadata.name } } : document
-  return createHash('sha256').update(canonicalize(asked) ?? '').digest('hex')
+  if (!found.success) return sha256(document)
+  const { calibration: _measured, metadata: { name }, ...asked } = found.data
+  return sha256({ ...asked, metadata: { name } })
 }
+
+const sha256 = (value: unknown): string => createHash('sha256').update(canonicalize(value) ?? '').digest('hex')

@@ -34,6 +34,9 @@ export function printDuration(ms: number): string {
   return parts.join('')
 }
 
+/** `2026-03-01T10:00:00Z`: metav1.Time has no fractions of seconds either. Of milliseconds since the Unix epoch. */
+export const printDate = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+
 /** `1%`, `99.9%` or 0.01: becomes a fraction between 0 and 1. */
 export const ratio = () => z.union([
   z.number().min(0).max(1),

@@ -39,7 +39,7 @@ export interface JudgedFault {
   revertedAtMs: number | null
   /** Both its effect and, when it lasts, its end were read back. */
   verified: boolean
-  /** What ended it: `duration`, `command`, `abort`, `lease`, `restart`, `instant`. */
+  /** What ended it: `duration`, `command`, `abort`, `halt`, `lease`, `restart`, `instant`. */
   cause: string | null
 }
 

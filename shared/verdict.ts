@@ -117,6 +117,10 @@ function decisiveFact(stored: StoredFact): Decided | undefined {
     }
     case 'fault.refused': return isJoined(stored.fact.data.fault) ? undefined : inconclusive(`${stored.fact.data.fault} was refused by ${stored.fact.data.node}: ${stored.fact.data.why}`)
     case 'probe.refused': return inconclusive(`the probe ${stored.fact.data.probe} was refused by the prober on ${stored.fact.data.node}: ${stored.fact.data.why}`)
+    case 'fault.reverted': {
+      const { cause, fault, node } = stored.fact.data
+      return cause === 'halt' ? inconclusive(`${fault} on ${node} was ended by a halt`) : undefined
+    }
     case 'fault.lapsed': return inconclusive(`the lease of ${stored.fact.data.fault} on ${stored.fact.data.node} ran out while it was held`)
     default: return undefined
   }

@@ -48,7 +48,7 @@ if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simul
 /** Integration tests that wait more than they work, and measure no deadline: two files at a time. The others measure those of real parts, and two cores are soon full. */
 const measureNothing = new Set([
   'alert-rules', 'bus', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'faultless', 'gate', 'grafana', 'halt', 'locust-login', 'nats-users', 'plan', 'promql-only',
-  'quarantine', 'release-check', 'release-examples', 'run', 'run-services', 'scheduler-api', 'sequential-gates', 'thread',
+  'quarantine', 'release-check', 'release-examples', 'run', 'run-services', 'scheduler-api', 'sequential-gates', 'thread', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const [inTwos, alone] = [integration.filter(file => measureNothing.has(file)), integration.filter(file => !measureNothing.has(file))]
 if (inTwos.length > 0) run(node, ...runner, '--test-concurrency=2', ...inTwos)

@@ -15,6 +15,18 @@ export class RequestRefused extends InvalidInput {
   readonly code = 'request_refused'
 }
 
+/** The token that was shown is of too little a role; the message says whose it is, and what it takes. */
+export class RoleTooLow extends InvalidInput {
+  readonly code = 'role_too_low'
+}
+
+const auditEntry = z.object({
+  who: z.string(), role: z.string(), address: z.string(), passedOnFor: z.string().optional(), request: z.string(), about: z.string().optional(),
+  outcome: z.enum(['allowed', 'refused']), why: z.string().optional(), atMs: z.number(),
+})
+const auditRecord = z.object({ entries: z.array(auditEntry), leftOut: z.number(), unreadable: z.number() })
+export type AuditRecord = z.output<typeof auditRecord>
+
 const policySummary = z.object({
   name: z.string(), state: z.string(), reason: z.string().nullable(), nextAtMs: z.number().nullable(),
   upcoming: z.array(z.object({ atMs: z.number(), experiment: z.string() })),
@@ -27,6 +39,10 @@ export type PolicySummary = z.output<typeof policySummary>
 const silenceMs = 15_000
 /** A plan asks each agent in turn, and each may take its time. */
 const planTimeoutMs = 60_000
+/** Whoever halts has another way, and no time. */
+const haltTimeoutMs = 4_000
+/** What `resume` says when nothing stops any more. */
+export const runsAreTaken = 'runs are taken again'
 
 /** The scheduler's API, from the outside: the command uses nothing else, whether the scheduler is in this process or far away. */
 export class ApiClient {
@@ -68,7 +84,7 @@ export class ApiClient {
 
   /** Stops everything until `resume`. Both answer with what is so now, in words. */
   async halt(why: string): Promise<string> {
-    return leverInWords(await this.#ask('POST', '/api/v1/halt', { why }))
+    return leverInWords(await this.#ask('POST', '/api/v1/halt', { why }, haltTimeoutMs))
   }
 
   async resume(): Promise<string> {
@@ -90,6 +106,11 @@ export class ApiClient {
   /** False when it was not paused. */
   async resumePolicy(name: string): Promise<boolean> {
     return z.object({ resumed: z.boolean() }).parse(await this.#ask('POST', `/api/v1/policies/${encodeURIComponent(name)}/resume`)).resumed
+  }
+
+  /** Who asked for what since then, such as `24h`; oldest first. Takes an admin's token. */
+  async audit(since: string): Promise<AuditRecord> {
+    return auditRecord.parse(await this.#ask('GET', `/api/v1/audit?since=${encodeURIComponent(since)}`))
   }
 
   /** Whether a version may go out (services/scheduler/release-api.ts). */
@@ -139,7 +160,20 @@ export class ApiClient {
     if (response.ok) return response
     const said = await response.text()
     if (response.status >= 500) throw new SchedulerUnreachable(`the scheduler at ${this.#url} answered ${response.status}: ${said}`)
+    const tooLow = response.status === 403 && roleRefusal.safeParse(parsed(said)).data
+    if (tooLow) throw new RoleTooLow(`${tooLow.error}; show another (docs/access.md)`)
     throw new RequestRefused(`the scheduler at ${this.#url} refused (${response.status}): ${said}`)
+  }
+}
+
+/** A 403 for another reason, such as a page of another site, tells no role. */
+const roleRefusal = z.object({ error: z.string(), role: z.string() })
+
+function parsed(said: string): unknown {
+  try {
+    return JSON.parse(said)
+  } catch {
+    return undefined
   }
 }
 
@@ -147,5 +181,5 @@ const leverSchema = z.object({ halted: z.boolean(), by: z.string().optional(), w
 
 function leverInWords(answer: unknown): string {
   const { halted, by = '', why = '' } = leverSchema.parse(answer)
-  return halted ? `halted by ${by}${why === '' ? '' : `: ${why}`}; nothing runs until faultline resume` : 'runs are taken again'
+  return halted ? `halted by ${by}${why === '' ? '' : `: ${why}`}; nothing runs until faultline resume` : runsAreTaken
 }

@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { AuditOptions } from './audit.ts'
 import type { DemoOptions } from './demo.ts'
+import type { CalibrateOptions } from './calibrate/calibrate-command.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
 import type { CoverageCommandOptions } from './coverage.ts'
@@ -11,6 +13,7 @@ import type { PowerOptions } from './power.ts'
 import type { ReleaseOptions } from './release/release-command.ts'
 import type { RunCommandOptions } from './run-command.ts'
 import { runProgram } from './run-program.ts'
+import type { VerifyOptions } from './verify/verify-command.ts'
 
 watchLifeline()
 
@@ -67,6 +70,24 @@ const gate = program.command('gate').argument('<file>', 'experiment file')
     process.exitCode = await runCommand(file, choice)
   })
 for (const option of run.options) gate.addOption(option)
+
+program.command('calibrate').argument('<file>', 'experiment file')
+  .description('Measure, in runs of an experiment\'s load without its faults, how requests fail by themselves: whether block and burst of its gates with a limit are enough, and how often they would abort for nothing.\nExit codes: 0 they are, 1 they are not, 2 too little was seen to say.')
+  .option('--runs <number>', 'how many runs', '1')
+  .option('--for <duration>', 'how long each of them', '10m')
+  .option('--from <folder...>', 'no runs, but the results folders of runs without faults that were made before')
+  .option('--host <url>', 'system under test, in place of the file\'s load.host')
+  .option('--results <folder>', 'where a new folder is made for each run', 'results')
+  .addOption(embedded())
+  .addOption(processes())
+  .addOption(cluster().conflicts(['from', 'embedded', 'processes']))
+  .addOption(context())
+  .addOption(namespace())
+  .option('--json', 'print what was measured as JSON, and no progress')
+  .action(async (file: string, options: CalibrateOptions) => {
+    const { calibrateCommand } = await import('./calibrate/calibrate-command.ts')
+    process.exitCode = await calibrateCommand(file, options)
+  })
 
 program.command('demo')
   .description('The main job: the jewelry shop under 50 users, a web worker killed (passes), its database paused (fails, as it should)')
@@ -161,6 +182,16 @@ program.command('validate').argument('<files...>', 'experiment, campaign and pol
     process.exitCode = exitCode
   })
 
+program.command('slo').argument('<files...>', 'OpenSLO v1 files, whose documents may name each other')
+  .description('Which SLOs are in the files, as the gates that they become, with their PromQL; what cannot be a gate is told with its place')
+  .option('--json', 'print them as JSON')
+  .action(async (files: string[], options: { json?: boolean }) => {
+    const { sloCommand } = await import('./slo.ts')
+    const { exitCode, output } = await sloCommand(files, { json: options.json ?? false })
+    process.stdout.write(output)
+    process.exitCode = exitCode
+  })
+
 program.command('replay').argument('<folder>', 'results folder of a run')
   .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte')
   .option('--json', 'print the judgement as JSON')
@@ -172,6 +203,24 @@ program.command('replay').argument('<folder>', 'results folder of a run')
     process.exitCode = identical ? judgement.exitCode : 4
   })
 
+program.command('verify').argument('<results>', 'results folder of a run, or its events.jsonl')
+  .description('Check a run\'s record offline: its chain of facts, its signature, and its verdict, reached again.\nExit codes: 0 everything holds and a trusted key has signed it, 1 something is wrong, 2 nothing is wrong, but nobody who is trusted has signed it, 3 invalid input.')
+  .option('--public-key <key>', 'a public key that is trusted, or a file that holds it; may be given several times (default: setting verdicts.publicKey)', several)
+  .option('--json', 'print it as JSON')
+  .action(async (results: string, options: VerifyOptions) => {
+    const { verifyCommand } = await import('./verify/verify-command.ts')
+    const { exitCode, output } = await verifyCommand(results, options)
+    process.stdout.write(output)
+    process.exitCode = exitCode
+  })
+
+program.command('verdict-key').argument('<file>', 'where its seed goes; its public half goes beside it, with .pub added')
+  .description('Make a key that signs verdicts')
+  .action(async (file: string) => {
+    const { newKeyCommand } = await import('./verify/new-key.ts')
+    process.stdout.write(await newKeyCommand(file))
+  })
+
 program.command('release-check')
   .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked.')
   .requiredOption('--app <name>', 'the service, as NAME or NAMESPACE/NAME')
@@ -180,6 +229,8 @@ program.command('release-check')
   .option('--require <name...>', 'experiments that must have passed')
   .option('--from <file...>', 'files with experiments that must have passed exactly as they stand there')
   .option('--results <folder>', 'where the results folders of runs on this machine are', 'results')
+  .addOption(new Option('--public-key <key>', 'a public key, or a file that holds it: only runs count whose record one such key has signed; a scheduler that is asked has its own (default: setting verdicts.publicKey)')
+    .argParser(several).conflicts(['cluster', 'context', 'url']))
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
@@ -222,22 +273,42 @@ program.command('abort').argument('[run]', 'the run; left out: all with --all')
 
 program.command('halt').argument('[why...]', 'for those who wonder')
   .description('Stop everything at once: every run is aborted and its faults reverted, and new runs are refused until `faultline resume`')
+  .option('--file', 'by a file, which asks nobody and holds across sessions; with --cluster by a ConfigMap. So it is done as well when whoever was asked does not answer')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
-  .action(async (why: string[], options: ClusterChoice) => {
+  .action(async (why: string[], { file = false, ...options }: ClusterChoice & { file?: boolean }) => {
     const { haltCommand } = await import('./halt.ts')
-    process.exitCode = await haltCommand({ do: 'halt', why: why.join(' ') }, options.cluster ? options : undefined)
+    process.exitCode = await haltCommand({ why: why.join(' '), byFile: file }, options.cluster ? options : undefined)
   })
 
 program.command('resume')
-  .description('Take runs again after `faultline halt`')
+  .description('Take runs again after `faultline halt`, by whatever it was done')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())
   .action(async (options: ClusterChoice) => {
-    const { haltCommand } = await import('./halt.ts')
-    process.exitCode = await haltCommand({ do: 'resume' }, options.cluster ? options : undefined)
+    const { resumeCommand } = await import('./halt.ts')
+    process.exitCode = await resumeCommand(options.cluster ? options : undefined)
+  })
+
+program.command('audit')
+  .description('Who asked the scheduler for what, of every local session or of a cluster: runs, aborts, halts, policies, and what was refused; takes an admin\'s token')
+  .option('--since <duration>', 'how far back', '24h')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .option('--json', 'print it as JSON')
+  .action(async (options: AuditOptions & ClusterChoice) => {
+    const { auditCommand } = await import('./audit.ts')
+    process.exitCode = await auditCommand(options, options.cluster ? options : undefined)
+  })
+
+program.command('token').argument('<name>', 'whose it is, for the audit').argument('<role>', 'viewer, operator, admin, release or metrics')
+  .description('Make a token: printed once for its owner, and as the line for the tokens file (setting access.tokensFile), which does not tell it')
+  .action(async (name: string, role: string) => {
+    const { makeToken } = await import('./token.ts')
+    process.stdout.write(makeToken(name, role))
   })
 
 program.command('page')
@@ -314,6 +385,10 @@ function context(): Option {
 
 function namespace(): Option {
   return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+}
+
+function several(text: string, before: string[] = []): string[] {
+  return [...before, text]
 }
 
 function requestsPerSecond(text: string): number {

@@ -1,6 +1,5 @@
-import { stream } from '#shared/bus-nats.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
-import { facts, factSubject, type FactType, type Service } from '#shared/events.ts'
+import { facts, factStreams, factSubject, streamOf, type FactStream, type FactType, type Service } from '#shared/events.ts'
 import { inboxOf } from '#shared/nats-login.ts'
 import { epochStream, epochSubject } from '../scheduler/epoch.ts'
 
@@ -45,11 +44,11 @@ export function natsPermissions(user: string): NatsPermissions {
   const said = signalNames.filter(name => signals[name].from === service).map(name => signalSubject(name, signals[name].about === 'node' ? agent : '*'))
   const answered = commandNames.filter(name => commands[name].to === service).map(name => commandSubject(name, commands[name].to === 'injector' ? agent : service))
   const heard = signalNames.filter(name => signals[name].to === service).map(name => signalSubject(name, '*'))
-  const reads = factTypes.some(type => facts[type].readers.some(reader => reader === service))
+  const read = new Set(factTypes.filter(type => facts[type].readers.some(reader => reader === service)).map(streamOf))
   const apiSideOnly = agents === 'on-nodes'
   return {
     publish: {
-      allow: [...written, ...asked, ...said, ...jetStreamOf(service, reads)],
+      allow: [...written, ...asked, ...said, ...jetStreamOf(service, read)],
       deny: apiSideOnly ? [`faultline.signal.*.${apiSideAgent}`] : [],
     },
     subscribe: {
@@ -62,18 +61,20 @@ export function natsPermissions(user: string): NatsPermissions {
 
 /**
  * Facts are read through consumers that live as long as their connection; JetStream can hold a consumer of several types to no list, so who
- * reads any reads all. Nobody may delete, purge or change the stream, and the scheduler alone makes it, and holds the lease that counts the epochs.
+ * reads any of a stream reads all of it. Nobody may delete, purge or change a stream, and the scheduler alone makes them, and holds the lease that counts the epochs.
  */
-function jetStreamOf(service: Service, reads: boolean): string[] {
+function jetStreamOf(service: Service, read: ReadonlySet<FactStream>): string[] {
   const api = (what: string) => `$JS.API.${what}`
+  const { runs, audit } = factStreams
   return [
-    api('INFO'), api(`STREAM.INFO.${stream}`),
-    ...reads ? [
-      api(`CONSUMER.CREATE.${stream}`), api(`CONSUMER.CREATE.${stream}.>`), api(`CONSUMER.DELETE.${stream}.*`),
-      api(`CONSUMER.INFO.${stream}.*`), api(`CONSUMER.MSG.NEXT.${stream}.*`),
-    ] : [],
+    api('INFO'), api(`STREAM.INFO.${runs.name}`),
+    ...[...read].map(stream => factStreams[stream].name).flatMap(name => [
+      api(`CONSUMER.CREATE.${name}`), api(`CONSUMER.CREATE.${name}.>`), api(`CONSUMER.DELETE.${name}.*`),
+      api(`CONSUMER.INFO.${name}.*`), api(`CONSUMER.MSG.NEXT.${name}.*`),
+    ]),
     ...service === 'scheduler' ? [
-      api(`STREAM.CREATE.${stream}`), api(`STREAM.CREATE.${epochStream}`), api(`STREAM.INFO.${epochStream}`), api(`STREAM.MSG.GET.${epochStream}`), epochSubject,
+      api(`STREAM.INFO.${audit.name}`), ...[runs.name, audit.name, epochStream].map(name => api(`STREAM.CREATE.${name}`)),
+      api(`STREAM.INFO.${epochStream}`), api(`STREAM.MSG.GET.${epochStream}`), epochSubject,
     ] : [],
   ]
 }

@@ -26,7 +26,7 @@ async function pageOfCluster(cluster: ClusterOptions): Promise<0> {
   const interrupted = interruptSignal()
   await using scheduler = await connectScheduler(cluster)
   process.stdout.write(`${pageAddress(scheduler)}\n`)
-  process.stderr.write(`The live page of ${scheduler.name}, until Ctrl-C. Whoever has this address can abort and halt.\n`)
+  process.stderr.write(`The live page of ${scheduler.name}, until Ctrl-C. Whoever has this address may what its token may.\n`)
   if (!interrupted.aborted) await once(interrupted, 'abort')
   return 0
 }

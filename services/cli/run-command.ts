@@ -72,7 +72,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
 }
 
 /** What would make a run inconclusive, told before it takes anybody's time. Throws NotReady. */
-function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { within = [] }: RunCommandOptions): void {
+export function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { within = [] }: Pick<RunCommandOptions, 'within'>): void {
   if (within.length === 0 && experiments.some(({ experiment }) => experiment.faults.length > 0)) throw new NotReady('no process may be touched: name what the faults may be done to, and below, with --within NAME=PID (faultline plan shows what would be hit)')
   for (const { experiment: { name, load } } of experiments) {
     if (load?.locustfile === undefined) continue

@@ -1,4 +1,4 @@
-import { parseExperiments, renderProblem, type Problem } from '#shared/experiment-file.ts'
+import { readExperiments, renderProblem, type Problem } from '#shared/experiment-file.ts'
 import { readTextFile } from '#shared/document-file.ts'
 import { readYaml } from '#shared/experiment-yaml.ts'
 import { parsePolicies } from '#shared/policy-file.ts'
@@ -31,7 +31,7 @@ async function check(file: string): Promise<Checked> {
     const { policies, problems } = parsePolicies(read.text, file)
     return { ...none, policies: policies.map(({ policy }) => policy.name), problems }
   }
-  const { experiments, problems } = parseExperiments(read.text, file)
+  const { experiments, problems } = await readExperiments(read.text, file)
   return { ...none, experiments: experiments.map(({ experiment }) => experiment.name), problems }
 }
 

@@ -6,7 +6,7 @@ import { faultOfPart } from '#shared/fault.ts'
  *
  *   --inject--> preparing --prepared--> acting --acted--> active --heartbeat--> active
  *                   |                      |                 |
- *                   '------- revert, abort, lease or duration over, failed, drain -------> reverting --undone--> gone
+ *                   '---- revert, abort, halt, lease or duration over, failed, drain ----> reverting --undone--> gone
  *                                                                                            ^   |
  *                                    journal of an earlier start --restore-------------------'   | not confirmed
  *                                                                                            |   v
@@ -17,12 +17,14 @@ import { faultOfPart } from '#shared/fault.ts'
  */
 export interface State {
   highestEpoch: Epoch | undefined
+  /** Why nothing is injected, while a halt file is there. */
+  halted?: string | undefined
   /** Runs that were aborted, and faults (`run/fault`) that have ended: never done, or never done again. Oldest first. */
   tombstones: readonly string[]
   faults: ReadonlyMap<string, HeldFault>
 }
 
-export type RevertCause = 'duration' | 'command' | 'abort' | 'lease' | 'restart' | 'instant'
+export type RevertCause = 'duration' | 'command' | 'abort' | 'halt' | 'lease' | 'restart' | 'instant'
 export interface FaultName { run: string; fault: string }
 /** What was read back, and when (Unix epoch, milliseconds). */
 export interface Observation { verified: boolean; readBack: readonly string[]; atMs: number }
@@ -51,6 +53,9 @@ export type Input =
   | FaultName & { is: 'restore'; targets: readonly string[]; alone?: string | undefined; cause: RevertCause }
   | { is: 'heartbeat'; run: string; epoch: Epoch; leaseMs: number }
   | { is: 'abort'; run: string }
+  /** A halt file is there, or is gone. Repeatable. */
+  | { is: 'halt'; why: string }
+  | { is: 'resume' }
   | { is: 'drain' }
   | { is: 'tick' }
 
@@ -81,6 +86,8 @@ export function step(state: State, input: Input, nowMs: number): Next {
     case 'abort': return abort(state, input.run)
     case 'revert': return revert(state, input)
     case 'restore': return restore(state, input)
+    case 'halt': return each({ ...state, halted: input.why }, [...state.faults.values()], (now, fault) => end(now, fault, 'halt', input.why))
+    case 'resume': return nothing({ ...state, halted: undefined })
     case 'drain': return each(state, [...state.faults.values()], (now, fault) => end(now, fault, 'command', 'the agent was stopped'))
     case 'tick': return each(state, [...state.faults.values()], (now, fault) => tick(now, fault, nowMs))
     default: {
@@ -106,6 +113,7 @@ function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): N
 }
 
 function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): string | undefined {
+  if (state.halted !== undefined) return state.halted
   if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'
   if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'
   if (nowMs > input.deadlineMs) return `it came ${Math.ceil(nowMs - input.deadlineMs)} ms after its deadline`

@@ -1,6 +1,7 @@
 import type { Clock } from '#shared/clock.ts'
 import type { Config } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
+import { haltFiles, haltPaths } from '#shared/halt-file.ts'
 import { runService } from '#shared/main.ts'
 import { readProcess } from '#shared/process/process-table.ts'
 import { connectKubernetes } from './cluster/kubernetes.ts'
@@ -23,7 +24,8 @@ class DriverUnknown extends InvalidInput {
 
 await runService('injector', async ({ bus, clock, log, metrics, config }) => {
   const node = config.need('injector.node')
-  return startInjector({ bus, node, stateFolder: config.need('injector.stateFolder'), driver: await configuredDriver(config, node, clock), clock, log, metrics })
+  const [stateFolder, findHalt] = [config.need('injector.stateFolder'), haltFiles(haltPaths(config))]
+  return startInjector({ bus, node, stateFolder, findHalt, driver: await configuredDriver(config, node, clock), clock, log, metrics })
 })
 
 async function configuredDriver(config: Config, node: string, clock: Clock): Promise<Driver> {

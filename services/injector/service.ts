@@ -6,6 +6,7 @@ import { clockId, type Clock } from '#shared/clock.ts'
 import type { Command, Reply } from '#shared/commands.ts'
 import { messageOf, MessageInvalid } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
+import { nothingHalts, printFoundHalt, type FindHalt } from '#shared/halt-file.ts'
 import { runFields } from '#shared/log.ts'
 import { faultKinds } from '#shared/registry.ts'
 import { parseItem, type Driver } from './driver.ts'
@@ -21,6 +22,8 @@ export interface InjectorOptions {
   stateFolder: string
   /** What it can touch, and how. */
   driver: Driver
+  /** What stops it, whoever else is dead: held faults are undone at once, and new ones refused. */
+  findHalt?: FindHalt
   /** In place of the folder, and of this machine: the simulation's. */
   journal?: Journal
   machine?: Machine
@@ -42,7 +45,7 @@ const retryFactMs = 1_000
 const stopWithinMs = 10_000
 
 /** Starts the agent: undoes what an earlier start left, then answers plan, inject and revert, and obeys heartbeats and aborts. */
-export async function startInjector({ bus, node, stateFolder, driver, clock, log, metrics, machine, journal = openJournal(stateFolder) }: InjectorOptions): Promise<Injector> {
+export async function startInjector({ bus, node, stateFolder, driver, findHalt = nothingHalts, clock, log, metrics, machine, journal = openJournal(stateFolder) }: InjectorOptions): Promise<Injector> {
   const writer = bus.writer('injector')
   const { memory, entries, corrupt, halfWritten } = journal.load()
   for (const file of halfWritten) log.warn({ file }, 'a half-written journal file was removed: what it announced had not begun')
@@ -71,6 +74,15 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
         log.error({ effect: effect.effect, why: messageOf(error) }, 'an effect failed')
       }
     }
+  }
+
+  /** Looked for at each tick, and before anything is injected. */
+  function lookForHalt(): void {
+    const found = findHalt()
+    const why = found && printFoundHalt(found)
+    if (why === state.halted) return
+    log.warn({ why: why ?? state.halted, faults: state.faults.size }, why === undefined ? 'no longer halted' : 'halted')
+    feed(why === undefined ? { is: 'resume' } : { is: 'halt', why })
   }
 
   function perform(effect: Effect): void {
@@ -145,6 +157,7 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
   function inject({ run, fault, item, targets, peers, vouchers, blastRadius = usualBlastRadius, leftMs, widens, epoch, deadlineMs, leaseMs }: Command<'inject'>): Promise<Reply<'inject'>> {
     const key = keyOf({ run, fault })
     if (work.has(key)) return Promise.resolve({ outcome: 'refused', why: 'it is held already' })
+    lookForHalt()
     const spec = parseItem(item)
     const answered = Promise.withResolvers<Reply<'inject'>>()
     replies.set(key, answered.resolve)
@@ -202,7 +215,11 @@ export async function startInjector({ bus, node, stateFolder, driver, clock, log
     node, kinds: [...driver.kinds], sentAtMs: clock.nowMs(),
     quarantined: [...[...state.faults.values()].flatMap(fault => fault.at === 'quarantined' ? fault.targets : []), ...corrupt.map(({ file }) => `journal:${file}`)],
   })
-  const timers = [setInterval(() => feed({ is: 'tick' }), tickMs), setInterval(sayPresent, presenceMs)]
+  const tick = () => {
+    lookForHalt()
+    feed({ is: 'tick' })
+  }
+  const timers = [setInterval(tick, tickMs), setInterval(sayPresent, presenceMs)]
   sayPresent()
   phase = 'ready'
   log.info({ node, kinds: driver.kinds, left: left.length }, 'injector ready')

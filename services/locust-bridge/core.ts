@@ -9,12 +9,14 @@ import type { LoadSample } from './load-sample.ts'
  *                      |                                                |                     |
  *                      |-----------------------stop---------------------'---------------------'
  *                      |                        '--> stopping --answered, statistics kept, every worker has said "0 users"--> stopped
- *                      '--no sample, ended, saturated, samples lost, users not there in time--> failed
+ *                      '--no sample, ended, saturated, samples lost, users not there in time, halt--> failed
  *
  * `nowMs` is monotonic: only durations are taken of it. Samples count from the moment in which this run's Locust is there.
  */
 export interface State {
   highestEpoch: Epoch | undefined
+  /** Why no load is begun, while a halt file is there. */
+  halted?: string | undefined
   /** Runs that have had their load, or whose stop overtook their start: a start of theirs that comes later does nothing. */
   over: readonly { run: string; was: 'loaded' | 'stopped before its start' }[]
   load: Load
@@ -56,6 +58,9 @@ export type Input =
   | News
   /** `aheadMs`: how much later than now, by the bridge's clock, the sample says that it ended. */
   | { is: 'sample'; sample: LoadSample; aheadMs?: number }
+  /** A halt file is there, or is gone. */
+  | { is: 'halt'; why: string }
+  | { is: 'resume' }
   | { is: 'drain' | 'tick' }
 
 /** An answer to what was asked, or news of Locust. `kept`: its own statistics are stored, or are not to be had. */
@@ -92,6 +97,8 @@ export function step(state: State, input: Input, nowMs: number): Next {
     case 'start': return start(state, input, nowMs)
     case 'stop': return stop(state, input.run, nowMs)
     case 'tick': return tick({ ...state, tickedAtMs: nowMs }, Math.min(nowMs - state.tickedAtMs, longestTickMs), nowMs)
+    case 'halt': return halt({ ...state, halted: input.why }, input.why)
+    case 'resume': return nothing({ ...state, halted: undefined })
     case 'drain': return load.at === 'idle' ? nothing(state) : broken(state, load, 'the locust-bridge was stopped')
     case 'sample': return load.at === 'idle' || (load.at === 'starting' && !load.isThere) ? nothing(state) : takeSample(state, load, input)
     case 'there': case 'swarmed': case 'stop-answered': case 'kept': case 'broken': case 'polled':
@@ -105,6 +112,7 @@ function start(state: State, { run, users, reachedWithinMs, epoch, isTooLate }: 
   if (load.at !== 'idle' && load.run === run) return { state, effects: [{ effect: 'accept', run }] }
   const past = state.over.find(other => other.run === run)
   if (past) return past.was === 'loaded' ? { state, effects: [{ effect: 'accept', run }] } : refuse('it was stopped before it was started')
+  if (state.halted !== undefined) return refuse(state.halted)
   if (highestEpoch && isOlder(epoch, highestEpoch)) return refuse('the command is from an older leader')
   if (isTooLate) return refuse('the command came after its deadline')
   if (load.at !== 'idle') return refuse(`the run ${load.run} has the load generator`)
@@ -124,6 +132,11 @@ function stop(state: State, run: string, nowMs: number): Next {
   const stopping: Underway = { ...load, at: 'stopping', isAnswered: false, isKept: false, sinceMs: nowMs }
   if (load.at === 'starting' && !load.isThere) return finish(state, stopping, 'stopped')
   return { state: { ...state, load: stopping }, effects: [announce(stopping, 'stopping'), { effect: 'ask-stop', run }] }
+}
+
+/** At once: Locust is ended rather than asked to end, and nothing is waited for that would have to be stored. */
+function halt(state: State, why: string): Next {
+  return state.load.at === 'idle' ? nothing(state) : broken(state, state.load, why)
 }
 
 /** News that are no longer waited for change nothing. */

@@ -43,6 +43,8 @@ export interface Generators {
   askStop(run: string): void
   keepStats(run: string): void
   end(run: string): void
+  /** Stops what an earlier start of the bridge has left going in a Locust that lives on; one of its own has ended with it. */
+  stopLeft(run: string): void
   poll(run: string): void
   /** Resolves when all that was asked for is done. */
   idle(): Promise<void>
@@ -121,6 +123,9 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
       tell({ is: 'kept', run }) // they decide nothing: the samples do
     }),
     end: run => enqueue(run, () => end(run)),
+    stopLeft: run => enqueue(run, async () => {
+      if (!spawnLocust && locustUrl !== undefined) await locustApi(locustUrl, { token: locustToken }).stop()
+    }),
     poll(run) {
       if (present?.run !== run || polls.has(run)) return
       polls.add(run)

@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { haltFiles, haltPaths } from '#shared/halt-file.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { Children } from '#shared/process/children.ts'
 import { spawnLocustIn } from './locust-process.ts'
@@ -8,7 +9,7 @@ import { startLocustBridge } from './service.ts'
 
 await runService('locust-bridge', async ({ config, ...context }) => {
   const locustUrl = config.get('locust.url')
-  const common = { ...context, token: config.need('api.token'), metricsToken: config.get('metrics.token'), listen: listenAddress(config) }
+  const common = { ...context, findHalt: haltFiles(haltPaths(config)), token: config.need('api.token'), metricsToken: config.get('metrics.token'), listen: listenAddress(config) }
   if (locustUrl !== undefined) return await startLocustBridge({ ...common, locustUrl, locustToken: config.get('locust.token') })
 
   const folder = await mkdtemp(join(tmpdir(), 'faultline-locust-'))

@@ -8,6 +8,7 @@ import type { Command, Reply } from '#shared/commands.ts'
 import { FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment, type LoadSpec } from '#shared/experiment.ts'
+import { nothingHalts, printFoundHalt, type FindHalt } from '#shared/halt-file.ts'
 import { runFields } from '#shared/log.ts'
 import { initialState, step, type Effect, type Input, type State } from './core.ts'
 import { sampleFact } from './load-sample.ts'
@@ -33,6 +34,8 @@ export interface LocustBridgeOptions {
   /** What that Locust asks for, if anything. */
   locustToken?: string | undefined
   metrics?: Registry
+  /** What stops it, whoever else is dead: the load ends at once, and none is begun. */
+  findHalt?: FindHalt
   /** How samples come in, and how Locust is reached: the simulation has other ways. */
   startSamples?: typeof startSampleServer
   startLocusts?: (options: GeneratorsOptions) => Generators
@@ -57,7 +60,7 @@ const writingPatienceMs = 5_000
 
 /** Starts the bridge: facts and commands come in, the core decides, Locust and the stream are told. */
 export async function startLocustBridge(options: LocustBridgeOptions): Promise<LocustBridge> {
-  const { bus, clock, log, metrics = new Registry(), startSamples = startSampleServer, startLocusts = startGenerators } = options
+  const { bus, clock, log, metrics = new Registry(), findHalt = nothingHalts, startSamples = startSampleServer, startLocusts = startGenerators } = options
   const writer = bus.writer('locust-bridge')
   const runs = new Map<string, KnownRun>()
   const awaited = new Map<string, PromiseWithResolvers<void>>()
@@ -140,7 +143,19 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
     keep: async (run, stats) => void await writer.write(run, 'load.stats', { stats, atMs: clock.nowMs() }),
     tell: input => void advance(input),
   })
-  const ticking = setInterval(() => advance({ is: 'tick' }), tickMs)
+  /** Looked for at each tick, and before a load is begun. */
+  function lookForHalt(): void {
+    const found = findHalt()
+    const why = found && printFoundHalt(found)
+    if (why === state.halted) return
+    log.warn({ why: why ?? state.halted }, why === undefined ? 'no longer halted' : 'halted')
+    advance(why === undefined ? { is: 'resume' } : { is: 'halt', why })
+  }
+
+  const ticking = setInterval(() => {
+    lookForHalt()
+    advance({ is: 'tick' })
+  }, tickMs)
   const polling = setInterval(() => {
     if (state.load.at === 'ramping' || state.load.at === 'reached') generators.poll(state.load.run)
   }, pollMs)
@@ -159,6 +174,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
       }
       if (next.is !== 'caught-up') continue
       for (const [run, { targetUsers }] of underway) {
+        generators.stopLeft(run)
         track(run, writeState(run, { state: 'failed', users: 0, targetUsers, detail: 'the locust-bridge was restarted while the load was running', atMs: clock.nowMs() }))
       }
       isReady = true
@@ -194,6 +210,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
     if (!known) return { outcome: 'refused', why: `the run ${run} is not known, or has ended` }
     if (!known.load) return { outcome: 'refused', why: `the experiment of ${run} has no load` }
     const { users, reachedWithinMs } = known.load
+    lookForHalt()
     const answer = advance({ is: 'start', run, users, reachedWithinMs, epoch, isTooLate: clock.nowMs() > deadlineMs }).find(({ effect }) => effect === 'refuse')
     return answer?.effect === 'refuse' ? { outcome: 'refused', why: answer.why ?? '' } : { outcome: 'done' }
   }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { emptyCampaign, step, type CampaignState, type StepState, type StepVerdict } from '#shared/campaign-core.ts'
 import { campaignObjectSchema, planOf, type CampaignDocument, type ExperimentStep } from '#shared/campaign-object.ts'
-import { conditionsOf, printDate, problemsIn, type Condition } from './experiment-object.ts'
+import { printDate } from '#shared/units.ts'
+import { conditionsOf, problemsIn, type Condition } from './experiment-object.ts'
 
 /**
  * A Campaign as an object of Kubernetes, with no I/O: its Experiments are objects too, which it owns, so that whoever deletes it deletes and aborts

@@ -64,7 +64,7 @@ export interface FaultState {
 /** `injectedAtMs` is missing when an agent tells of an end whose beginning nobody saw. */
 export type NodeFault = { injectedAtMs?: number } & (
   | { at: 'active' | 'lapsed' }
-  | { at: 'reverted'; confirmed: boolean }
+  | { at: 'reverted'; confirmed: boolean; halted?: true }
   | { at: 'refused'; why: string }
 )
 
@@ -143,8 +143,8 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       return withFault(state, stored.fact.data, known => ({ ...known, at: 'refused', why }))
     }
     case 'fault.reverted': {
-      const { verified } = stored.fact.data
-      return withFault(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified }))
+      const { verified, cause } = stored.fact.data
+      return withFault(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified, ...(cause === 'halt' && { halted: true }) }))
     }
     default: return state
   }
@@ -252,6 +252,7 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
       if (aheadMs > patience.clockMs) return abort('infrastructure', `the clock of ${node} is ${Math.round(aheadMs / 1_000)} s ahead of the scheduler's, so that nobody can say when ${fault} has been held for long enough`)
       if (held.at === 'refused' && isJoined(fault)) continue // its pod may be gone again; if it is not, the next look finds it
       if (held.at === 'refused') return abort('refused', `${fault} was not injected: ${held.why}`)
+      if (held.at === 'reverted' && held.halted) return abort('user', `${fault} was ended by a halt on ${node}`)
       if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
       if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
     }

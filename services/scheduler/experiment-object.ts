@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { printPath, problemsOf } from '#shared/experiment-problem.ts'
 import { experimentSchema } from '#shared/experiment.ts'
+import { printDate } from '#shared/units.ts'
 import type { RunState } from './core.ts'
 
 /**
@@ -171,5 +172,3 @@ function phaseOf({ phases, abort, sealedAtMs, verdict }: RunState): string {
 }
 
 const capitalised = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1)
-/** metav1.Time has no fractions of seconds. */
-export const printDate = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -1,7 +1,7 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
-import { printDate } from './experiment-object.ts'
+import { printFoundHalt, type FoundHalt } from '#shared/halt-file.ts'
 
-/** Whether everything is stopped: as the last of the facts says, so it holds across restarts and changes of leaders. `toldAtMs`: date of the newest fact that says so. */
+/** Whether everything is stopped: as the last of the facts says, so it holds across restarts and changes of leaders, or because a halt was found. `toldAtMs`: date of the newest fact that says so. */
 export type Halt = { halted: false } | { halted: true; by: string; why: string; sinceMs: number; toldAtMs: number }
 
 /** In place of a run's name, in the subject of its facts. */
@@ -26,7 +26,10 @@ export function toldAgain(halt: Halt, nowMs: number): FactData<'halt.set'> | und
   return halt.halted && nowMs - halt.toldAtMs > tellAgainMs ? { by: halt.by, why: halt.why, atMs: halt.sinceMs } : undefined
 }
 
-/** `halted by a user since 2026-03-01T10:00:00Z: the release is today` */
-export function printHalt({ by, why, sinceMs }: Halt & { halted: true }): string {
-  return `halted by ${by} since ${printDate(sinceMs)}${why === '' ? '' : `: ${why}`}`
+/** What the facts say comes first: `resume` takes it away, and whoever put a file there knows of it. Pure. */
+export function inForce(told: Halt, found: FoundHalt | undefined): Halt {
+  return told.halted || !found ? told : { halted: true, by: found.where, why: found.why, sinceMs: found.sinceMs, toldAtMs: found.sinceMs }
 }
+
+/** `halted by a user since 2026-03-01T10:00:00Z: the release is today` */
+export const printHalt = ({ by, why, sinceMs }: Halt & { halted: true }): string => printFoundHalt({ where: by, why, sinceMs })

@@ -1,14 +1,13 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { bears } from '#shared/bearer.ts'
 import { isDeeper } from '#shared/json-depth.ts'
 import { TokenGuesses } from './token-guesses.ts'
 
 export interface HttpGuardOptions {
   /** Names by which the API is reached, beside addresses and names that nobody outside can own; setting `http.hosts`. */
   hosts: readonly string[]
-  /** Each opens something. */
-  tokens: readonly (string | undefined)[]
+  /** Whether an Authorization header bears a token that opens anything. */
+  knows(authorization: string | undefined): boolean
 }
 
 /** An experiment file is nested 50 deep at most, and is wrapped in a body. */
@@ -31,7 +30,7 @@ const usualHeaders = {
  * - Bodies: JSON alone, which a page of another site cannot send without being asked first (CORS), nested at most `mostLevels` deep; otherwise 415, 400.
  * - Wrong tokens: 429 after many from one address (token-guesses.ts).
  */
-export function guardHttp(api: FastifyInstance, { hosts, tokens }: HttpGuardOptions): void {
+export function guardHttp(api: FastifyInstance, { hosts, knows }: HttpGuardOptions): void {
   const guesses = new TokenGuesses()
   const names = hosts.map(host => host.toLowerCase())
 
@@ -47,7 +46,7 @@ export function guardHttp(api: FastifyInstance, { hosts, tokens }: HttpGuardOpti
   api.addHook('onResponse', async (request, reply) => {
     if (request.headers.authorization === undefined) return // who shows none has not guessed
     if (reply.statusCode === 401) guesses.wrong(request.ip, performance.now())
-    else if (bears(request.headers.authorization, ...tokens)) guesses.right(request.ip, performance.now())
+    else if (knows(request.headers.authorization)) guesses.right(request.ip, performance.now())
   })
 
   const parse = api.getDefaultJsonParser('error', 'error') // refuses __proto__ and constructor.prototype

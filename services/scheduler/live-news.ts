@@ -76,7 +76,7 @@ const watchesOf = ({ watches, recovery }: GateState) => new Map([...watches, ...
 
 /** A phase that has ended took as many as it took; one that goes on is expected to take its time. */
 function dueLooks({ gate, phase, startMs, end }: Watch, { steadyMs, holdMs, recovery }: Experiment): number {
-  const expectedMs = { steady: steadyMs, during: holdMs, recovery: recovery.stableMs }[phase]
+  const expectedMs = { steady: steadyMs, during: holdMs - (gate.anchorMs ?? 0), recovery: recovery.stableMs }[phase]
   return Math.max(1, Math.floor((end?.complete ? end.atMs - startMs : expectedMs) / stepMs(gate)))
 }
 

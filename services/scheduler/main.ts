@@ -1,16 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { KubeConfig } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
+import type { Config, SettingName } from '#shared/config.ts'
+import { haltFiles, haltPaths } from '#shared/halt-file.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
+import { learnSecret } from '#shared/redaction.ts'
+import { openRotatingFile } from '#shared/rotating-file.ts'
+import { verdictKeys } from '#shared/verdict-keys.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './experiment-controller.ts'
+import type { HaltInKubernetes } from './halt-config-map.ts'
 import { joinLeadership } from './leadership.ts'
 import { startPolicies, type Policies } from './policies.ts'
 import { openWebhook } from './policy-webhook.ts'
 import { startScheduler, type Scheduler } from './service.ts'
+import type { Rotating } from './tokens.ts'
+import { parseTokensFile } from './tokens-file.ts'
+
+/** Where faultline is installed. */
+const ownNamespace = 'faultline-system'
 
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   let listeningAt: string | undefined
@@ -19,21 +31,28 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
     holder: `${hostname()}-${randomBytes(2).toString('hex')}`, // a pod that starts its container again has the same name
     address: () => listeningAt,
   })
-  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics })
+  const kubernetes = config.need('scheduler.experiments') === 'kubernetes' ? await connectKubernetes(log) : undefined
+  const onDisk = haltFiles(haltPaths(config))
+  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics, findHalt: () => kubernetes?.halt.findHalt() ?? onDisk() })
   const [asked, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
   const prometheus = asked && connectPrometheus(asked)
   const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
-  const release = { token: config.get('release.token'), requirementsFolder: config.get('release.requirementsFolder') }
+  config.need('api.token')
+  const token = (name: SettingName) => rotating(config, name, log)
+  const release = { token: token('release.token'), requirementsFolder: config.get('release.requirementsFolder'), trustedKeys: verdictKeys(config) }
+  const tokensFile = config.get('access.tokensFile')
+  const moreTokens = tokensFile === undefined ? undefined : openRotatingFile({ path: tokensFile, read: parseTokensFile, absent: [], log })
   const hosts = [config.get('scheduler.host') ?? [], config.get('http.hosts')?.split(',').map(host => host.trim()) ?? []].flat()
-  const api = schedulerApi({ scheduler, bus, token: config.need('api.token'), metricsToken: config.get('metrics.token'), release, metrics, policies, hosts })
+  const api = schedulerApi({ scheduler, bus, token: token('api.token'), metricsToken: token('metrics.token'), release, moreTokens, metrics, policies, hosts, log })
   const url = await api.listen(listenAddress(config))
   listeningAt = reachedAt(url, config.get('scheduler.host'))
   log.info({ url }, 'listening')
-  const controllers = config.need('scheduler.experiments') === 'kubernetes' ? await startControllers({ scheduler, policies, clock, log }) : undefined
+  const controllers = kubernetes && await startControllers({ kubernetes: kubernetes.config, scheduler, policies, clock, log })
   return {
     ready: () => scheduler.ready(),
     async stop() {
       await controllers?.stop()
+      kubernetes?.halt.stop()
       await api.close()
       await policies.stop()
       prometheus?.close()
@@ -42,12 +61,20 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   }
 }, { health: false })
 
-async function startControllers({ scheduler, policies, clock, log }: { scheduler: Scheduler; policies: Policies; clock: Clock; log: Logger }): Promise<Controller> {
-  const [{ KubeConfig }, { startExperimentController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
-    import('@kubernetes/client-node'), import('./experiment-controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'), // large, and of use in a cluster alone
+/** By the kubeconfig, or in a pod by its service account; and whether everything is halted there. The client is large, and of use in a cluster alone. */
+async function connectKubernetes(log: Logger): Promise<{ config: KubeConfig; halt: HaltInKubernetes }> {
+  const [client, { lookForHalt }] = await Promise.all([import('@kubernetes/client-node'), import('./halt-config-map.ts')])
+  const config = new client.KubeConfig()
+  config.loadFromDefault()
+  return { config, halt: await lookForHalt({ kubernetes: config, namespace: ownNamespace, log }) }
+}
+
+interface Controlled { kubernetes: KubeConfig; scheduler: Scheduler; policies: Policies; clock: Clock; log: Logger }
+
+async function startControllers({ kubernetes, scheduler, policies, clock, log }: Controlled): Promise<Controller> {
+  const [{ startExperimentController }, { startCampaignController }, { startPolicyController }] = await Promise.all([
+    import('./experiment-controller.ts'), import('./campaign-controller.ts'), import('./policy-controller.ts'),
   ])
-  const kubernetes = new KubeConfig()
-  kubernetes.loadFromDefault()
   const leads = () => scheduler.leadership.epoch() !== undefined
   const controllers = [
     await startExperimentController({ scheduler, clock, log, kubernetes, instance: hostname() }),
@@ -55,6 +82,21 @@ async function startControllers({ scheduler, policies, clock, log }: { scheduler
     await startPolicyController({ kubernetes, policies, leads, clock, log }),
   ]
   return { stop: async () => void await Promise.all(controllers.map(controller => controller.stop())) }
+}
+
+/** A token that came from a file is another as soon as the file is; an empty file is a slip, and opens nothing. */
+function rotating(config: Config, name: SettingName, log: Logger): Rotating {
+  const path = config.fileOf(name)
+  if (path === undefined) return config.get(name)
+  return openRotatingFile({
+    path, log,
+    read(text) {
+      const content = text.trim()
+      if (content === '') return { problems: [`${name} is empty`] }
+      learnSecret(name, content)
+      return { content }
+    },
+  })
 }
 
 /** Where it listens may be every address of this machine, which is none for others. */

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { policySchema } from '#shared/policy.ts'
-import { conditionsOf, printDate, printOrigin, problemsIn, type Condition } from './experiment-object.ts'
+import { printDate } from '#shared/units.ts'
+import { conditionsOf, printOrigin, problemsIn, type Condition } from './experiment-object.ts'
 import type { PolicySummary } from './policies.ts'
 
 /**
  * A Policy as an object of Kubernetes, with no I/O: what it asks for, and what it is told. Its keys are the file's. As an Experiment, it may name any namespace that
- * has opted in: the consent is that namespace's label, not where the object lies.
+ * has opted in: the consent is that namespace's label, not where the object lies; who may write it is asked at admission (k8s/base/author-policy.yaml).
  */
 export interface PolicyObject {
   metadata: { name: string; namespace: string; uid: string; generation: number }

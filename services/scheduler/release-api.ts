@@ -1,6 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z, type ZodError } from 'zod'
-import { bears, bearsAsPassword } from '#shared/bearer.ts'
 import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { checkRelease, type ReleaseDecision } from '#shared/release-check.ts'
@@ -8,18 +7,20 @@ import { releaseQuerySchema, type ReleaseQuery } from '#shared/release-query.ts'
 import { RecordUnread, readReleaseRecord } from './release-record.ts'
 import { readRequirements } from './release-requirements.ts'
 import type { Scheduler } from './service.ts'
+import type { Rotating } from './tokens.ts'
 
 export interface ReleaseSettings {
   /** Opens the release checks and nothing else: whoever releases need not be able to start runs. */
-  token?: string | undefined
+  token?: Rotating
   /** What is required of each service when the question does not say (release-requirements.ts). */
   requirementsFolder?: string | undefined
+  /** Public keys: where there are any, only verdicts count that one of them has signed. */
+  trustedKeys?: readonly string[] | undefined
 }
 
-export interface ReleaseApiOptions extends ReleaseSettings {
+export interface ReleaseApiOptions extends Omit<ReleaseSettings, 'token'> {
   scheduler: Pick<Scheduler, 'ready'>
   bus: Bus
-  apiToken: string
 }
 
 /** Argo Rollouts and Flagger wait ten seconds where nothing is said. */
@@ -33,17 +34,11 @@ const flaggerPayload = z.looseObject({ metadata: z.unknown() })
  *
  *   GET  /api/v1/release-check?app=shop&version=1.2.3&within=24h&require=a,b    200 ReleaseDecision, passed or not
  *   POST /api/v1/release-check/flagger {metadata: {app, version, within?, require?}}   200 ReleaseDecision when it passes, 409 when it blocks
- *   both: 400 problems | 401 | 503 when the record cannot be read; only `passed: true` passes
+ *   both: 400 problems | 401, 403 | 503 when the record cannot be read; only `passed: true` passes
  */
-export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, apiToken, token, requirementsFolder }: ReleaseApiOptions): void {
-  void api.register(async routes => {
-    routes.addHook('onRequest', async ({ headers: { authorization } }: FastifyRequest, reply: FastifyReply) => {
-      if (bears(authorization, apiToken, token) || bearsAsPassword(authorization, token)) return
-      await reply.code(401).header('www-authenticate', 'Bearer').send(blocked('a bearer token is needed: of the API, or release.token'))
-    })
-    routes.get('/api/v1/release-check', (request, reply) => answer(reply, request.query, 200))
-    routes.post('/api/v1/release-check/flagger', (request, reply) => answer(reply, flaggerPayload.safeParse(request.body).data?.metadata, 409))
-  })
+export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, requirementsFolder, trustedKeys = [] }: ReleaseApiOptions): void {
+  api.get('/api/v1/release-check', (request, reply) => answer(reply, request.query, 200))
+  api.post('/api/v1/release-check/flagger', (request, reply) => answer(reply, flaggerPayload.safeParse(request.body).data?.metadata, 409))
 
   async function answer(reply: FastifyReply, asked: unknown, blockedStatus: 200 | 409): Promise<unknown> {
     const query = releaseQuerySchema.safeParse(asked)
@@ -63,10 +58,10 @@ export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, api
       require ? { required: require, problem: undefined } : readRequirements(requirementsFolder, app),
       readReleaseRecord(bus, { timeoutMs: readingTimeoutMs }),
     ])
-    return checkRelease({ app, version, withinMs: within, required, runs, nowMs: Date.now(), unreadable: [...problem === undefined ? [] : [problem], ...unreadable] })
+    return checkRelease({ app, version, withinMs: within, required, runs, nowMs: Date.now(), trustedKeys, unreadable: [...problem === undefined ? [] : [problem], ...unreadable] })
   }
 }
 
 /** Whoever reads only the body must not take it for a pass either. */
-const blocked = (error: string) => ({ passed: false, decision: 'block' as const, error })
+export const blocked = (error: string) => ({ passed: false, decision: 'block' as const, error })
 const problems = (error: ZodError) => error.issues.map(({ path, message }) => ({ path: path.join('.'), expected: message }))

@@ -1,6 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import canonicalize from 'canonicalize'
 import type { Logger } from 'pino'
 import { Gauge, type Registry } from 'prom-client'
 import type { BlastRadius } from '#shared/blast-radius.ts'
@@ -8,17 +7,19 @@ import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
 import type { Coverage } from '#shared/coverage.ts'
+import { experimentHashOf } from '#shared/decision-record.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { Epoch, FactData, FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
+import { nothingHalts, type FindHalt } from '#shared/halt-file.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import { showAgents } from './agent-metrics.ts'
 import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
 import { watchCoverage } from './coverage.ts'
-import { foldHalt, haltSubject, notHalted, printHalt, toldAgain, type Halt } from './halt.ts'
+import { foldHalt, haltSubject, inForce, notHalted, printHalt, toldAgain, type Halt } from './halt.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
 import { showRuns } from './run-metrics.ts'
@@ -78,6 +79,8 @@ export interface SchedulerOptions {
   log: Logger
   /** All schedulers fold the same facts; the one that leads acts on them. */
   leadership: Leadership
+  /** What stops it beside the facts: a file, or what lies in Kubernetes. */
+  findHalt?: FindHalt
   metrics: Registry
 }
 
@@ -104,7 +107,7 @@ const agentStaleMs = 3_500
 const arrivalMs = 10_000
 
 /** Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on, once it leads. */
-export async function startScheduler({ bus, clock, log, leadership, metrics }: SchedulerOptions): Promise<Scheduler> {
+export async function startScheduler({ bus, clock, log, leadership, findHalt = nothingHalts, metrics }: SchedulerOptions): Promise<Scheduler> {
   const writer = bus.writer('scheduler')
   const runs = new Map<string, RunState>()
   const documents = new Map<string, unknown>()
@@ -116,12 +119,13 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
   const listeners = new Set<FactListener>()
   const leverTurns: (() => void)[] = []
 
-  new Gauge({ name: 'faultline_halted', help: '1 while everything is stopped by `faultline halt`', registers: [metrics], collect() { this.set(halt.halted ? 1 : 0) } })
+  new Gauge({ name: 'faultline_halted', help: '1 while everything is stopped by `faultline halt`', registers: [metrics], collect() { this.set(haltInForce().halted ? 1 : 0) } })
   const covered = watchCoverage({ bus, clock, log, metrics, apiSideAgent, leads: () => leadership.epoch() !== undefined })
   const facts = bus.follow({ types: followed })
   const caughtUp = Promise.withResolvers<void>()
   let isReady = false
   let halt = notHalted
+  const haltInForce = () => inForce(halt, findHalt())
 
   const following = (async () => {
     for await (const next of facts) {
@@ -193,9 +197,10 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     const epoch = leadership.epoch()
     if (!epoch) return
     const nowMs = clock.nowMs()
-    if (renewing(state)) heartbeat(state, epoch)
+    const now = haltInForce()
+    if (renewing(state) && !now.halted) heartbeat(state, epoch) // the abort may not get through: then the leases end it
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)
-    if (halt.halted && !state.abort && state.sealedAtMs === undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'user', detail: printHalt(halt) })
+    if (now.halted && !state.abort && state.sealedAtMs === undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'user', detail: printHalt(now) })
     for (const effect of decide(state, nowMs)) undertake(state, effect)
   }
 
@@ -261,7 +266,7 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     const item = writtenFault(run, fault)
     const epoch = demandLead() // finding them took a while, in which another may have come to lead, or the run have left its path
     const now = runs.get(run)
-    if (halt.halted || !now || !renewing(now)) return
+    if (haltInForce().halted || !now || !renewing(now)) return
     const deadlineMs = clock.nowMs() + 5_000
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
       const command = { run, fault, item, targets, peers, vouchers, widens, blastRadius, epoch, deadlineMs, leaseMs, leftMs }
@@ -367,13 +372,13 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
     const turned = new Promise<void>(resolve => { leverTurns.push(resolve) })
     await writer.write(haltSubject, lever.type, lever.data)
     await Promise.race([turned, following])
-    return halt
+    return haltInForce()
   }
 
   return {
     leadership,
     halt: {
-      state: () => halt,
+      state: haltInForce,
       set: (by, why) => pull({ type: 'halt.set', data: { by, why, atMs: clock.nowMs() } }),
       release: by => pull({ type: 'halt.released', data: { by, atMs: clock.nowMs() } }),
     },
@@ -386,10 +391,11 @@ export async function startScheduler({ bus, clock, log, leadership, metrics }: S
       const experiment = experimentSchema.parse(document)
       const epoch = demandLead()
       if (runs.has(run)) return run
-      if (halt.halted) throw new Halted(`no run is taken: ${printHalt(halt)}; faultline resume`)
+      const now = haltInForce()
+      if (now.halted) throw new Halted(`no run is taken: ${printHalt(now)}; faultline resume`)
       const busy = experiment.load && [...runs.values()].find(other => other.sealedAtMs === undefined && other.experiment.load)
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
-      const experimentHash = createHash('sha256').update(canonicalize(document) ?? '').digest('hex')
+      const experimentHash = experimentHashOf(document)
       await writer.write(run, 'run.submitted', { experiment: document, experimentHash, epoch, ...(file !== undefined && { file }), ...(services && { services }) })
       await arrival(run, arrivalMs) // whoever is told of the run may ask about it at once
       return run

@@ -3,8 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Leadership } from './leadership.ts'
 import { NotLeading } from './service.ts'
 
-/** Bears it: what another scheduler has passed on, which is not passed on again. */
-const passedOnHeader = 'faultline-passed-on'
+/** Bears it: what another scheduler has passed on, which is not passed on again. It holds where that one was asked from, by its own word. */
+export const passedOnHeader = 'faultline-passed-on'
 /** Longer than a change of leaders takes, and shorter than clients wait. */
 const patienceMs = 10_000
 const againMs = 100
@@ -41,7 +41,7 @@ function at(address: string, target: string): URL {
 }
 
 /** Undefined when it does not answer, does not lead either, or is followed by another meanwhile. */
-async function ask(leadership: Leadership, { method, url, headers }: FastifyRequest, body: unknown): Promise<Response | undefined> {
+async function ask(leadership: Leadership, { method, url, headers, ip }: FastifyRequest, body: unknown): Promise<Response | undefined> {
   const leader = leadership.leader()
   if (leader?.address === undefined) return undefined
   const followed = new AbortController()
@@ -49,7 +49,7 @@ async function ask(leadership: Leadership, { method, url, headers }: FastifyRequ
   try {
     const answer = await fetch(at(leader.address, url), {
       method, redirect: 'error', signal: AbortSignal.any([followed.signal, AbortSignal.timeout(patienceMs)]),
-      headers: { [passedOnHeader]: '1', authorization: headers.authorization ?? '', ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: { [passedOnHeader]: ip, authorization: headers.authorization ?? '', ...(body !== undefined && { 'content-type': 'application/json' }) },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     return answer.status === 503 ? undefined : answer

@@ -1,8 +1,10 @@
-import type { FactData, StoredFact } from '#shared/events.ts'
+import { mostLooksInFact, type FactData, type RecordedLook, type StoredFact } from '#shared/events.ts'
+import type { CounterRule, GateRule, RangeValue } from '#shared/gate.ts'
 import { emptyGates, fold, reports, recoveryOf, type GateReport, type GateState } from '#shared/gate-core.ts'
-import type { CounterRule } from '#shared/gate.ts'
 import { wantedSamples, type WantedSamples } from '#shared/gate-counters.ts'
 import { nextLookMs, stepMs, type Watch } from '#shared/gate-watch.ts'
+import { freshLooks, looksIn, notRecorded, type Gathered } from '#shared/look-record.ts'
+import { printDuration } from '#shared/units.ts'
 
 /**
  * What the evaluator decides about one run, with no I/O and no clock of its own. What the gates say is the fold in shared/gate-core.ts;
@@ -27,6 +29,9 @@ export interface EvaluatorState {
   closed: boolean
   /** The during phase is over, at this date. */
   duringEndMs?: number
+  gathered: Gathered
+  /** Looks that are on record in no fact yet: the next one takes them along. */
+  unrecorded: readonly RecordedLook[]
 }
 
 export type Input = { is: 'fact'; stored: StoredFact } | { is: 'caught-up' } | { is: 'tick' }
@@ -35,10 +40,13 @@ export type Effect =
   | { effect: 'tick'; data: FactData<'slo.tick'> }
   | { effect: 'status'; data: FactData<'gate.status'> }
   | { effect: 'closed'; data: FactData<'gate.closed'> }
-  | { effect: 'ask'; gate: string; query: string; freshForMs: number; evaluatedAtMs: number }
+  /** With `ranges`, each of them is asked for, and `leastOf` their answers is the answer to `query`. */
+  | { effect: 'ask'; gate: string; query: string; ranges?: NonNullable<GateRule['ranges']>; freshForMs: number; evaluatedAtMs: number }
   | { effect: 'count'; gate: string; counters: CounterRule; evaluatedAtMs: number; wanted: WantedSamples }
   | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
   | { effect: 'judge' }
+
+type Answer = Exclude<FactData<'slo.answer'>['answer'], { is: 'counters' }>
 
 export const tickEveryMs = 500
 /** Longest series of points in a history; Prometheus itself refuses more than 11,000. */
@@ -46,7 +54,7 @@ const historyPoints = 10_000
 const historyStepMs = 100
 
 export const begin = (run: string): EvaluatorState => ({
-  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(), closed: false,
+  gates: emptyGates(run), live: false, judged: false, told: new Map(), asked: new Map(), lastTickMs: 0, histories: new Set(), closed: false, gathered: new Map(), unrecorded: [],
 })
 
 export function step(state: EvaluatorState, input: Input, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
@@ -58,7 +66,9 @@ export function step(state: EvaluatorState, input: Input, nowMs: number): { stat
 }
 
 function take(state: EvaluatorState, stored: StoredFact): EvaluatorState {
-  const next = { ...state, gates: fold(state.gates, stored) }
+  const gates = fold(state.gates, stored)
+  const { looks, gathered } = freshLooks(gates, state.gathered)
+  const next = { ...state, gates, gathered, unrecorded: notRecorded(looks.length > 0 ? [...state.unrecorded, ...looks] : state.unrecorded, looksIn(stored)) }
   switch (stored.kind) {
     case 'run.judged': return { ...next, judged: true }
     case 'gate.closed': return { ...next, closed: true }
@@ -85,14 +95,16 @@ function act(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
   const asking = ask({ ...state, told, lastTickMs: isTickDue ? nowMs : state.lastTickMs }, nowMs)
   const histories = askHistories(asking.state)
   const closes = !state.closed && isDuringClosed(state.gates)
+  const looks = changed.length > 0 || isTickDue || closes ? state.unrecorded.slice(0, mostLooksInFact) : []
+  const recorded = (isFirst: boolean) => isFirst && looks.length > 0 ? { looks } : {} // on whichever fact is stored first
   return {
-    state: { ...histories.state, closed: state.closed || closes },
+    state: { ...histories.state, closed: state.closed || closes, unrecorded: state.unrecorded.slice(looks.length) },
     effects: [
-      ...changed.map((report): Effect => ({ effect: 'status', data: statusFact(report, nowMs) })),
-      ...(isTickDue ? [{ effect: 'tick', data: { atMs: nowMs } } as const] : []),
+      ...changed.map((report, index): Effect => ({ effect: 'status', data: { ...statusFact(report, nowMs), ...recorded(index === 0) } })),
+      ...(isTickDue ? [{ effect: 'tick', data: { atMs: nowMs, ...recorded(changed.length === 0) } } as const] : []),
       ...asking.effects,
       ...histories.effects,
-      ...(closes ? [{ effect: 'closed', data: { phase: 'during', atMs: nowMs } } as const] : []),
+      ...(closes ? [{ effect: 'closed', data: { phase: 'during', atMs: nowMs, ...recorded(changed.length === 0 && !isTickDue) } } as const] : []),
     ],
   }
 }
@@ -130,7 +142,7 @@ function askAt(state: EvaluatorState, watch: Watch, evaluatedAtMs: number): Effe
   if (gate.sequential?.counted.is === 'counters' && tally?.counters) {
     return { effect: 'count', gate: gate.name, counters: gate.sequential.counted.counters, evaluatedAtMs, wanted: wantedSamples(startMs, gate.sequential, tally.counters) }
   }
-  return { effect: 'ask', gate: gate.name, query: queryOf(state, watch), freshForMs: gate.windowMs, evaluatedAtMs }
+  return { effect: 'ask', gate: gate.name, query: queryOf(state, watch), ...(gate.rule.ranges && { ranges: gate.rule.ranges }), freshForMs: gate.windowMs, evaluatedAtMs }
 }
 
 function stillRecovering({ experiment, recovery, recovering }: GateState): Watch[] {
@@ -148,6 +160,18 @@ function askHistories(state: EvaluatorState): { state: EvaluatorState; effects: 
     return { effect: 'history', gate: watch.gate.name, query: queryOf(state, watch), startMs: watch.startMs, endMs: watch.startMs + spanMs, stepMs }
   })
   return { state: { ...state, histories: new Set([...state.histories, ...wanted.map(({ gate }) => gate.name)]) }, effects }
+}
+
+/** Of several ranges the least decides; without one of them nothing does. */
+export function leastOf(ranges: NonNullable<GateRule['ranges']>, answers: readonly Answer[]): Answer {
+  const over: RangeValue[] = []
+  for (const [index, { windowMs }] of ranges.entries()) {
+    const answer = answers[index]
+    if (answer?.is !== 'value') return { is: 'no-data', why: `over ${printDuration(windowMs)}: ${answer?.why ?? 'not asked'}` }
+    over.push({ windowMs, value: answer.value })
+  }
+  const warnings = [...new Set(answers.flatMap(answer => answer.warnings ?? []))]
+  return { is: 'value', value: Math.min(...over.map(({ value }) => value)), over, ...(warnings.length > 0 && { warnings }) }
 }
 
 const queryOf = ({ gates: { run } }: EvaluatorState, { gate }: Watch) => gate.rule.query({ run, windowMs: gate.windowMs })

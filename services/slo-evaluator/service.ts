@@ -1,16 +1,19 @@
 import type { Logger } from 'pino'
 import { Gauge, Histogram, type Registry } from 'prom-client'
 import type { Bus, Following } from '#shared/bus.ts'
-import type { Clock } from '#shared/clock.ts'
-import { FactNotStored, messageOf } from '#shared/errors.ts'
+import { clockId, type Clock } from '#shared/clock.ts'
+import { beginChain, extendChain, signRecord, type Chain } from '#shared/decision-record.ts'
+import { FactAlreadyWritten, FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import type { GateState } from '#shared/gate-core.ts'
 import { runFields } from '#shared/log.ts'
 import { counterQueries } from '#shared/counter-series.ts'
-import { connectPrometheus, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
+import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
+import type { Signer } from '#shared/signing-key.ts'
+import { toUnicode } from '#shared/unicode.ts'
 import { judge } from '#shared/verdict.ts'
 import { askedOnce } from './asked-once.ts'
-import { begin, step, type Effect, type EvaluatorState, type Input } from './core.ts'
+import { begin, leastOf, step, type Effect, type EvaluatorState, type Input } from './core.ts'
 import { countersAnswer } from './counters-answer.ts'
 
 export interface SloEvaluatorOptions {
@@ -21,13 +24,23 @@ export interface SloEvaluatorOptions {
   prometheus?: PrometheusOptions
   /** The simulation reaches its Prometheus in another way. */
   connect?: (options: PrometheusOptions) => Prometheus
+  /** Signs verdicts with the record that they stand on; without it they are written unsigned. */
+  signer?: Signer
   metrics?: Registry
 }
 
+/** What is known of a run so far. */
+interface Known { facts: StoredFact[]; chain: Chain }
+
 const timerMs = 100
 
+async function valueOf(prometheus: Prometheus, { query, ranges, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<Answer> {
+  const ask = (expression: string) => prometheus.ask(expression, evaluatedAtMs, { freshForMs })
+  return ranges ? leastOf(ranges, await Promise.all(ranges.map(range => ask(range.query)))) : await ask(query)
+}
+
 /** Starts the evaluator: it takes up every run of the stream that is not judged yet, and each new one. */
-export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
+export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, signer, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
   const writer = bus.writer('slo-evaluator')
   const prometheus = options && askedOnce(connect(options))
   const watched = new Map<string, () => GateState>()
@@ -50,12 +63,12 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     const askedAtMs = clock.nowMs()
     const startedMs = clock.monotonicMs()
     const query = effect.effect === 'ask' ? effect.query : counterQueries(effect.counters, evaluatedAtMs - effect.wanted.fromMs).join('\n')
-    const noPrometheus = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' } as const
-    const found = !prometheus ? noPrometheus
-      : effect.effect === 'ask' ? await prometheus.ask(query, evaluatedAtMs, { freshForMs: effect.freshForMs }) : await countersAnswer(prometheus, effect)
+    const found = !prometheus ? { is: 'no-data' as const, why: 'no Prometheus is configured; set prometheus.url' }
+      : effect.effect === 'ask' ? await valueOf(prometheus, effect) : await countersAnswer(prometheus, effect)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return
-    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), answer: found, ...(effect.effect === 'count' && { counted: true }) })
+    const counted = effect.effect === 'count' && { counted: true as const }
+    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), clock: clockId, answer: found, ...counted })
   }
 
   async function history(run: string, { gate, query, startMs, endMs, stepMs }: Effect & { effect: 'history' }): Promise<void> {
@@ -63,43 +76,48 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     await writer.write(run, 'slo.history', { gate, query, stepMs, points: await prometheus.history(query, startMs, endMs, stepMs) })
   }
 
-  /** The one fact that everybody waits for: tried until it is stored, by a stop at the latest given up and left to the next start. */
-  async function writeVerdict(run: string, facts: readonly StoredFact[]): Promise<void> {
+  /**
+   * The one fact that everybody waits for: tried until it is stored, by a stop at the latest given up and left to the next start. Of two evaluators
+   * that judge the same run the first is heard: the stream takes one verdict a run.
+   */
+  async function writeVerdict(run: string, { facts, chain }: Known): Promise<void> {
     const { verdict, reasons, revertUnconfirmed } = judge(facts)
+    const judged = toUnicode({ verdict, reasons, revertUnconfirmed }) // as it will be stored
     log.info({ ...runFields(run), verdict, reasons }, 'judged')
     for (;;) {
       try {
-        return void await writer.write(run, 'run.judged', { verdict, reasons, revertUnconfirmed })
+        return void await writer.write(run, 'run.judged', { ...judged, ...(signer && { record: signRecord(run, judged, chain, signer) }) }, { once: true })
       } catch (error) {
+        if (error instanceof FactAlreadyWritten) return log.info(runFields(run), 'another evaluator has judged it first')
         if (!(error instanceof FactNotStored) || isStopping) throw error
       }
     }
   }
 
-  function perform(run: string, effect: Effect, facts: readonly StoredFact[]): void {
+  function perform(run: string, effect: Effect, known: Known): void {
     switch (effect.effect) {
-      case 'tick': return write(run, 'slo.tick', effect.data)
-      case 'closed': return write(run, 'gate.closed', effect.data)
+      case 'tick': return write(run, 'slo.tick', { ...effect.data, clock: clockId })
+      case 'closed': return write(run, 'gate.closed', { ...effect.data, clock: clockId })
       case 'status': {
         const { gate, phase, status, evidence } = effect.data
         log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')
-        return write(run, 'gate.status', effect.data)
+        return write(run, 'gate.status', { ...effect.data, clock: clockId })
       }
       case 'ask': case 'count': return background(run, 'asking Prometheus', answer(run, effect))
       case 'history': return background(run, 'asking Prometheus for the history', history(run, effect))
-      case 'judge': return background(run, 'writing run.judged', writeVerdict(run, [...facts]))
+      case 'judge': return background(run, 'writing run.judged', writeVerdict(run, { ...known, facts: [...known.facts] }))
     }
   }
 
   /** One run from its first fact to its verdict. */
   async function evaluate(run: string, following: Following): Promise<void> {
-    const facts: StoredFact[] = []
+    const known: Known = { facts: [], chain: beginChain(run) }
     let state: EvaluatorState = begin(run)
     watched.set(run, () => state.gates)
     const advance = (input: Input) => {
       const next = step(state, input, clock.nowMs())
       state = next.state
-      for (const effect of next.effects) perform(run, effect, facts)
+      for (const effect of next.effects) perform(run, effect, known)
     }
     const timer = setInterval(() => advance({ is: 'tick' }), timerMs)
     try {
@@ -108,7 +126,10 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
           log.error({ ...runFields(run), stream: followed.stream, why: followed.why }, 'a fact is not in the catalogue')
           continue
         }
-        if (followed.is === 'fact') facts.push(followed.stored)
+        if (followed.is === 'fact') {
+          known.facts.push(followed.stored)
+          if (signer) known.chain = extendChain(known.chain, followed.stored)
+        }
         advance(followed)
         if (followed.is === 'fact' && followed.stored.kind === 'run.judged') break
       }

@@ -115,14 +115,14 @@ export function isAborted(service: Service, { blockS, phaseS, alpha }: { blockS:
 }
 
 /** Whether a run of such a service has evidence for a pass at its end. It is as long as it takes for `expectedBursts` bursts, or bad requests. */
-export function isPassed(service: Service, { expectedBursts, alpha }: { expectedBursts: number; alpha: number }, random: () => number): boolean {
+export function isPassed(service: Service, { expectedBursts, alpha }: { expectedBursts: number; alpha: number }, random: () => number, requestsPerBurst = requestsPerBurstOf(service)): boolean {
   const { requestsPerSecond, badShare, burstS } = service
   const badS = burstS === 0 ? expectedBursts / requestsPerSecond : expectedBursts * burstS
   const phaseS = badS / badShare
   const burstsS = burstS === 0 ? badS : timeInBurstsS(service, phaseS, random)
   const bad = poissonOf(requestsPerSecond * burstsS, random)
   const total = bad + poissonOf(requestsPerSecond * (phaseS - burstsS), random)
-  return isEnough({ bad, total }, { budget: badShare, alpha, requestsPerBurst: requestsPerBurstOf(service) })
+  return isEnough({ bad, total }, { budget: badShare, alpha, requestsPerBurst })
 }
 
 function timeInBurstsS({ badShare, burstS }: Service, phaseS: number, random: () => number): number {

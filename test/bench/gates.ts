@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 import { seededRandom } from '../parts/seeded-random.ts'
+import { calibrateSimulated } from './calibration.ts'
 import { measureGateLoad } from './gate-load.ts'
 import { detectionDelayS, isAborted, isPassed, requestsPerBurstOf } from './gate-simulation.ts'
 
@@ -21,6 +22,8 @@ const rates = isQuick ? [20] : [2, 20, 200]
 const budgets = isQuick ? [0.01] : [0.001, 0.01, 0.05]
 const burstsS = isQuick ? [0, 1] : [0, 0.2, 1, 5]
 const blocksS = [0.2, 1, 4, 20]
+/** An hour of rarer bursts shows too few. */
+const calibratedServices = rates.flatMap(requestsPerSecond => budgets.filter(badShare => badShare >= 0.01).flatMap(badShare => burstsS.map(burstS => ({ requestsPerSecond, badShare, burstS }))))
 /** Three standard errors above alpha: more than chance alone would show. */
 const mostWrong = alpha + 3 * Math.sqrt(alpha * (1 - alpha) / runs)
 const missed: string[] = []
@@ -61,6 +64,24 @@ for (const [name, badShare, mostS] of [['all requests bad', 1, 2], ['20 % bad', 
   const at = (share: number) => delays[Math.floor(share * runs)] ?? Infinity
   if (blockS === 0.2) holds(at(0.5) <= mostS, `${name}, 0.2 s blocks: median of ${at(0.5).toFixed(2)} s`)
   row(name, `${blockS} s`, `${at(0.5).toFixed(2)} s`, `${at(0.99).toFixed(2)} s`, percent(delays.filter(delay => delay === Infinity).length / runs))
+}
+
+console.log(`\n## What calibration finds\n
+An hour of such a service without faults, the block and the burst that faultline calibrate asks for, and what comes of them: ${runs} runs a cell, as above.\n`)
+head('requests/s', 'limit', 'burst', 'bursts seen', 'their length (at most)', 'D (at most)', 'block needed', 'aborted', 'burst needed', 'passed')
+seed = 1_000_000 // its own, so that what is added above changes nothing here
+for (const service of calibratedServices) {
+  const { requestsPerSecond, badShare, burstS } = service
+  const { bursts, clumping, block, burst } = calibrateSimulated(service, 3_600, seededRandom(seed += 7_919))
+  const [blockMs, burstNeeded] = ['neededMs' in block ? Math.max(1_000, block.neededMs) : undefined, 'needed' in burst ? burst.needed : undefined]
+  const aborts = blockMs === undefined ? undefined : shareOfRuns(random => isAborted(service, { blockS: blockMs / 1_000, phaseS, alpha }, random))
+  const passes = burstNeeded === undefined ? undefined : shareOfRuns(random => isPassed(service, { expectedBursts, alpha }, random, burstNeeded))
+  const name = `${requestsPerSecond}/s, limit ${percent(badShare)}, bursts of ${burstS} s, calibrated`
+  holds(aborts === undefined || aborts <= mostWrong, `${name}: ${percent(aborts ?? 0)} aborted`)
+  holds(passes === undefined || passes <= mostWrong, `${name}: ${percent(passes ?? 0)} passed`)
+  const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`
+  row(requestsPerSecond, percent(badShare), burstS === 0 ? 'none' : `${burstS} s`, bursts?.count ?? 'none', bursts ? `${seconds(bursts.lengthMs)} (${seconds(bursts.lengthAtMostMs)})` : '–',
+    clumping ? `${clumping.value.toFixed(1)} (${clumping.atMost.toFixed(1)})` : '–', blockMs === undefined ? 'not known' : seconds(blockMs), aborts === undefined ? '–' : percent(aborts), burstNeeded ?? 'not known', passes === undefined ? '–' : percent(passes))
 }
 
 console.log('\n## What the gates cost\n')

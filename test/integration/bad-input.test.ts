@@ -246,10 +246,10 @@ test('no secret is in any fact, line of a log, answer of an API or metric, after
   const probes = [{ name: 'shop', http: { endpoint: 'shop', path: '/' } }, { name: 'gone', postgres: { endpoint: 'gone' } }]
   const failing = [experiment('no-load', { load: { users: 1, host: 'http://127.0.0.1:9' } }), experiment('bad-query', { gates: [{ name: 'bad', promql: { query: 'rate(work_done_total)', min: 0 }, noDataAfter: '1s' }] }), experiment('no-probe', { probes })]
   for (const document of failing) assert.notEqual(verdictOf(await judged(await room.api.submit(document, 'x.yaml')))?.verdict, 'passed')
-  for (const bearer of [canary('metrics.token'), canary('nats.password'), 'x']) assert.equal((await fetch(`${room.url}/api/v1/runs`, { headers: { authorization: `Bearer ${bearer}` } })).status, 401)
+  for (const [bearer, status] of [[canary('metrics.token'), 403], [canary('nats.password'), 401], ['x', 401]] as const) assert.equal((await fetch(`${room.url}/api/v1/runs`, { headers: { authorization: `Bearer ${bearer}` } })).status, status)
   const pages = await Promise.all([...room.running.values()].map(async ({ url }) => (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${canary('metrics.token')}` } })).text()))
   const told = new Map<string, string>([
-    ['facts', room.everything.map(stored => JSON.stringify(stored)).join('\n')], ['metrics', pages.join('\n')], ['runs', JSON.stringify(await room.api.runs())],
+    ['facts', room.everything.map(stored => JSON.stringify(stored)).join('\n')], ['metrics', pages.join('\n')], ['runs', JSON.stringify(await room.api.runs())], ['audit', JSON.stringify(await room.api.audit('24h'))],
     ...[...room.running].map(([service, { child }]): [string, string] => [`log of ${service}`, child.log()]),
   ])
   const secrets = ['canary', keys.signingSeed, vouchers.signingSeed, ...services.flatMap(service => room.nats.login(service).password ?? [])]

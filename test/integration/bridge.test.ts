@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdtemp, mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { mkdtemp, mkdtempDisposable, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -12,6 +12,7 @@ import type { Bus } from '#shared/bus.ts'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import type { FactData } from '#shared/events.ts'
+import { haltFiles, nothingHalts, type FindHalt } from '#shared/halt-file.ts'
 import { ChildFailed, Children } from '#shared/process/children.ts'
 import { freePort } from '#shared/process/free-port.ts'
 import { locustApi } from '../../services/locust-bridge/locust-api.ts'
@@ -21,6 +22,7 @@ import { startLocustBridge, type LocustBridge, type LocustBridgeOptions } from '
 import { startLocust } from '../parts/locust.ts'
 import { startNats } from '../parts/nats.ts'
 import { serve } from '../parts/sample-recorder.ts'
+import { until } from '../parts/until.ts'
 
 const log = pino({ level: 'silent' })
 const token = 'samples-token'
@@ -72,10 +74,10 @@ async function startParts() {
 
   return {
     folder: folder.path, spawnKept, system, nats, started, scheduler, commandKey: keys.commandKey,
-    async startBridge(how: Pick<LocustBridgeOptions, 'locustUrl' | 'spawnLocust' | 'listen'> | 'spawning' = 'spawning'): Promise<LocustBridge> {
+    async startBridge(how: Pick<LocustBridgeOptions, 'locustUrl' | 'spawnLocust' | 'listen'> | 'spawning' = 'spawning', findHalt: FindHalt = nothingHalts): Promise<LocustBridge> {
       const options = how === 'spawning' ? { spawnLocust, listen: { host: '127.0.0.1', port: 0 } } : how
       const bridge = await startLocustBridge({
-        bus: await connect('locust-bridge'), clock: systemClock, log, token, ...options,
+        bus: await connect('locust-bridge'), clock: systemClock, log, token, findHalt, ...options,
       })
       stack.defer(() => bridge.stop())
       return bridge
@@ -167,6 +169,32 @@ test('a load reaches its users, and its samples, its metrics and Locust\'s own t
     assert.deepEqual([locust?.num_requests, locust?.num_failures], [ok + failed, failed])
   }
   assert.equal(new Set(parts.started.map(({ pid }) => pid)).size, 2)
+})
+
+test('with NATS killed, a halt file ends the load and its Locust within three seconds, and no load is begun while it is there', async t => {
+  await using parts = await startParts()
+  const file = path.join(parts.folder, 'halt')
+  await parts.startBridge('spawning', haltFiles([file]))
+  await parts.submit('r', { users: 10, spawnRate: 20 })
+  await parts.start('r')
+  await parts.until('r', isState('reached'))
+  await parts.nats.kill()
+  await writeFile(file, 'release today')
+  const haltedMs = performance.now()
+  await parts.started[0]?.ended
+  const tookMs = performance.now() - haltedMs
+  t.diagnostic(`Locust was gone ${Math.round(tookMs)} ms after the file was there`)
+  assert.ok(tookMs < 3_000, `${tookMs} ms`)
+
+  await parts.nats.restart()
+  const last = statesIn(await parts.until('r', isState('failed'))).at(-1)
+  assert.match(last?.detail ?? '', /^halted by the file \S+ since \S+: release today$/)
+  await parts.submit('next', { users: 10, spawnRate: 20 })
+  const refused = await parts.start('next')
+  assert.match(refused.outcome === 'refused' ? refused.why : '', /^halted by the file .*: release today$/)
+  await rm(file)
+  assert.deepEqual(await parts.start('next'), { outcome: 'done' })
+  await parts.until('next', isState('reached'))
 })
 
 test('a Locust that is killed fails the load within six seconds, and nothing of it is left', async () => {
@@ -288,6 +316,17 @@ test('a Locust that is there already is swarmed and stopped, but lives on; a tes
   await parts.start('busy')
   assert.match(statesIn(await parts.until('busy', isState('failed', 'ramping'))).at(-1)?.detail ?? '', /is running a test of its own/)
   assert.equal((await locustApi(`http://127.0.0.1:${port}`).stats()).user_count, 1)
+})
+
+test('what an earlier start of the bridge has left going in a Locust that lives on is stopped', async () => {
+  await using parts = await startParts()
+  await using locust = await startLocust({ locustfile: path.join(parts.folder, 'visitor.py'), host: parts.system.url, env: {} })
+  await locust.swarm(2, 20)
+  await parts.submit('left', { users: 2 })
+  await parts.scheduler.writer('locust-bridge').write('left', 'load.state', { state: 'reached', users: 2, targetUsers: 2, atMs: Date.now() })
+  await parts.startBridge({ locustUrl: locust.url, listen: { host: '127.0.0.1', port: 0 } })
+  assert.match(statesIn(await parts.until('left', isState('failed'))).at(-1)?.detail ?? '', /was restarted while the load was running/)
+  await until('Locust has no users', async () => (await locustApi(locust.url).stats()).user_count === 0, 10_000, { lookMs: 100 })
 })
 
 test('a Locust whose workers come later than the load is waited for, and its last figures are whole', async () => {

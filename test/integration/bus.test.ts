@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import type { Bus, Followed, Following } from '#shared/bus.ts'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { CommandUnanswered, FactNotStored, MessageInvalid, NatsUnreachable } from '#shared/errors.ts'
+import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, NatsUnreachable } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { startNats, type Nats } from '../parts/nats.ts'
 
@@ -70,6 +70,33 @@ test('a fact that cannot be stored is reported, and one that is not in the catal
   await assert.rejects(writer.write('r', 'slo.tick', { atMs: -1 }), MessageInvalid)
   await nats.kill()
   await assert.rejects(writer.write('r', 'slo.tick', tick(1), { deadlineMs: 300 }), FactNotStored)
+  await bus.close()
+})
+
+test('of a fact that is written once the first is stored, whoever writes it, for each run and type by itself', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const verdict = (reason: string) => ({ verdict: 'passed' as const, reasons: [reason], revertUnconfirmed: false })
+  const outcomes = await Promise.allSettled(['a', 'b', 'c'].map(name => bus.writer(name).write('r', 'run.judged', verdict(name), { once: true })))
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected'])
+  for (const outcome of outcomes) if (outcome.status === 'rejected') assert.ok(outcome.reason instanceof FactAlreadyWritten, String(outcome.reason))
+  const [one, other] = [bus.writer('d'), bus.writer('d')]
+  await one.write('other', 'run.judged', verdict('d'), { once: true })
+  await one.write('r', 'run.sealed', { atMs: 1 }, { once: true })
+  await assert.rejects(other.write('r', 'run.sealed', { atMs: 2 }, { once: true }), FactAlreadyWritten)
+  await other.write('r', 'run.sealed', { atMs: 3 })
+  const seen = await take(bus.follow({ run: 'r' }), all => all.at(-1)?.is === 'caught-up')
+  assert.deepEqual(facts(seen).map(({ kind }) => kind), ['run.judged', 'run.sealed', 'run.sealed'])
+  await bus.close()
+})
+
+test('a fact that is written once while the server is away is stored, and its writer is told so', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  await nats.kill()
+  const written = bus.writer('a').write('r', 'run.sealed', { atMs: 1 }, { deadlineMs: 20_000, once: true })
+  await nats.restart()
+  assert.equal(await written, 1)
   await bus.close()
 })
 

@@ -5,9 +5,12 @@ import type { Bus } from '#shared/bus.ts'
 import { connectBus } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import type { FactType, StoredFact } from '#shared/events.ts'
+import { newSigningKey, signerOf, type Signer } from '#shared/signing-key.ts'
 import { judge, printJudgement } from '#shared/verdict.ts'
+import { printEventLog } from '../../services/cli/report/event-log.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
 import { startNats, type Nats } from '../parts/nats.ts'
+import { recordOf, saidAgainst, verifyLines } from '../parts/signed-record.ts'
 import { duringFault, logOf, t0 } from '../parts/verdict-log-builder.ts'
 
 const log = pino({ level: 'silent' })
@@ -16,9 +19,9 @@ const clock = { ...systemClock, nowMs: () => t0 }
 const connect = (nats: Nats, service: string) => connectBus({ servers: nats.servers, token: nats.token, service, log })
 
 /** An evaluator with a connection of its own; both end with `stop`. */
-async function startOn(nats: Nats): Promise<{ stop(): Promise<void> }> {
+async function startOn(nats: Nats, signer?: Signer): Promise<{ stop(): Promise<void> }> {
   const bus = await connect(nats, 'slo-evaluator')
-  const evaluator = await startSloEvaluator({ bus, clock, log })
+  const evaluator = await startSloEvaluator({ bus, clock, log, ...(signer && { signer }) })
   return {
     async stop() {
       await evaluator.stop()
@@ -95,5 +98,29 @@ test('an evaluator that starts in mid-run takes up what it finds, and a judged r
     if (followed.is === 'fact') runs.push(followed.stored.fact.subject)
   }
   assert.deepEqual(runs, ['r1', 'r2'])
+  await bus.close()
+})
+
+test('two evaluators that judge the same run write one verdict, signed by the one that was first, and it verifies', async () => {
+  await using nats = await startNats()
+  const bus = await connect(nats, 'test')
+  const signers = [signerOf(newSigningKey().seed), signerOf(newSigningKey().seed)]
+  const evaluators = await Promise.all(signers.map(signer => startOn(nats, signer)))
+  const runs = ['r1', 'r2', 'r3']
+  const script = recordOf(logOf()).filter(({ kind }) => kind !== 'run.judged' && kind !== 'load.stats')
+  await Promise.all(runs.map(run => replay(bus, run, script)))
+  await Promise.all(runs.map(run => until(bus, run, 'run.judged')))
+  await Promise.all(evaluators.map(evaluator => evaluator.stop())) // what they were about to write is written, or was refused
+  for (const run of runs) {
+    await using following = bus.follow({ run })
+    const facts: StoredFact[] = []
+    for await (const followed of following) {
+      if (followed.is === 'caught-up') break
+      if (followed.is === 'fact') facts.push(followed.stored)
+    }
+    assert.equal(facts.filter(({ kind }) => kind === 'run.judged').length, 1)
+    const found = await verifyLines(printEventLog(facts).trimEnd().split('\n'), signers.map(({ publicKey }) => publicKey))
+    assert.deepEqual([found.result, found.verdict, saidAgainst(found)], ['verified', 'passed', ''])
+  }
   await bus.close()
 })

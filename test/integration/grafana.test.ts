@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Children } from '#shared/process/children.ts'
 import { readProcess } from '#shared/process/process-table.ts'
+import { newSigningKey } from '#shared/signing-key.ts'
 import { ApiClient } from '../../services/cli/api-client.ts'
 import { registeredMetrics } from '../../services/cli/metrics-catalogue.ts'
 import { sources } from '../../services/cli/generate.ts'
@@ -61,7 +62,8 @@ before(async () => {
   const token = 'api-token'
   const subject = `http://${worker.address}`
   const services = owned.use(await startEmbeddedServices({
-    folder, nats, token, children, endpointsFolder: writeEndpoints(folder, { front: subject }),
+    haltFiles: [],
+    folder, nats, token, verdictSeed: newSigningKey().seed, children, endpointsFolder: writeEndpoints(folder, { front: subject }),
     parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks ?? assert.fail('the worker is gone') }],
   }))
   const prometheus = owned.use(await startPrometheus([...services.scrape, { job: 'worker', address: worker.address }]))

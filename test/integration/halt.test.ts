@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { z } from 'zod'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
+import { haltFiles, nothingHalts, removeHaltFile, writeHaltFile } from '#shared/halt-file.ts'
 import { createMetrics } from '#shared/service.ts'
 import { ApiClient, RequestRefused } from '../../services/cli/api-client.ts'
 import { schedulerApi } from '../../services/scheduler/api.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { soleLeader } from '../../services/scheduler/leadership.ts'
 import { startScheduler } from '../../services/scheduler/service.ts'
+import { temporaryFolder } from '../parts/child.ts'
 import { startNats, type Nats } from '../parts/nats.ts'
 
 const log = pino({ level: 'silent' })
@@ -21,18 +24,18 @@ const experiment = {
 }
 
 /** A scheduler over its own HTTP, with nobody else there. */
-async function schedulerOn(nats: Nats) {
+async function schedulerOn(nats: Nats, findHalt = nothingHalts) {
   const owned = new AsyncDisposableStack()
   const bus = await connectBus({ ...nats, service: 'scheduler', log, ...newCommandKeys() })
   owned.defer(() => bus.close())
   const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
+  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), findHalt, metrics })
   owned.defer(() => scheduler.stop())
   const api = schedulerApi({ scheduler, bus, token, metrics })
   owned.defer(() => api.close())
   const url = await api.listen({ host: '127.0.0.1', port: 0 })
   const get = async (path: string): Promise<Response> => fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
-  return { scheduler, client: new ApiClient({ apiUrl: url, token }), get, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { bus, scheduler, client: new ApiClient({ apiUrl: url, token }), get, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 async function sealed(client: ApiClient, run: string): Promise<string[]> {
@@ -67,4 +70,29 @@ test('halt aborts what is under way and has new runs refused, by the next schedu
   const again = await second.client.submit(experiment, 'waits.yaml')
   assert.equal(await second.client.abort(again), true)
   assert.match(await (await second.get('/metrics')).text(), /^faultline_halted\{service="scheduler"\} 0$/m)
+})
+
+test('a halt file aborts what is under way, has nothing renewed and new runs refused by its name, by the next scheduler too, until it is taken away', async () => {
+  await using nats = await startNats()
+  using folder = temporaryFolder('halt')
+  const file = join(folder.path, 'halt')
+  const isHalted = /halted by the file \S+ since \S+: release today/
+  {
+    await using first = await schedulerOn(nats, haltFiles([file]))
+    const run = await first.client.submit(experiment, 'waits.yaml')
+    await new Promise<void>(resolve => { first.bus.onSignal('heartbeat', run, () => resolve()) })
+    let beats = 0
+    first.bus.onSignal('heartbeat', run, () => { beats += 1 })
+    writeHaltFile(file, 'release today')
+    await assert.rejects(first.client.submit(experiment, 'waits.yaml'), (error: unknown) => error instanceof RequestRefused && /409/.test(error.message) && isHalted.test(error.message))
+    assert.match((await sealed(first.client, run)).find(kind => kind.startsWith('run.aborting')) ?? '', isHalted)
+    assert.ok(beats <= 1, `${beats} heartbeats came after the halt`) // one may have been on its way
+  }
+  await using second = await schedulerOn(nats, haltFiles([file]))
+  assert.match(await second.client.resume(), /^halted by the file \S+: release today; nothing runs until faultline resume$/)
+  await assert.rejects(second.client.submit(experiment, 'waits.yaml'), RequestRefused)
+  assert.match(await (await second.get('/metrics')).text(), /^faultline_halted\{service="scheduler"\} 1$/m)
+  removeHaltFile(file)
+  assert.equal(await second.client.resume(), 'runs are taken again')
+  assert.equal(await second.client.abort(await second.client.submit(experiment, 'waits.yaml')), true)
 })

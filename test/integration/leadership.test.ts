@@ -120,6 +120,16 @@ test('the one on standby answers what is read, and passes on to the leader what 
   assert.equal(await first.client.abort(next), true)
 })
 
+test('what the one on standby passed on is in the audit once, by whom and from where', async () => {
+  const [first, second] = await room.pair()
+  await second.client.halt('from standby')
+  await second.client.resume()
+  const { entries } = await first.client.audit('1h')
+  const [halt, resume, ...more] = entries.slice(entries.findIndex(({ about }) => about === 'from standby'))
+  assert.deepEqual([halt, resume].map(entry => [entry?.request, entry?.who, entry?.passedOnFor]), [['POST /api/v1/halt', 'api.token', '127.0.0.1'], ['POST /api/v1/resume', 'api.token', '127.0.0.1']])
+  assert.deepEqual(more, [])
+})
+
 for (const { how, silentMs } of [{ how: 'SIGKILL', silentMs: 2_700 }, { how: 'SIGSTOP', silentMs: 2_700 }, { how: 'SIGTERM', silentMs: 1_500 }] as const) {
   test(`the leader gets ${how} in mid-fault: the other goes on with the run before the agent's lease is over, and the run passes`, async () => {
     const [first, second] = await room.pair()

@@ -105,6 +105,35 @@ test('not even the scheduler\'s user can delete, purge or change the stream, or 
   await bus.close()
 })
 
+test('the audit is written and read by the scheduler\'s user alone, and not even that may delete or change it', async () => {
+  await using nats = await startNatsWithUsers()
+  const bus = await connectBus({ ...nats.login('scheduler'), service: 'scheduler', log })
+  const entry = { who: 'alice', role: 'operator', address: '127.0.0.1', request: 'POST /api/v1/halt', outcome: 'allowed', atMs: 1 } as const
+  await bus.writer('scheduler').write('audit', 'audit.request', entry)
+  for (const user of ['injector', 'cluster-agent', 'locust-bridge', 'slo-evaluator', 'prober']) {
+    const other = await connect({ ...loginOptions(nats.login(user)), timeout: 2_000 })
+    for (const subject of [factSubject('audit', 'audit.request'), '$JS.API.STREAM.INFO.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT.x.faultline.audit.>']) {
+      await assert.rejects(other.request(subject, '{}', { timeout: 2_000 }), isForbidden, `${user}: ${subject}`)
+    }
+    await assertCannotHear(other, 'faultline.audit.>')
+    await other.close()
+  }
+  const own = await connect({ ...loginOptions(nats.login('scheduler')), timeout: 2_000 })
+  const manager = await own.jetstreamManager()
+  for (const attempt of [() => manager.streams.delete('FAULTLINE_AUDIT'), () => manager.streams.purge('FAULTLINE_AUDIT'), () => manager.streams.update('FAULTLINE_AUDIT', { max_msgs: 1 }), () => manager.streams.deleteMessage('FAULTLINE_AUDIT', 1)]) {
+    await assert.rejects(attempt(), isForbidden)
+  }
+  await using following = bus.follow({ types: ['audit.request'] })
+  for await (const next of following) {
+    if (next.is !== 'fact') continue
+    assert.deepEqual(next.stored.fact.data, entry)
+    break
+  }
+  assert.throws(() => bus.follow({ types: ['audit.request', 'run.sealed'] }), /as one/)
+  await own.close()
+  await bus.close()
+})
+
 const isForbidden = (error: unknown) => error instanceof NatsError && error.isPermissionError()
 
 async function assertCannotHear(connection: NatsConnection, subject: string): Promise<void> {

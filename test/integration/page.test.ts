@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +24,7 @@ import { startWorker } from '../parts/worker.ts'
 
 /** The live page in a real Chromium, served by a real scheduler over a real nats-server, with real runs: a worker is paused, Prometheus sees it. */
 const token = 'page-token'
+const viewerToken = 'page-token-of-a-viewer'
 const owned = new AsyncDisposableStack()
 let browser: Browser
 let services: TestServices
@@ -35,7 +37,7 @@ before(async () => {
   const nats = owned.use(await startNats())
   const prometheus = owned.use(await startPrometheus([{ job: 'worker', address: worker.address }]))
   services = owned.use(await startServices({ login: () => nats, stateFolder, prometheusUrl: prometheus.url, parent: worker.pid }))
-  url = await services.serveApi(token)
+  url = await services.serveApi(token, 0, [{ name: 'vera', role: 'viewer', hash: createHash('sha256').update(viewerToken).digest() }])
   browser = await startBrowser()
   owned.defer(() => browser.close())
 })
@@ -117,6 +119,23 @@ test('a wrong token is told as such, a right one opens the list, and signing out
   assert.equal(await page.evaluate<number>('Object.keys(sessionStorage).length'), 0)
   await page.goto(`${url}/#/runs/anything`)
   assert.equal(await page.getByRole('heading', { name: 'Sign in' }).count(), 1)
+  assert.deepEqual(complaints, [])
+})
+
+test('a viewer sees a run and is offered neither to abort it nor to halt; whoever signs in after is', { timeout: 60_000 }, async () => {
+  await using tab = await visit(browser, {}, optional)
+  const { page, complaints } = tab
+  const run = await services.submit(experiment())
+  await signIn(page, viewerToken)
+  await page.getByText('vera (viewer)').waitFor()
+  await page.getByRole('link', { name: run }).click()
+  await page.getByText('To abort it: Your token is a viewer\'s; this takes an operator\'s.').waitFor()
+  for (const name of ['Abort', 'Halt all']) assert.equal(await page.getByRole('button', { name }).count(), 0, name)
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByLabel('Token').fill(token)
+  await page.keyboard.press('Enter')
+  await page.getByText('api.token (admin)').waitFor()
+  for (const name of ['Abort', 'Halt all']) await page.getByRole('button', { name }).waitFor()
   assert.deepEqual(complaints, [])
 })
 

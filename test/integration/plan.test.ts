@@ -114,6 +114,7 @@ test('the JSON plan holds all of it under stable keys', async () => {
         name: 'works', kind: 'promql', phase: 'during', source: 'prometheus', rule: 'at least 1 for sum(rate(work_done_total[3s]))',
         everyMs: 1_000, windowMs: 5_000, consecutive: 2, noDataAfterMs: 5_000, minRequests: null, promql: 'sum(rate(work_done_total[3s]))',
       }],
+      falseAborts: null,
       warnings: [],
     }],
   })

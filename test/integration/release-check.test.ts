@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { experimentIdentity } from '#shared/release-run.ts'
+import { newSigningKey, signerOf } from '#shared/signing-key.ts'
 import { startFaultline } from '../parts/faultline-command.ts'
 import { recordedExperiment, writeResults } from '../parts/release-results.ts'
 import { quietExperiment, shop, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
@@ -81,16 +82,31 @@ test('where the question names no experiment, the operator\'s file says what is 
   assert.match((await check({})).reasons.join(), /another experiment under this name/)
 })
 
+test('a scheduler that trusts a key lets a version out only on verdicts that this key has signed', async () => {
+  const [signer, stranger] = [signerOf(newSigningKey().seed), signerOf(newSigningKey().seed)]
+  await using strict = await startReleaseScheduler({ requirementsFolder: folder, trustedKeys: [signer.publicKey] })
+  await strict.record('bare-1', 'bare')
+  await strict.record('strange-1', 'strange', { signer: stranger })
+  await strict.record('signed-1', 'signed', { signer })
+  const reasons = async (require: string) => {
+    const response = await fetch(`${strict.url}/api/v1/release-check?app=shop&version=1.2.3&require=${require}`, { headers: { authorization: `Bearer ${strict.releaseToken}` } })
+    return decision.parse(await response.json()).reasons.join()
+  }
+  assert.match(await reasons('bare'), /^bare: the verdict on bare-1 is not signed/)
+  assert.match(await reasons('strange'), /^strange: the verdict on strange-1 is signed by U\w+, which is not trusted$/)
+  assert.equal(await reasons('signed'), '')
+})
+
 test('its token opens the release checks and nothing else, as a bearer\'s or as the password in a URL; the metrics\' does not', async () => {
   const path = '/api/v1/release-check?app=shop&version=1.2.3&require=right'
   const login = (password: string) => `Basic ${Buffer.from(`release:${password}`).toString('base64')}`
   for (const authorization of [`Bearer ${scheduler.releaseToken}`, `Bearer ${scheduler.token}`, login(scheduler.releaseToken)]) assert.equal((await ask(path, { authorization })).status, 200, authorization)
-  for (const authorization of ['', 'Bearer metrics-token', 'Bearer release-toke', login(scheduler.token), login('')]) {
+  for (const [authorization, refused] of [['', 401], ['Bearer metrics-token', 403], ['Bearer release-toke', 401], [login(scheduler.token), 401], [login(''), 401]] as const) {
     const { status, passed } = await ask(path, { authorization })
-    assert.deepEqual([status, passed], [401, false], authorization)
+    assert.deepEqual([status, passed], [refused, false], authorization)
   }
   for (const [method, closed] of [['GET', '/api/v1/runs'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/abort'], ['GET', '/metrics']] as const) {
-    assert.equal((await fetch(scheduler.url + closed, { method, headers: { authorization: `Bearer ${scheduler.releaseToken}` } })).status, 401, closed)
+    assert.equal((await fetch(scheduler.url + closed, { method, headers: { authorization: `Bearer ${scheduler.releaseToken}` } })).status, 403, closed)
   }
 })
 

@@ -63,7 +63,7 @@ test('every route but health asks for the token, in full', async () => {
 
 test('the token of the metrics opens them and nothing else', async () => {
   assert.equal((await ask('GET', '/metrics', { bearer: 'metrics-token' })).status, 200)
-  for (const [method, path] of [['GET', '/api/v1/runs'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/abort']] as const) assert.equal((await ask(method, path, { bearer: 'metrics-token' })).status, 401)
+  for (const [method, path] of [['GET', '/api/v1/runs'], ['POST', '/api/v1/runs'], ['POST', '/api/v1/abort']] as const) assert.equal((await ask(method, path, { bearer: 'metrics-token' })).status, 403)
 })
 
 test('a run is submitted, listed, watched from its first fact, and aborted; an abort again finds nothing to do', async () => {

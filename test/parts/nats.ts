@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,17 +31,55 @@ export async function startNats(): Promise<Nats> {
 }
 
 /** The one of Kubernetes, k8s/base/nats/nats.conf: a user for each service. `login` is how one of them connects. */
-export async function startNatsWithUsers(): Promise<Omit<Nats, 'token'> & { login(user: string): NatsLogin }> {
-  const passwordOf = (user: string) => `password-of-${user}`
+export function startNatsWithUsers(): Promise<NatsWithUsers> {
+  return startConfigured(() => join(k8s, 'base/nats/nats.conf'))
+}
+
+/** The same with k8s/components/nats-tls, on the certificates of that folder; at `localhost`, which they are for. `verify`: clients must show one too. */
+export async function startNatsWithTls(certificates: string, { verify = false } = {}): Promise<NatsWithUsers> {
+  const nats = await startConfigured(folder => {
+    const here = join(folder, 'configuration')
+    mkdirSync(here, { recursive: true })
+    for (const file of ['nats.conf', 'authorization.conf']) copyFileSync(join(k8s, 'base/nats', file), join(here, file))
+    const tls = readFileSync(join(k8s, 'components/nats-tls/tls.conf'), 'utf8').replaceAll('/etc/nats-tls', certificates)
+    writeFileSync(join(here, 'tls.conf'), verify ? tls.replace('tls {', `tls {\n  verify: true\n  ca_file: "${join(certificates, 'ca.crt')}"`) : tls)
+    return join(here, 'nats.conf')
+  })
+  return { ...nats, login: user => ({ ...nats.login(user), servers: nats.servers.replace('127.0.0.1', 'localhost') }) }
+}
+
+export type NatsWithUsers = Omit<Nats, 'token'> & { login(user: string): NatsLogin }
+
+async function startConfigured(configIn: (folder: string) => string): Promise<NatsWithUsers> {
   const monitorPort = await freePort()
   const server = await startServer(
-    (_folder, port) => [toolPath('nats-server'), '-c', config, '-a', '127.0.0.1', '-p', String(port), '-m', String(monitorPort)],
-    folder => ({ POD_NAME: 'nats-0', NATS_STORE_DIR: folder, ...Object.fromEntries(Object.keys(natsUsers).map(user => [passwordVariable(user), passwordOf(user)])) }),
+    (folder, port) => [toolPath('nats-server'), '-c', configIn(folder), '-a', '127.0.0.1', '-p', String(port), '-m', String(monitorPort)], environmentIn,
   )
   return { ...server, login: user => ({ servers: server.servers, user, password: passwordOf(user) }) }
 }
 
-const config = fileURLToPath(new URL('../../k8s/base/nats/nats.conf', import.meta.url))
+const passwordOf = (user: string) => `password-of-${user}`
+const environmentIn = (folder: string) => ({ POD_NAME: 'nats-0', NATS_STORE_DIR: folder, ...Object.fromEntries(Object.keys(natsUsers).map(user => [passwordVariable(user), passwordOf(user)])) })
+
+/** What nats-server says of the configuration of one of three servers (k8s/overlays/ha) with k8s/components/nats-tls-routes. Throws when it takes it not. */
+export function checkRoutes(certificates: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'nats-'))
+  try {
+    const copy = (from: string, to: string) => writeFileSync(join(folder, to), readFileSync(join(k8s, from), 'utf8').replaceAll('/etc/nats-tls', certificates))
+    for (const [from, to] of [
+      ['overlays/ha/nats.conf', 'nats.conf'], ['base/nats/nats.conf', 'single.conf'], ['base/nats/authorization.conf', 'authorization.conf'], ['overlays/ha/nats-cluster.conf', 'cluster.conf'],
+      ['components/nats-tls/tls.conf', 'tls.conf'], ['components/nats-tls-routes/route-tls.conf', 'route-tls.conf'],
+    ] as const) copy(from, to)
+    const routes = Object.fromEntries([0, 1, 2].map(n => [`NATS_ROUTE_${n}`, `nats-route://route:p@nats-${n}.nats-peers:6222`]))
+    const { status, stderr } = spawnSync(toolPath('nats-server'), ['-t', '-c', join(folder, 'nats.conf')], { encoding: 'utf8', env: { ...process.env, ...environmentIn(folder), NATS_ROUTE_PASSWORD: 'p', ...routes } })
+    if (status !== 0) throw new Error(stderr)
+    return stderr
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const k8s = fileURLToPath(new URL('../../k8s', import.meta.url))
 
 async function startServer(command: (folder: string, port: number) => string[], environment: (folder: string) => Record<string, string> = () => ({})): Promise<Omit<Nats, 'token'>> {
   const folder = mkdtempSync(join(tmpdir(), 'nats-'))

@@ -2,7 +2,9 @@ import { pino } from 'pino'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import type { Bus, FactWriter } from '#shared/bus.ts'
 import { systemClock } from '#shared/clock.ts'
+import { beginChain, signRecord } from '#shared/decision-record.ts'
 import { createMetrics } from '#shared/service.ts'
+import type { Signer } from '#shared/signing-key.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import { schedulerApi } from '../../services/scheduler/api.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
@@ -12,7 +14,7 @@ import { startNats, type Nats } from './nats.ts'
 
 export const shop: TestedService = { namespace: 'jewelry', app: 'shop', version: '1.2.3' }
 
-export interface RecordedRun { begin?: TestedService[]; end?: TestedService[]; endedAtMs?: number; verdict?: 'passed' | 'failed' | 'inconclusive'; document?: unknown }
+export interface RecordedRun { begin?: TestedService[]; end?: TestedService[]; endedAtMs?: number; verdict?: 'passed' | 'failed' | 'inconclusive'; document?: unknown; signer?: Signer }
 
 /** A real scheduler over a real nats-server, and what is on its record. */
 export interface ReleaseScheduler extends AsyncDisposable {
@@ -31,7 +33,7 @@ export const quietExperiment = (name: string, more: object = {}): object => ({
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, faults: [], hold: '60s', gates: [{ name: 'one', promql: { query: 'vector(1)', max: 2 } }], ...more,
 })
 
-export async function startReleaseScheduler({ requirementsFolder }: { requirementsFolder: string }): Promise<ReleaseScheduler> {
+export async function startReleaseScheduler({ requirementsFolder, trustedKeys }: { requirementsFolder: string; trustedKeys?: string[] }): Promise<ReleaseScheduler> {
   const [token, releaseToken, log] = ['api-token', 'release-token', pino({ level: 'silent' })]
   await using unfinished = new AsyncDisposableStack()
   const nats = unfinished.use(await startNats())
@@ -40,19 +42,20 @@ export async function startReleaseScheduler({ requirementsFolder }: { requiremen
   const metrics = createMetrics('scheduler')
   const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
   unfinished.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder }, metrics })
+  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder, trustedKeys }, metrics })
   unfinished.defer(() => api.close())
   const url = await api.listen({ host: '127.0.0.1', port: 0 })
   const [writer, evaluator] = [bus.writer('scheduler'), bus.writer('slo-evaluator')]
   const owned = unfinished.move()
   return {
     url, token, releaseToken, nats, bus, evaluator,
-    async record(run, experiment, { begin = [shop], end = begin, endedAtMs = Date.now(), verdict = 'passed', document = quietExperiment(experiment) } = {}) {
+    async record(run, experiment, { begin = [shop], end = begin, endedAtMs = Date.now(), verdict = 'passed', document = quietExperiment(experiment), signer } = {}) {
       await writer.write(run, 'run.submitted', { experiment: document, experimentHash: 'x', epoch: { bucketCreatedMs: 0, revision: 1 } })
       await writer.write(run, 'run.services', { when: 'begin', services: begin, atMs: endedAtMs })
       await writer.write(run, 'run.sealed', { atMs: endedAtMs })
       await writer.write(run, 'run.services', { when: 'end', services: end, atMs: endedAtMs })
-      await evaluator.write(run, 'run.judged', { verdict, reasons: [verdict], revertUnconfirmed: false })
+      const judged = { verdict, reasons: [verdict], revertUnconfirmed: false }
+      await evaluator.write(run, 'run.judged', { ...judged, ...(signer && { record: signRecord(run, judged, beginChain(run), signer) }) })
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

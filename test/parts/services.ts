@@ -11,6 +11,7 @@ import { schedulerApi } from '../../services/scheduler/api.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { soleLeader } from '../../services/scheduler/leadership.ts'
 import { startScheduler, type SubmitOptions } from '../../services/scheduler/service.ts'
+import type { HashedToken } from '../../services/scheduler/tokens-file.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
 
 const log = pino({ level: process.env['FAULTLINE_TEST_LOG'] ?? 'silent' })
@@ -40,8 +41,8 @@ export async function startServices({ login, stateFolder, prometheusUrl, parent 
   const served = new AsyncDisposableStack()
   return {
     /** The scheduler over HTTP, on loopback: its URL. */
-    serveApi(token: string, port = 0): Promise<string> {
-      const api = schedulerApi({ scheduler, bus: buses.scheduler, token, metrics: createMetrics('scheduler') })
+    serveApi(token: string, port = 0, moreTokens: readonly HashedToken[] = []): Promise<string> {
+      const api = schedulerApi({ scheduler, bus: buses.scheduler, token, moreTokens: () => moreTokens, metrics: createMetrics('scheduler') })
       served.defer(() => api.close())
       return api.listen({ host: '127.0.0.1', port })
     },

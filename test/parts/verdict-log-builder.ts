@@ -27,13 +27,14 @@ const target = { id: 'process:1:2', pid: 1, startTicks: 2, description: 'postgre
 export const errorsGate = { name: 'errors', errorRate: { max: '10%' } }
 export const promGate = { name: 'asked', source: 'prometheus', promql: { query: 'sum(rate(errors_total[5s]))', max: 1 } }
 
-export function document({ gates = [errorsGate], load = true, fault = 'pause' }: { gates?: object[]; load?: boolean; fault?: Story['fault'] } = {}): unknown {
+export function document({ gates = [errorsGate], load = true, fault = 'pause', calibration }: Pick<Story, 'gates' | 'load' | 'fault' | 'calibration'> = {}): unknown {
   const at = { at: '5s', target: { process: { match: 'postgres' } } }
   return {
     apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'scripted' },
     ...(load && { load: { users: 10, host: 'http://127.0.0.1:8000' } }),
     ...(fault === 'none' ? { faults: [], hold: '10s' } : { faults: [fault === 'pause' ? { kind: 'pause', duration: '10s', ...at } : { kind: 'kill', ...at }] }),
     gates,
+    ...(calibration && { calibration }),
     recovery: { within: '10s', stable: '3s' },
   }
 }
@@ -47,6 +48,7 @@ export function sample(endMs: number, counts: Partial<FactData<'load.sample'>> =
 
 export interface Story {
   gates?: object[]
+  calibration?: object
   load?: boolean
   /** `none`: the hold takes the place of the fault. */
   fault?: 'pause' | 'kill' | 'none'

@@ -50,15 +50,17 @@ export function readWire(messages: readonly WireMessage[], commandKey: string): 
   const asked = new Map<string, CommandName | 'jetstream'>()
   const verifier = nkeys.fromPublic(commandKey)
   const isOfJetStream = ({ subject }: WireMessage) => /^\$(JS|KV)\./.test(subject)
+  const readFact = ({ subject, text }: WireMessage): void => {
+    const { kind, fact } = parseFact(JSON.parse(text), 0)
+    reading.seen.add(`fact ${kind}`)
+    reading.factIds.add(fact.id)
+    if (subject !== factSubject(fact.subject, kind)) throw new Error(`is a ${kind} of ${fact.subject}`)
+    if (fact.source.split('/')[2] !== facts[kind].producer) throw new Error(`comes from ${fact.source}, not from ${facts[kind].producer}`)
+  }
 
   const readers: { [prefix: string]: (message: WireMessage) => void } = {
-    'faultline.fact.': ({ subject, text }) => {
-      const { kind, fact } = parseFact(JSON.parse(text), 0)
-      reading.seen.add(`fact ${kind}`)
-      reading.factIds.add(fact.id)
-      if (subject !== factSubject(fact.subject, kind)) throw new Error(`is a ${kind} of ${fact.subject}`)
-      if (fact.source.split('/')[2] !== facts[kind].producer) throw new Error(`comes from ${fact.source}, not from ${facts[kind].producer}`)
-    },
+    'faultline.fact.': readFact,
+    'faultline.audit.': readFact,
     'faultline.command.': message => {
       const name = nameIn(message.subject)
       if (!(name in commands)) throw new Error('is no command')
@@ -94,7 +96,7 @@ export function readWire(messages: readonly WireMessage[], commandKey: string): 
   for (const message of messages) {
     if (message.reply === undefined) continue
     if (message.subject.startsWith('faultline.command.')) asked.set(message.reply, nameIn(message.subject) as CommandName)
-    else if (isOfJetStream(message) || message.subject.startsWith('faultline.fact.')) asked.set(message.reply, 'jetstream')
+    else if (isOfJetStream(message) || /^faultline\.(?:fact|audit)\./.test(message.subject)) asked.set(message.reply, 'jetstream')
   }
   for (const message of messages) {
     if (isOfJetStream(message)) continue

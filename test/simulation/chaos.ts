@@ -102,13 +102,18 @@ function lie({ world, machines }: Simulation, where: string, untilMs: number): v
 }
 
 /** What has a beginning and an end; of two at once the later end counts. */
-function during({ world, nats, machines, locust, prometheus, subject }: Simulation, disturbance: Extract<Disturbance, { fromMs: number }>): void {
+function during({ world, chaos, nats, machines, locust, prometheus, subject }: Simulation, disturbance: Extract<Disturbance, { fromMs: number }>): void {
   const machine = 'where' in disturbance ? machines.get(disturbance.where) : undefined
   const set = (isOn: boolean) => {
     switch (disturbance.is) {
       case 'partition': if (machine) machine.isCutOff = isOn; return
       case 'disk-full': if (machine) machine.disk.isFull = isOn; return
       case 'undo-refused': if (machine) machine.refusesUndo = isOn; return
+      case 'halt-file':
+        if (!machine) return
+        if (isOn && machine.haltedSinceMs === undefined && machine.kernel.inForce().length > 0) chaos.count('halt-file')
+        machine.haltedSinceMs = isOn ? machine.haltedSinceMs ?? world.nowMs : undefined
+        return
       case 'nats-down': nats.isDown = isOn; return
       case 'samples-lost': locust.isSilent = isOn; return
       case 'prometheus-away': prometheus.isAway = isOn; return

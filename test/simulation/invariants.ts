@@ -11,7 +11,7 @@ import type { Simulation } from './simulation.ts'
 
 /** What must never be, whatever happens. */
 export const invariants = {
-  'ends by its lease': 'A fault ends by its lease, by its duration, or because its run is aborted, and within a second of that at most, whoever is dead, stopped or cut off by then.',
+  'ends by its lease': 'A fault ends by its lease, by its duration, or because its run is aborted or its machine halted by a file, and within a second of that at most, whoever is dead, stopped or cut off by then.',
   'touches only its targets': 'What is done is done to targets that were ordered, that the operator has opted in, and that are still what they were when they were chosen; a recycled PID is another.',
   'blast radius': 'A fault, with all that has joined it, never has more targets at a time than its cap.',
   'done at most once': 'A fault is done to a target once, however often it is asked for and whatever restarts.',
@@ -19,7 +19,7 @@ export const invariants = {
   'one owner of an epoch': 'Under one epoch only one start of one scheduler sends commands, and no two lead at one time.',
   'old epochs are refused': 'An agent that has heard of a later epoch acts on no order of an earlier one, whatever has restarted since.',
   'aborted stays aborted': 'An agent that has heard that a run is aborted acts on no order of it that comes later, whatever has restarted since.',
-  'halt holds': 'From the answer that everything is halted on, no run is taken, and when the last leases are over nothing is in force or done, until somebody asks to resume.',
+  'halt holds': 'From the answer that everything is halted on, no run is taken, and when the last leases are over nothing is in force or done, until somebody asks to resume. While a halt file is there, nothing is done on its machine.',
   'acknowledged is stored': 'A fact that was acknowledged is in the stream, at the place that was told, and numbered without a gap that nobody was told of.',
   'every fault is told': 'Of each fault that was really there the stream tells, and of its end.',
   'same verdict': 'The facts give the same verdict in any order and with any of them twice; it is the one that was stored, and no other is.',
@@ -92,15 +92,17 @@ export class Checker {
       { is: 'its duration', untilMs: by?.is === 'running' ? Math.max(sinceMs + (order.durationMs ?? 0), by.wentOnMs) : Infinity },
       { is: 'the abort', untilMs: aborted && aborted.process.is === 'running' ? Math.max(aborted.atMs, aborted.process.wentOnMs, this.#excusedUntilMs.get(machine) ?? 0) : Infinity },
     ]
+    if (machine.haltedSinceMs !== undefined) limits.push({ is: 'the halt file', untilMs: by?.is === 'running' ? Math.max(machine.haltedSinceMs, by.wentOnMs, this.#excusedUntilMs.get(machine) ?? 0) : Infinity })
     for (const { is, untilMs } of limits) {
       if (nowMs > untilMs + epsilonMs) this.#violated('ends by its lease', `${fault} of ${run} is still on ${target} (${machine.name}) ${nowMs - untilMs} ms after ${is}`)
     }
   }
 
-  #act({ order, target, machine, isOptedIn, alsoHeldBy }: Act): void {
+  #act({ order, target, machine, atMs, isOptedIn, alsoHeldBy }: Act): void {
     if (!order) return this.#violated('touches only its targets', `${target} on ${machine.name} was touched, and nobody had ordered it`)
     const name = `${order.fault} of ${order.run}`
     if (!order.targets.has(target)) this.#violated('touches only its targets', `${name} has touched ${target}, and was ordered for ${[...order.targets].join(', ')}`)
+    if (machine.haltedSinceMs !== undefined && atMs > Math.max(machine.haltedSinceMs, order.by?.wentOnMs ?? 0) + epsilonMs) this.#violated('halt holds', `${name} has touched ${target} on ${machine.name}, ${atMs - machine.haltedSinceMs} ms after the file was there`)
     if (!isOptedIn) this.#violated('touches only its targets', `${name} has touched ${target}, which has not opted in`)
     if (alsoHeldBy !== undefined) this.#violated('one owner of a target', `${name} has touched ${target}, which another fault has`)
     const isAgain = this.#done.has(`${machine.name}/${machine.boot}/${name}/${target}`)

@@ -19,6 +19,8 @@ export class Machine {
   aheadMs = 0
   /** Undoing fails: the kernel refuses. */
   refusesUndo = false
+  /** Since when a halt file is on it, which outlives its power. */
+  haltedSinceMs: number | undefined
   readonly processes = new Set<Process>()
   #bootedAtMs = -100_000
 

@@ -130,8 +130,15 @@ export const mutations: readonly Mutation[] = [
     changes: [{ file: 'services/scheduler/service.ts', find: 'return turnLever(foldHalt(halt, stored))', put: 'return isReady ? turnLever(foldHalt(halt, stored)) : undefined' }],
   },
   {
+    name: 'the agent looks for no halt file', why: 'with NATS down no word reaches it, and after a start it has forgotten what it heard',
+    changes: [{ file: 'services/injector/service.ts', find: 'const found = findHalt()', put: 'const found = undefined as ReturnType<typeof findHalt>' }],
+  },
+  {
     name: 'halt stops no run', why: 'new runs are refused, and those under way go on',
-    changes: [{ file: 'services/scheduler/service.ts', find: 'if (halt.halted && !state.abort && state.sealedAtMs === undefined) return undertake', put: 'if (halt.halted && !state.abort && state.sealedAtMs !== undefined) return undertake' }],
+    changes: [
+      { file: 'services/scheduler/service.ts', find: 'if (now.halted && !state.abort && state.sealedAtMs === undefined) return undertake', put: 'if (now.halted && !state.abort && state.sealedAtMs !== undefined) return undertake' },
+      { file: 'services/scheduler/service.ts', find: 'if (renewing(state) && !now.halted) heartbeat', put: 'if (renewing(state)) heartbeat' },
+    ],
   },
   {
     name: 'a run waits for a node for ever', near: 700, why: 'a node that never comes back keeps the load running',

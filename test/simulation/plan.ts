@@ -16,7 +16,7 @@ interface Stretch { fromMs: number; toMs: number }
 /** `who` is a role such as `scheduler-1`; `where` a machine. Each is left out by itself when a failing seed is shrunk. */
 export type Disturbance =
   | Stretch & { is: 'signals-lost' | 'signals-doubled' | 'signals-delayed' | 'commands-lost' | 'commands-delayed' | 'commands-replayed' | 'answers-lost' | 'acks-lost'; share: number }
-  | Stretch & { is: 'partition' | 'follower-stalled' | 'disk-full' | 'undo-refused'; where: string }
+  | Stretch & { is: 'partition' | 'follower-stalled' | 'disk-full' | 'undo-refused' | 'halt-file'; where: string }
   | Stretch & { is: 'nats-down' | 'samples-lost' | 'prometheus-away' | 'pids-recycled' | 'subject-sick' }
   | { is: 'paused' | 'crash'; who: string; atMs: number; forMs: number }
   | { is: 'paused-at-step' | 'crash-at-step'; who: string; step: number; forMs: number }
@@ -49,8 +49,18 @@ export function planOf(seed: number): Plan {
   return {
     seed, place, documents,
     constitution: { hurt: chance.pick([0, 0, 0, 0.05, 0.5, 1]), healsMs: chance.pick([0, 200, 1_000, 4_000]) },
-    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? []]),
+    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place)]),
   }
+}
+
+/** Drawn apart, and laid where faults or load are: by an operator who sees that nobody answers. */
+function haltFiles(seed: number, place: Plan['place']): Disturbance[] {
+  const chance = new Chance(seed, 4)
+  if (!chance.happens(0.12)) return []
+  const where = chance.happens(0.3) ? [...agentMachinesOf(place), 'load'] : [chance.pick([...agentMachinesOf(place), 'load'])]
+  const fromMs = chance.int(1_500, 8_000)
+  const toMs = fromMs + chance.int(500, 8_000)
+  return [...where.map((machine): Disturbance => ({ is: 'halt-file', where: machine, fromMs, toMs })), ...chance.happens(0.4) ? [{ is: 'nats-down' as const, fromMs: fromMs - 300, toMs: fromMs + 3_000 }] : []]
 }
 
 /**

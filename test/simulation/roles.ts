@@ -1,12 +1,13 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import type { FindHalt } from '#shared/halt-file.ts'
 import { startInjector } from '../../services/injector/service.ts'
 import { startLocustBridge } from '../../services/locust-bridge/service.ts'
 import { startScheduler, type Scheduler } from '../../services/scheduler/service.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
 import { Chance } from './chance.ts'
 import type { Ledger } from './ledger.ts'
-import type { Machine } from './machine.ts'
+import { beginMs, type Machine } from './machine.ts'
 import type { Plan } from './plan.ts'
 import { SimBus } from './sim-bus.ts'
 import { journalOn } from './sim-disk.ts'
@@ -97,14 +98,14 @@ export function rolesIn(world: Surroundings): Map<string, Role> {
       const left = reverters.get(machine) ?? new Set()
       reverters.set(machine, left)
       await startInjector({
-        ...common, bus, node: name === 'api' ? 'cluster' : name, stateFolder: '', driver, journal: journalOn(machine.disk, process),
+        ...common, bus, node: name === 'api' ? 'cluster' : name, stateFolder: '', driver, findHalt: haltOn(machine), journal: journalOn(machine.disk, process),
         machine: machineFor(machine, process, chance, { onRefused, reverters: left }),
       })
     })
   }
-  add('bridge', on('load'), async ({ process, bus, common }) => {
+  add('bridge', on('load'), async ({ machine, process, bus, common }) => {
     await startLocustBridge({
-      ...common, bus, listen: { host: '', port: 0 }, token: '',
+      ...common, bus, findHalt: haltOn(machine), listen: { host: '', port: 0 }, token: '',
       startLocusts: options => locust.generators(process, options),
       startSamples: async ({ take }) => {
         locust.listen(process, take)
@@ -117,6 +118,9 @@ export function rolesIn(world: Surroundings): Map<string, Role> {
   })
   return roles
 }
+
+/** The file that halt-file.ts would find on that machine. */
+const haltOn = (machine: Machine): FindHalt => () => machine.haltedSinceMs === undefined ? undefined : { where: 'the file /halt', why: '', sinceMs: beginMs + machine.haltedSinceMs }
 
 function commonOf(machine: Machine, process: Process, isTold: boolean) {
   const log = pino({ level: isTold ? 'info' : 'silent', base: null, timestamp: false }, { write: line => machine.world.tell(`${process.name}: ${printLine(line)}`) })

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
+import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
 import { commands, signals, type CommandName, type SignalName } from '#shared/commands.ts'
-import { CommandUnanswered, FactNotStored, MessageInvalid, messageOf } from '#shared/errors.ts'
+import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf } from '#shared/errors.ts'
 import { facts, type FactType, type StoredFact } from '#shared/events.ts'
 import type { Chance } from './chance.ts'
 import type { Ledger } from './ledger.ts'
@@ -37,7 +37,7 @@ export class SimBus implements Bus {
     const counters = new Map<string, number>()
     let last: Promise<unknown> = Promise.resolve()
     return {
-      write: (run, type, data, { deadlineMs = 10_000 } = {}) => {
+      write: (run, type, data, { deadlineMs = 10_000, once = false } = {}) => {
         const checked = facts[type].data.safeParse(data)
         if (!checked.success) return Promise.reject(new MessageInvalid(`a ${type} of run ${run} is not as the catalogue says: ${checked.error.message}`))
         const sequence = (counters.get(run) ?? 0) + 1
@@ -46,7 +46,7 @@ export class SimBus implements Bus {
           specversion: '1.0', id: `${source}/${run}/${sequence}`, source, type: `dev.faultline.${type}`, subject: run,
           time: new Date(machine.wallMs()).toISOString(), datacontenttype: 'application/json', sequence, traceparent: noTrace, data: checked.data,
         }
-        const written = last.then(() => this.#store({ kind: type, fact } as StoredFact, deadlineMs))
+        const written = last.then(() => this.#store({ kind: type, fact } as StoredFact, { deadlineMs, once }))
         last = written.catch(() => undefined)
         return written.then(place => {
           ledger.acknowledged(fact.id, place, process)
@@ -56,20 +56,21 @@ export class SimBus implements Bus {
     }
   }
 
-  async #store(stored: StoredFact, deadlineMs: number): Promise<number> {
+  async #store(stored: StoredFact, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
     const { machine } = this.#at
     const givenUpAtMs = machine.monotonicMs() + deadlineMs
     for (;;) {
       try {
-        return await this.#publish(stored)
+        return await this.#publish(stored, once)
       } catch (cause) {
+        if (cause instanceof FactAlreadyWritten) throw cause
         if (machine.monotonicMs() >= givenUpAtMs) throw new FactNotStored(`the fact ${stored.fact.id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}`, { cause })
         await delay(publishAgainMs)
       }
     }
   }
 
-  #publish(stored: StoredFact): Promise<number> {
+  #publish(stored: StoredFact, once: boolean): Promise<number> {
     const { nats, machine, process } = this.#at
     const { world } = machine
     process.step(`publish ${stored.kind}`)
@@ -77,10 +78,14 @@ export class SimBus implements Bus {
       const late = world.after(publishAnsweredMs, process, () => reject(new Error('TIMEOUT')))
       process.leave(() => world.after(this.#latencyMs(), undefined, () => {
         if (!nats.reaches(machine)) return
-        const place = nats.store(stored)
+        const place = nats.store(stored, { once })
         if (nats.weather.losesAck()) return
         world.after(this.#latencyMs(), undefined, () => {
-          if (nats.reaches(machine)) world.after(0, process, () => { late.isOff = true; resolve(place) })
+          if (nats.reaches(machine)) world.after(0, process, () => {
+            late.isOff = true
+            if (place === 'refused') reject(new FactAlreadyWritten(`a ${stored.kind} of ${stored.fact.subject} is on record already`))
+            else resolve(place)
+          })
         })
       }))
     })

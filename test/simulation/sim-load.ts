@@ -57,6 +57,7 @@ export class SimLocust {
       }),
       keepStats: run => soon(() => void keep(run, { state: 'stopped', user_count: 0, stats: [] }).catch(() => undefined).finally(() => tell({ is: 'kept', run }))),
       end: () => { this.#swarm = undefined },
+      stopLeft: () => { this.#swarm = undefined },
       poll: run => soon(() => tell({ is: 'polled', run, locust: this.#swarm && !this.#swarm.isOver ? 'running' : 'stopped' })),
       idle: () => Promise.resolve(),
     }

@@ -43,10 +43,11 @@ export class Nats {
     return !this.isDown && !machine.isCutOff
   }
 
-  /** Its place in the stream: the old one when it is there already. */
-  store(stored: Omit<StoredFact, 'stream'>): number {
+  /** Its place in the stream: the old one when it is there already. `once`: only if the run has no fact of its type. */
+  store(stored: Omit<StoredFact, 'stream'>, { once = false } = {}): number | 'refused' {
     const known = this.#stored.get(stored.fact.id)
     if (known !== undefined) return known
+    if (once && this.facts.some(({ kind, fact }) => kind === stored.kind && fact.subject === stored.fact.subject)) return 'refused'
     const place = this.facts.length + 1
     this.facts.push({ ...stored, stream: place } as StoredFact)
     this.#stored.set(stored.fact.id, place)

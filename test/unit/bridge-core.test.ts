@@ -37,7 +37,8 @@ function parse(words: string): Input {
     case 'broken': return { is, run: name, why: rest.join(' ') }
     case 'polled': return { is, run: name, locust: rest.join(' ') }
     case 'stop': case 'there': case 'swarmed': case 'stop-answered': case 'kept': return { is, run: name }
-    case 'drain': case 'tick': return { is }
+    case 'halt': return { is, why: [name, ...rest].join(' ') }
+    case 'drain': case 'resume': case 'tick': return { is }
     default: throw new Error(`no such input: ${words}`)
   }
 }
@@ -341,6 +342,27 @@ test('a start is accepted once for each run, and refused when stopped, too old, 
       accept r2
       announce r2 starting 0/2
       bring r2`)
+})
+
+test('a halt ends the load at once, without waiting for anything, and none is begun until it is taken away', () => {
+  assertGoesOn(`at 1100 halt halted by the file /halt
+      announce r1 failed 2/2: halted by the file /halt
+      end r1
+    at 1200 stop r1
+    at 1300 start r2
+      refuse r2: halted by the file /halt
+    at 1400 halt halted by the file /halt
+    at 1500 resume
+    at 1600 start r2
+      accept r2
+      announce r2 starting 0/2
+      bring r2`)
+  assertGoesOn(`at 1100 stop r1
+      announce r1 stopping 2/2
+      ask-stop r1
+    at 1200 halt halted
+      announce r1 stopped 2/2: halted
+      end r1`)
 })
 
 test('a bridge that is stopped fails the load that is under way, and only that', () => {

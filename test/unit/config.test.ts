@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { Registry } from 'prom-client'
 import { environmentName, readConfig, readSettings, SettingInvalid } from '#shared/config.ts'
 import { listenAddress } from '#shared/main.ts'
-import { configuredNats } from '#shared/nats-login.ts'
+import { configuredNats, loginOptions } from '#shared/nats-login.ts'
 import { serveHealth } from '#shared/service.ts'
 
 function inFolder(use: (folder: string) => void): void {
@@ -31,6 +31,8 @@ test('a secret is read from the file that its _FILE variable names, without the 
   writeFileSync(join(folder, 'token'), 's3cret\n')
   assert.equal(readConfig({ FAULTLINE_API_TOKEN_FILE: join(folder, 'token') }).need('api.token'), 's3cret')
   assert.throws(() => readConfig({ FAULTLINE_API_TOKEN_FILE: join(folder, 'none') }), SettingInvalid)
+  const both = { FAULTLINE_API_TOKEN_FILE: join(folder, 'token'), FAULTLINE_METRICS_TOKEN_FILE: join(folder, 'token'), FAULTLINE_METRICS_TOKEN: 'm' }
+  assert.deepEqual((['api.token', 'metrics.token', 'release.token'] as const).map(name => readConfig(both).fileOf(name)), [join(folder, 'token'), undefined, undefined])
 }))
 
 test('an unknown setting, an unreadable file and a needed one that is not set are refused with what to do', () => inFolder(folder => {
@@ -65,3 +67,15 @@ test('a user of NATS needs a password, and is not combined with a token', () => 
   assert.throws(() => configuredNats(readConfig({ FAULTLINE_NATS_USER: 'u' })), /FAULTLINE_NATS_PASSWORD/)
   assert.throws(() => configuredNats(readConfig({ FAULTLINE_NATS_USER: 'u', FAULTLINE_NATS_TOKEN: 't' })), SettingInvalid)
 })
+
+test('TLS to NATS is demanded as soon as one of its files is named; a file that is not there, and half a pair, are refused', () => inFolder(folder => {
+  const file = (name: string) => { writeFileSync(join(folder, name), 'PEM'); return join(folder, name) }
+  const [ca, certificate, key] = [file('ca.crt'), file('tls.crt'), file('tls.key')]
+  const login = configuredNats(readConfig({ FAULTLINE_NATS_URL: 'n:1', FAULTLINE_NATS_TLS_CA_FILE: ca }))
+  assert.deepEqual(login, { servers: 'n:1', tls: { caFile: ca } })
+  assert.deepEqual(loginOptions(login).tls, { caFile: ca })
+  assert.deepEqual(configuredNats(readConfig({ FAULTLINE_NATS_TLS_CERT_FILE: certificate, FAULTLINE_NATS_TLS_KEY_FILE: key })).tls, { certFile: certificate, keyFile: key })
+  assert.equal(configuredNats(readConfig({})).tls, undefined)
+  assert.throws(() => configuredNats(readConfig({ FAULTLINE_NATS_TLS_CA_FILE: join(folder, 'none') })), /nats\.tls\.caFile \(FAULTLINE_NATS_TLS_CA_FILE\) names .*none/)
+  assert.throws(() => configuredNats(readConfig({ FAULTLINE_NATS_TLS_CERT_FILE: certificate })), /belong together/)
+}))

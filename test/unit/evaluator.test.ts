@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StoredFact } from '#shared/events.ts'
+import { emptyGates, fold } from '#shared/gate-core.ts'
+import { advance, beginWatch } from '#shared/gate-watch.ts'
+import { freshLooks, looksOf } from '#shared/look-record.ts'
 import { instantSelectors } from '#shared/prometheus-freshness.ts'
 import { begin, step, type Effect, type EvaluatorState } from '../../services/slo-evaluator/core.ts'
 import { document, duringFault, errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
@@ -166,4 +169,56 @@ test('a sample posted twice counts once, and one that comes after its block was 
 
 test('only selectors that Prometheus may answer from its look-back are checked for age', () => {
   assert.deepEqual(instantSelectors('sum(a{x="1"}) / sum(rate(b[5s])) + max_over_time(c[1m:5s]) + d offset 1m + e @ 5 + a{x="1"} + vector(1)'), ['a{x="1"}'])
+})
+
+/** The looks that these put on record, fact by fact. */
+const recordedBy = (effects: readonly Effect[]) => effects.flatMap(effect => (effect.effect === 'status' || effect.effect === 'tick' || effect.effect === 'closed') && effect.data.looks ? [effect.data.looks] : [])
+
+test('every look is on record once, in its order, with what it counted and the evidence so far, soon after it was taken', () => {
+  const rateGate = { name: 'rate', limit: 'rate', errorRate: { max: '2%' } }
+  const answerAt = () => ({ is: 'value' as const, value: 0.5 })
+  for (const story of [{ gates: [errorsGate, rateGate, promGate], answerAt }, { sampleAt: duringFault(broken) }, { fault: 'kill' as const }, { sampleAt: duringFault(null) }]) {
+    const facts = logOf(story)
+    const [recorded, shown] = [recordedBy(play(facts).effects).flat(), looksOf(facts)]
+    assert.deepEqual(recorded, shown.slice(0, recorded.length))
+    assert.ok(recorded.length >= 20 && shown.length - recorded.length < 5, `${recorded.length} of ${shown.length}`)
+  }
+  const rates = looksOf(logOf({ gates: [rateGate] })).filter(({ phase }) => phase === 'during')
+  assert.deepEqual(rates.map(({ startMs, endMs, bad, total }) => [startMs, endMs, bad, total]), Array.from({ length: 10 }, (_, index) => [injectedMs + index * 1_000, injectedMs + (index + 1) * 1_000, 0, 50 * (index + 1)]))
+  const evidence = rates.map(({ eValue = NaN }) => eValue)
+  assert.ok(evidence.every((value, index) => value > 0 && value < (evidence[index - 1] ?? 1)), 'without a bad request the evidence against it falls from 1 on')
+})
+
+test('the looks of a long phase are all on record, though its gate keeps a part of them', () => {
+  const gates = emptyGates('r1')
+  const [gate] = fold(gates, logOf({ gates: [{ name: 'rate', limit: 'rate', errorRate: { max: '2%' } }] })[0] ?? assert.fail()).experiment?.gates ?? []
+  assert.ok(gate)
+  const watch = advance(beginWatch(gate, 'during', t0), { samples: [], tickMs: t0 + 1_001_000 })
+  const { looks } = freshLooks({ ...gates, watches: [watch] }, new Map())
+  assert.deepEqual(looks.map(({ endMs }) => endMs), Array.from({ length: 1_000 }, (_, index) => t0 + 1_000 * (index + 1)))
+  assert.ok(watch.looks.length < 300, `${watch.looks.length} are kept`)
+})
+
+test('an evaluator that starts in mid-run puts on record what its predecessor did not, and nothing twice', () => {
+  const facts = logOf()
+  const recorded = recordedBy(play(facts).effects).flat()
+  const cut = facts.findIndex(({ kind, fact }) => kind === 'slo.tick' && 'atMs' in fact.data && fact.data.atMs === t0 + 12_000)
+  const told = facts.map((stored, index) => index === cut && stored.kind === 'slo.tick' ? { ...stored, fact: { ...stored.fact, data: { ...stored.fact.data, looks: recorded.slice(0, 5) } } } : stored)
+  assert.deepEqual(recordedBy(play(told, cut + 1).effects).flat(), recorded.slice(5))
+})
+
+test('more looks than one fact may hold come with the next ones', () => {
+  const script = logOf({ sampleAt: atMs => atMs > injectedMs ? null : {}, seal: false })
+  const leap = new LogBuilder().add('slo.tick', { atMs: revertedMs + 3_600_000 }).facts.map(stored => ({ ...stored, stream: script.length + 1 }))
+  const facts = [...script, ...leap]
+  let { effects, state }: { effects: Effect[]; state: EvaluatorState } = play(facts)
+  for (let nowMs = revertedMs + 3_600_500; nowMs < revertedMs + 3_606_000; nowMs += 500) {
+    const next = step(state, { is: 'tick' }, nowMs)
+    state = next.state
+    effects = [...effects, ...next.effects]
+  }
+  const recorded = recordedBy(effects)
+  assert.ok(looksOf(facts).length > 3_000)
+  assert.deepEqual(recorded.flat(), looksOf(facts))
+  assert.ok(recorded.every(looks => looks.length <= 500))
 })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { parseExperiments, renderProblem } from '#shared/experiment-file.ts'
+import { parseExperiments, readExperimentFile, renderProblem } from '#shared/experiment-file.ts'
 import { experimentJsonSchema, schemaAt } from '#shared/experiment-schema.ts'
 import { faultKinds, gateKinds } from '#shared/registry.ts'
 import { generatedFiles, inCheckout } from '../../services/cli/generate.ts'
@@ -20,8 +21,8 @@ for (const { path, text } of generatedFiles) {
 }
 
 for (const url of yamlFiles) {
-  test(`${url.pathname.split('/').slice(-2).join('/')} is an experiment, to faultline and to an editor`, () => {
-    const { experiments, problems } = parseExperiments(readFileSync(url, 'utf8'), url.pathname)
+  test(`${url.pathname.split('/').slice(-2).join('/')} is an experiment, to faultline and to an editor`, async () => {
+    const { experiments, problems } = await readExperimentFile(fileURLToPath(url))
     assert.deepEqual(problems.map(renderProblem), [])
     for (const { document } of experiments) assert.ok(accepts(document), JSON.stringify(accepts.errors))
   })

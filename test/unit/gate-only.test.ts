@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 import { experimentSchema } from '#shared/experiment.ts'
-import { parseExperiments } from '#shared/experiment-file.ts'
+import { readExperimentFile } from '#shared/experiment-file.ts'
 import { gateOnly } from '../../services/cli/gate-only.ts'
 
 const written = (more: object = {}) => {
@@ -52,11 +52,13 @@ test('the name of the longest experiment leaves room, and the file itself is not
   assert.equal(JSON.stringify(long.document), before)
 })
 
-test('every experiment that comes along can be a gate', () => {
+test('every experiment that comes along can be a gate', async () => {
   const folder = fileURLToPath(new URL('../../k8s/experiments', import.meta.url))
   const files = globSync('**/*.yaml', { cwd: folder })
   assert.ok(files.length > 5)
   for (const file of files) {
-    for (const one of parseExperiments(readFileSync(`${folder}/${file}`, 'utf8'), file).experiments) assert.deepEqual(gateOnly(one, 60_000).written.experiment.faults, [], file)
+    const { experiments, problems } = await readExperimentFile(`${folder}/${file}`)
+    assert.deepEqual(problems, [], file)
+    for (const one of experiments) assert.deepEqual(gateOnly(one, 60_000).written.experiment.faults, [], file)
   }
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
-import { foldHalt, notHalted, printHalt, toldAgain, type Halt } from '../../services/scheduler/halt.ts'
+import { foldHalt, inForce, notHalted, printHalt, toldAgain, type Halt } from '../../services/scheduler/halt.ts'
 
 let stream = 0
 function fact<T extends FactType>(kind: T, data: FactData<T>): StoredFact {
@@ -27,6 +27,14 @@ test('it is told with its reason, if there is one', () => {
   const sinceMs = Date.UTC(2026, 2, 1, 10)
   assert.equal(printHalt({ halted: true, by: 'a user', why: 'release today', sinceMs, toldAtMs }), 'halted by a user since 2026-03-01T10:00:00Z: release today')
   assert.equal(printHalt({ halted: true, by: 'a user', why: '', sinceMs, toldAtMs }), 'halted by a user since 2026-03-01T10:00:00Z')
+})
+
+test('what was found halts as well, and what the facts say is told first', () => {
+  const found = { where: 'the file /halt', why: 'fire', sinceMs: 5_000 }
+  assert.equal(inForce(notHalted, undefined), notHalted)
+  assert.deepEqual(inForce(notHalted, found), { halted: true, by: 'the file /halt', why: 'fire', sinceMs: 5_000, toldAtMs: 5_000 })
+  const set = after(fact('halt.set', { by: 'a user', why: '', atMs: 1_000 }))
+  assert.equal(inForce(set, found), set)
 })
 
 test('it outlives what the stream keeps: once a day it is told anew, as of its own date', () => {

@@ -16,7 +16,7 @@ const token = 'the-right-token'
 
 function guarded(hosts: string[] = []) {
   const api = fastify()
-  guardHttp(api, { hosts, tokens: [token] })
+  guardHttp(api, { hosts, knows: authorization => bears(authorization, token) })
   api.get('/open', () => ({ open: true }))
   api.get('/page', (_request, reply) => reply.header('content-security-policy', "default-src 'self'").send('page'))
   api.post('/change', { onRequest: async (request, reply) => { if (!bears(request.headers.authorization, token)) await reply.code(401).send({}) } }, request => ({ body: request.body }))

@@ -47,7 +47,8 @@ function parse(words: string): Input {
     case 'failed': return { is, run, fault, why }
     case 'revert': case 'prepared': case 'lapsed': return { is, run, fault }
     case 'abort': return { is, run }
-    case 'drain': case 'tick': return { is }
+    case 'halt': return { is, why: [name, ...rest].join(' ') }
+    case 'drain': case 'resume': case 'tick': return { is }
     default: throw new Error(`no such input: ${words}`)
   }
 }
@@ -79,7 +80,8 @@ const input: fc.Arbitrary<Input> = fc.oneof(
   fc.record({ is: fc.constant('failed' as const), ...named, why: fc.constant('it failed') }),
   { weight: 3, arbitrary: fc.record({ is: fc.constant('heartbeat' as const), run, epoch, leaseMs: fc.integer({ min: 1, max: 500 }) }) },
   fc.record({ is: fc.constant('abort' as const), run }),
-  fc.record({ is: fc.constantFrom('tick' as const, 'drain' as const) }),
+  fc.record({ is: fc.constantFrom('tick' as const, 'drain' as const, 'resume' as const) }),
+  fc.record({ is: fc.constant('halt' as const), why: fc.constant('halted') }),
 )
 const history = fc.array(fc.tuple(fc.nat(300), input), { maxLength: 60 })
 
@@ -101,6 +103,19 @@ test('whatever came in whatever order, a fault that nobody renews is being undon
     const after = step(state, { is: 'tick' }, nowMs + 1_001)
     const alive = [...after.state.faults.values()].filter(({ at }) => at !== 'reverting' && at !== 'quarantined')
     assert.deepEqual(alive, [])
+  }))
+})
+
+test('whatever came before, with a halt everything is being undone at once, and nothing is begun until it is taken away', () => {
+  fc.assert(fc.property(history, history, (before, after) => {
+    const { state, nowMs } = playAll(before)
+    let halted = step(state, { is: 'halt', why: 'halted' }, nowMs).state
+    for (const [laterMs, next] of after.filter(([, { is }]) => is !== 'resume')) {
+      assert.deepEqual([...halted.faults.values()].filter(({ at }) => at !== 'reverting' && at !== 'quarantined'), [])
+      const answer = step(halted, next, nowMs + laterMs)
+      assert.deepEqual(answer.effects.filter(({ effect }) => effect === 'prepare' || effect === 'act'), [])
+      halted = answer.state
+    }
   }))
 })
 

@@ -20,7 +20,7 @@ test('values are random, fit to their users, and a key and its public half belon
   const [one, other] = [decode(missingValues({})), decode(missingValues({}))]
   for (const key of Object.keys(one)) assert.notEqual(one[key], other[key])
   for (const user of Object.keys(natsUsers)) assert.match(one[`nats-${user}`] ?? '', /^p[A-Za-z0-9]{32}$/)
-  for (const name of ['commands', 'vouchers']) assert.equal(nkeys.fromSeed(Buffer.from(one[`${name}-signing-seed`] ?? '')).getPublicKey(), one[`${name}-public-key`])
+  for (const name of ['commands', 'vouchers', 'verdicts']) assert.equal(nkeys.fromSeed(Buffer.from(one[`${name}-signing-seed`] ?? '')).getPublicKey(), one[`${name}-public-key`])
 })
 
 test('what is there is kept, and of a pair that is half there both are made anew', () => {

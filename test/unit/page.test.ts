@@ -252,6 +252,21 @@ test('a page of the list holds fifty of a thousand runs, the newest first, and t
   assert.equal(last.at(-1), 'r-0')
 })
 
+test('what a token may not do is not offered, and it is told why; while nobody has said whose it is, the scheduler decides', () => {
+  const underWay = atOnce(logOf({ gates: [errorsGate], seal: false }).filter(({ kind, stream }) => stream < 150 || kind === 'run.submitted'))
+  const halted = { is: 'there', value: { halted: true } } as const
+  const shown = (role: 'viewer' | 'operator' | 'admin' | undefined, more: Partial<State>) => {
+    const drawn = frame(stateOf(underWay, { ...more, ...(role && { caller: { is: 'there', value: { name: 'who', role } } }) }), t0 + 8_000)
+    return { deeds: byTag(drawn, 'button').map(({ attributes }) => attributes['data-do']).filter(deed => deed?.startsWith('ask-')), text: textIn(drawn) }
+  }
+  const running = { halt: { is: 'there', value: { halted: false } } } as const
+  assert.deepEqual((['viewer', 'operator', 'admin', undefined] as const).map(role => shown(role, running).deeds), [[], ['ask-halt', 'ask-abort'], ['ask-halt', 'ask-abort'], ['ask-halt', 'ask-abort']])
+  assert.deepEqual((['viewer', 'operator', 'admin', undefined] as const).map(role => shown(role, { halt: halted }).deeds), [[], ['ask-abort'], ['ask-resume', 'ask-abort'], ['ask-resume', 'ask-abort']])
+  assert.match(shown('viewer', running).text, /who \(viewer\).*To abort it: Your token is a viewer's; this takes an operator's\./)
+  assert.match(shown('operator', { halt: halted }).text, /To resume: Your token is an operator's; this takes an admin's\./)
+  assert.doesNotMatch(shown('admin', { halt: halted }).text, /this takes/)
+})
+
 test('without a token nothing is shown but the way in, and signing out forgets all that was seen', () => {
   const seen = stateOf(atOnce(logOf()), { runs: new Map([['secret-run', { run: 'secret-run', experiment: 'e', phase: 'hold', submittedAt: '', verdict: null, aborting: null }]]) })
   const out = signedOut(seen, 'The scheduler does not take this token.')

@@ -28,6 +28,7 @@ const experiment: ExperimentPlan = {
     { name: 'errors', kind: 'errorRate', phase: 'during', source: 'stream', rule: 'at most 1 % failed requests', everyMs: 1_000, windowMs: 1_000, consecutive: 3, noDataAfterMs: 5_000, minRequests: 5, promql: null },
     { name: 'works', kind: 'promql', phase: 'recovery', source: 'prometheus', rule: 'at least 10 for sum(rate(done_total[5s]))', everyMs: 1_000, windowMs: 5_000, consecutive: 1, noDataAfterMs: 5_000, minRequests: null, promql: 'sum(rate(done_total[5s]))' },
   ],
+  falseAborts: null,
   warnings: [],
 }
 const plan: FilePlan = { file: 'experiment.yaml', possible: true, problems: [], parents: [{ name: 'shop', pid: 1200, startTicks: 70 }], cluster: null, experiments: [experiment] }
@@ -96,6 +97,7 @@ Nothing was started or changed. A run looks for its targets again when each faul
 test('what is too short stands before the outcome, and says when no run can pass', () => {
   const about = { requestsNeeded: null, requestsPerSecondNeeded: null, requestsExpected: null }
   const warnings = [{ ...about, gate: 'errors', about: 'looks' as const, never: true, says: 'the hold has room for no look' }, { ...about, gate: 'p95', about: 'requests' as const, never: false, says: 'it needs 59 requests' }]
+  assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, falseAborts: 'never measured' }] }, 100), /\n {2}A\/A {7}false aborts without a fault: never measured\n\nEverything/)
   assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, warnings }] }, 100), /\n\ntoo short\n {2}errors {4}it can never pass: the hold has room for no look\n {2}p95 {7}it needs 59 requests\n\nEverything/)
 })
 

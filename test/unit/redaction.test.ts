@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { environmentName, readSettings, settings, type SettingName } from '#shared/config.ts'
 import { createLog } from '#shared/log.ts'
-import { configuredRedactor, redacted, redactor, withoutLogin } from '#shared/redaction.ts'
+import { configuredRedactor, learnSecret, redacted, redactor, withoutLogin } from '#shared/redaction.ts'
 import { printConfig } from '../../services/cli/config.ts'
 
 const secretNames = (Object.keys(settings) as SettingName[]).filter(name => 'secret' in settings[name])
@@ -26,6 +26,17 @@ test('a secret setting is in no line of a log: neither in a field, a message, an
     assert.ok(line.includes(redacted))
     JSON.parse(line)
   }
+})
+
+test('a secret that came later than the start is in no line of a log either', () => {
+  const lines: string[] = []
+  const log = createLog('test', { destination: { write: line => void lines.push(line) }, redact: configuredRedactor(environment) })
+  const [before, later] = [canaryOf('api.token'), 'canary-that-was-rotated-in']
+  log.info({ anything: later }, 'not known yet')
+  learnSecret('api.token', later)
+  log.info({ anything: later, other: before }, `a message with ${later} in it`)
+  assert.match(lines[0] ?? '', /canary-that/)
+  assert.doesNotMatch(lines[1] ?? '', /canary/)
 })
 
 test('faultline config says of each secret only that it is set', () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { firstLink, signRecord } from '#shared/decision-record.ts'
 import { checkRelease, type ReleaseQuestion } from '#shared/release-check.ts'
 import { experimentIdentity, releaseRunsOf, type ReleaseRun } from '#shared/release-run.ts'
+import { newSigningKey, signerOf } from '#shared/signing-key.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import { LogBuilder } from '../parts/verdict-log-builder.ts'
 
@@ -137,4 +139,17 @@ test('an experiment is the same whatever its labels, and another one with any ot
   const written = { kind: 'Experiment', metadata: { name: 'a' }, gates: [{ name: 'errors', errorRate: { max: '1%' } }] }
   assert.equal(experimentIdentity({ gates: written.gates, metadata: { namespace: 'x', labels: { team: 'y' }, name: 'a' }, kind: 'Experiment' }), experimentIdentity(written))
   for (const other of [{ ...written, metadata: { name: 'b' } }, { ...written, gates: [{ name: 'errors', errorRate: { max: '2%' } }] }, { ...written, hold: '1s' }]) assert.notEqual(experimentIdentity(other), experimentIdentity(written))
+})
+
+test('where keys are trusted, only a verdict counts that one of them has signed, and of which nothing was changed since', () => {
+  const [signer, stranger] = [signerOf(newSigningKey().seed), signerOf(newSigningKey().seed)]
+  const chain = { link: firstLink('pod-loss-1'), facts: 9, sealed: true, experimentHash: 'x' }
+  const signed = (by = signer, change: Partial<ReleaseRun> = {}) => run({ record: signRecord('pod-loss-1', { verdict: 'passed', reasons: ['every gate held'], revertUnconfirmed: false }, chain, by), ...change })
+  const reasonsOf = (its: ReleaseRun) => check({ runs: [its], trustedKeys: [signer.publicKey] }).reasons.join('; ')
+  assert.equal(reasonsOf(signed()), '')
+  assert.match(reasonsOf(right), /^pod-loss: the verdict on pod-loss-1 is not signed, and only those count that U\w+ has signed$/)
+  assert.match(reasonsOf(signed(stranger)), /^pod-loss: the verdict on pod-loss-1 is signed by U\w+, which is not trusted$/)
+  assert.match(reasonsOf(signed(signer, { reasons: ['nothing held'] })), /^pod-loss: the signature on the verdict on pod-loss-1 is not that of U\w+$/)
+  assert.match(reasonsOf(signed(signer, { verdict: null })), /^pod-loss: pod-loss-1 has no verdict/)
+  assert.equal(check({ runs: [signed(stranger)] }).passed, true, 'where none is trusted, any counts')
 })

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { bears, bearsAsPassword } from '#shared/bearer.ts'
 import { parseExperiments } from '#shared/experiment-file.ts'
 import { printRequirement, releaseQuerySchema } from '#shared/release-query.ts'
 import { experimentIdentity } from '#shared/release-run.ts'
@@ -27,13 +26,6 @@ test('what could be misread is refused: a misspelt key, a path, no version, an e
   const wrong = [{}, { app: 'shop' }, { version: '1' }, { ...sound, requires: 'a' }, { ...sound, app: '../shop' }, { ...sound, app: 'a/b/c' }, { ...sound, app: '/shop' }, { ...sound, app: 'shop/' }, { ...sound, app: '' }, { ...sound, version: '' }, { ...sound, version: '1 2' }, { ...sound, version: '1\u202e' }, { ...sound, version: ['1', '2'] },
     { ...sound, within: '24' }, { ...sound, within: '0s' }, { ...sound, within: '9999h' }, { ...sound, within: ['1h', '2h'] }, { ...sound, require: '' }, { ...sound, require: 'a,' }, { ...sound, require: 'A' }, { ...sound, require: `a@${hash.slice(1)}` }, { ...sound, require: `@${hash}` }]
   for (const given of wrong) assert.equal(query(given).success, false, JSON.stringify(given))
-})
-
-test('a token is borne, or is the password of a login, in full', () => {
-  const login = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
-  assert.deepEqual([bearsAsPassword(login('release:t0ken'), 't0ken'), bearsAsPassword(login(':t0ken'), undefined, 't0ken'), bearsAsPassword(login('a:b:c'), 'b:c')], [true, true, true])
-  for (const header of [undefined, '', 'Basic', login('t0ken'), login('t0ken:'), login('x:t0ke'), login('x:t0ken2'), 'Bearer t0ken', 'Basic !!!']) assert.equal(bearsAsPassword(header, 't0ken'), false, header)
-  assert.deepEqual([bearsAsPassword(login('x:undefined'), undefined), bearsAsPassword(login('x:'), ''), bears('Bearer ', ''), bears('Bearer t0ken', 't0ken')], [false, false, false, true])
 })
 
 const experiments = `

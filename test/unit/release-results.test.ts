@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkRelease, type ReleaseDecision } from '#shared/release-check.ts'
 import { experimentIdentity } from '#shared/release-run.ts'
+import { newSigningKey } from '#shared/signing-key.ts'
 import { readLocalRuns } from '../../services/cli/release/local-runs.ts'
 import { printRelease, printReleaseJunit, printReleaseMarkdown } from '../../services/cli/release/release-report.ts'
 import { NoResults } from '../../services/cli/replay.ts'
@@ -48,6 +49,13 @@ test('a folder whose log does not give its verdict byte for byte blocks, and so 
     assert.equal(passed, false)
     assert.match(reasons.join('\n'), why)
   }
+})
+
+test('where a key is trusted, a folder whose record it has not signed blocks, and says why', async () => {
+  await using results = await resultsFolder()
+  await writeResults(results.path, { run: 'm' })
+  assert.equal((await readLocalRuns(results.path)).runs[0]?.doubt, null)
+  assert.match((await readLocalRuns(results.path, [newSigningKey().publicKey])).runs[0]?.doubt ?? '', /^its record in .*m does not verify: the verdict is not signed/)
 })
 
 test('a run that nobody judged has no verdict, and one of which nobody said what was tested no version', async () => {

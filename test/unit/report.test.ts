@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { beginChain, extendChain } from '#shared/decision-record.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { loadSeries } from '#shared/load-series.ts'
+import { newSigningKey, signerOf } from '#shared/signing-key.ts'
 import { judge, printJudgement, type Judgement } from '#shared/verdict.ts'
 import { printJunit } from '../../services/cli/report/junit.ts'
 import { markup } from '../../services/cli/report/markup.ts'
@@ -15,6 +17,7 @@ import { printReportJson } from '../../services/cli/report/report-json.ts'
 import { printReportMarkdown } from '../../services/cli/report/report-markdown.ts'
 import { reportOf } from '../../services/cli/report/run-report.ts'
 import { writeReport } from '../../services/cli/report/write-report.ts'
+import { recordOf } from '../parts/signed-record.ts'
 import { clock, errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
 
 const slowGate = { name: 'slow', latency: { quantile: 0.95, max: '500ms' } }
@@ -49,9 +52,26 @@ test('a results folder holds six whole files, and the verdict in it is the canon
     assert.equal(await readFile(join(folder, 'verdict.json'), 'utf8'), printJudgement(judge(failedRun)))
     assert.equal(judgement.verdict, 'failed')
     const lines = (await readFile(join(folder, 'events.jsonl'), 'utf8')).trimEnd().split('\n')
-    assert.deepEqual(lines.map(line => JSON.parse(line)), failedRun.map(({ stream, fact }) => ({ stream, fact })))
+    const written = lines.map(line => JSON.parse(line) as { stream: number; fact: unknown; after: string; link: string })
+    assert.deepEqual(written.map(({ stream, fact }) => ({ stream, fact })), failedRun.map(({ stream, fact }) => ({ stream, fact })))
+    assert.deepEqual(written.map(({ after }) => after).slice(1), written.map(({ link }) => link).slice(0, -1), 'each line names the link before it')
   } finally {
     await rm(parent, { recursive: true })
+  }
+})
+
+test('the reports show the end of the chain and who has signed it, and a key of the report\'s own is not the one to check it with', () => {
+  const signer = signerOf(newSigningKey().seed)
+  for (const facts of [recordOf(passedRun, signer), recordOf(passedRun)]) {
+    const report = reported(facts)
+    const isSigned = facts.some(stored => stored.kind === 'run.judged' && stored.fact.data.record)
+    const chain = facts.reduce((links, stored) => extendChain(links, stored), beginChain('r1'))
+    assert.deepEqual(report.record, { chain: chain.link, facts: chain.facts, key: isSigned ? signer.publicKey : null })
+    for (const text of [printReportHtml(report), printReportMarkdown(report)]) {
+      for (const words of [chain.link, `${chain.facts} facts`, isSigned ? signer.publicKey : 'nobody', 'faultline verify FOLDER']) assert.ok(text.includes(words), words)
+      assert.equal(count(text, signer.publicKey), isSigned ? 1 : 0)
+    }
+    assert.deepEqual((JSON.parse(printReportJson(report)) as { record: unknown }).record, report.record)
   }
 })
 

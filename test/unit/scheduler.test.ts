@@ -116,6 +116,12 @@ test('a lapsed lease, an unreadable gate, a refused or unconfirmed fault and fai
   assert.deepEqual(abortOf(phase(start(), 'load', 0), 200_000), ['load'])
 })
 
+test('a fault that a halt has ended on its node ends the run, wherever else nothing is halted', () => {
+  const run = after(held(), 'fault.reverted', { ...fault, targets: [target], cause: 'halt', verified: true, readBack: [], revertedAtMs: 4_000, clock: 'c' })
+  const [effect] = decide(run, 4_100)
+  assert.deepEqual(effect, { key: 'abort', effect: 'abort', cause: 'user', detail: '1-pause was ended by a halt on n1' })
+})
+
 test('heartbeats stop with the abort, so that leases run out even if no abort arrives', () => {
   assert.equal(renewing(held()), true)
   assert.equal(renewing(aborting(held(), 'user', 4_000)), false)

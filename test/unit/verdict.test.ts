@@ -49,6 +49,7 @@ const falsePasses: [name: string, story: Story, reason: RegExp][] = [
   ['no revert at all', { reverted: null }, /not confirmed/],
   ['a fault whose machine lost its power, and came back when most of its time was over', { reverted: { cause: 'restart', revertedAtMs: injectedMs + 9_900 } }, /1-pause on \S+ was cut short .* nobody saw when/],
   ['a fault whose agent was stopped in the middle of it', { reverted: { cause: 'command', revertedAtMs: injectedMs + 2_000 } }, /after 2000 ms of its 10000 ms \(cause: command\)/],
+  ['a fault that a halt has ended, when most of its time was over', { reverted: { cause: 'halt', revertedAtMs: injectedMs + 9_900 } }, /1-pause on n1 was ended by a halt/],
   ['a lapsed lease', { also: log => log.add('fault.lapsed', { fault: '1-pause', kind: 'pause', node: 'n1', atMs: t0 }) }, /lease/],
   ['a refused fault', { also: log => log.add('fault.refused', { fault: '1-pause', kind: 'pause', node: 'n1', why: 'no target matches' }) }, /no target matches/],
   ['a load generator that fell over', { also: log => log.add('load.state', { state: 'failed', users: 0, targetUsers: 10, atMs: t0, detail: 'exit 1' }) }, /exit 1/],

@@ -1,4 +1,5 @@
 import { ApiException, CoreV1Api, type KubeConfig } from '@kubernetes/client-node'
+import { readConfig } from '#shared/config.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
 import { secretName } from '../install/secret.ts'
 import { readKubeConfig } from './kube-config.ts'
@@ -26,10 +27,13 @@ export interface ClusterScheduler extends AsyncDisposable {
 
 const apiPort = 9646
 
-/** Needs to read the Secret and to forward a port in faultline's namespace. Throws ContextUnknown, ClusterUnready. */
+/**
+ * Needs to forward a port in faultline's namespace, and, for who has no token of their own (setting `api.token`), to read the Secret with the admin's. Throws
+ * ContextUnknown, ClusterUnready, SettingInvalid.
+ */
 export async function connectScheduler({ context, namespace }: ClusterOptions): Promise<ClusterScheduler> {
   const config = readKubeConfig(context)
-  const token = await readToken(config, namespace)
+  const token = readConfig().get('api.token') ?? await readToken(config, namespace)
   const forwarded = await forwardService(config, { namespace, service: 'scheduler', port: apiPort })
   return { name: config.getCurrentContext(), apiUrl: forwarded.url, token, [Symbol.asyncDispose]: () => forwarded[Symbol.asyncDispose]() }
 }
@@ -41,7 +45,7 @@ async function readToken(config: KubeConfig, namespace: string): Promise<string>
     encoded = (await config.makeApiClient(CoreV1Api).readNamespacedSecret({ name: secretName, namespace })).data?.['api-token']
   } catch (cause) {
     const code = cause instanceof ApiException ? cause.code : undefined
-    if (code === 403) throw new ClusterUnready(`you may not read the Secret ${secretName} in ${namespace} of ${where}, which holds the API's token`, { cause })
+    if (code === 403) throw new ClusterUnready(`you may not read the Secret ${secretName} in ${namespace} of ${where}, which holds the API's token; if you have one of your own, set api.token (FAULTLINE_API_TOKEN_FILE) to it`, { cause })
     if (code !== 404) throw new ClusterUnready(`the cluster of ${where} does not answer: ${messageOf(cause)}`, { cause })
   }
   if (encoded === undefined) throw new ClusterUnready(`faultline is not installed in ${namespace} of ${where}; npm run k8s:install`)

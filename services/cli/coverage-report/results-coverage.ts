@@ -10,7 +10,7 @@ import { readEventLog } from '../report/event-log.ts'
 export async function foldResults(folders: readonly string[]): Promise<{ state: CoverageState; runs: number; problems: string[] }> {
   let state = noCoverage
   const problems: string[] = []
-  const files = (await Promise.all(folders.map(logsIn))).flat()
+  const files = (await Promise.all(folders.map(folder => logsIn(folder, 'give the results folders of runs (--results), or ask a cluster (--cluster)')))).flat()
   if (files.length === 0) throw new NoResults(`no run has left its events.jsonl in ${folders.join(', ')} or below; give the results folders of runs`)
   for (const file of files) {
     const log = await readEventLog(createReadStream(file, 'utf8'), coverageFacts)
@@ -20,8 +20,9 @@ export async function foldResults(folders: readonly string[]): Promise<{ state: 
   return { state, runs: files.length, problems }
 }
 
-async function logsIn(folder: string): Promise<string[]> {
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw new NoResults(`there is no folder ${folder}; give the results folders of runs (--results), or ask a cluster (--cluster)`)
+/** The logs in a folder and below it. Throws NoResults, with the advice. */
+export async function logsIn(folder: string, advice: string): Promise<string[]> {
+  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw new NoResults(`there is no folder ${folder}; ${advice}`)
   const files: string[] = []
   for await (const file of glob('**/events.jsonl', { cwd: folder })) files.push(join(folder, file))
   return files.sort()

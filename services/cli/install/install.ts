@@ -7,6 +7,7 @@ import { InvalidInput } from '#shared/errors.ts'
 import { kubectl } from '../deploy/kubectl.ts'
 import { passLocustTokens } from '../deploy/locust-tokens.ts'
 import { passShopEndpoints } from '../deploy/shop-endpoints.ts'
+import { demandNatsCertificate } from './nats-certificate.ts'
 import { namespace, provideSecret } from './secret.ts'
 
 /** What can be installed: a folder each, in k8s/. */
@@ -20,6 +21,8 @@ export interface InstallOptions {
   version: string
   /** For each workload that is waited for. */
   patienceS: number
+  /** Services speak TLS to NATS, with the certificate in the Secret nats-tls. */
+  natsTls?: boolean
   /** Values of the Secret that nobody can make up: where a power service is, and its token. */
   given?: Readonly<Record<string, string>>
 }
@@ -37,19 +40,23 @@ const outside = [
   'clusterrolebinding/faultline-cluster-agent', 'clusterrole/faultline-cluster-agent', 'clusterrolebinding/faultline-restorer', 'clusterrole/faultline-restorer',
   'validatingadmissionpolicybinding/faultline-opt-in', 'validatingadmissionpolicy/faultline-opt-in',
   'validatingadmissionpolicybinding/faultline-nodes', 'validatingadmissionpolicy/faultline-nodes',
+  'validatingadmissionpolicybinding/faultline-authors', 'validatingadmissionpolicy/faultline-authors',
 ]
 /** Removing the kind removes its objects; Policies and Campaigns first, which would begin more. */
 const customResources = ['policies', 'campaigns', 'experiments'].map(plural => `customresourcedefinition/${plural}.faultline.dev`)
-const folderOf = (variant: Variant): string => fileURLToPath(new URL(`../../../k8s/${variants[variant]}`, import.meta.url))
+const folderOf = (path: string): string => fileURLToPath(new URL(`../../../k8s/${path}`, import.meta.url))
+/** Where there are several servers, they speak TLS to each other too. */
+const tlsOf = (variant: Variant): string[] => ['components/nats-tls', ...variant === 'ha' || variant === 'staging' ? ['components/nats-tls-routes'] : []]
 const inNamespace = ['--namespace', namespace]
 
-/** Throws VariantFixed when another variant is there. */
+/** Throws VariantFixed when another variant is there, NatsCertificateMissing. */
 export async function install(options: InstallOptions, say: (doing: string) => void): Promise<void> {
   const there = await kubectl(['get', 'namespace', namespace, '--ignore-not-found', '--output', 'jsonpath={.metadata.annotations.faultline\\.dev/variant}'])
   if (there !== '' && there !== options.variant) {
     throw new VariantFixed(`the variant ${there} is installed, and NATS cannot become that of ${options.variant} in place; npm run k8s:uninstall first`)
   }
-  await kubectl(['apply', '--filename', join(folderOf('base'), 'namespace.yaml')])
+  if (options.natsTls) await demandNatsCertificate()
+  await kubectl(['apply', '--filename', join(folderOf(variants.base), 'namespace.yaml')])
   await kubectl(['annotate', 'namespace', namespace, `faultline.dev/variant=${options.variant}`, '--overwrite'])
   const made = await provideSecret(options.given)
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
@@ -80,12 +87,13 @@ export async function uninstall({ patienceS }: { patienceS: number }, say: (doin
 }
 
 /** Calls with the folder of a kustomization that names the images as they are to be had. */
-async function withImages({ variant, registry, version }: InstallOptions, use: (folder: string) => Promise<unknown>): Promise<void> {
+async function withImages({ variant, registry, version, natsTls = false }: InstallOptions, use: (folder: string) => Promise<unknown>): Promise<void> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'faultline-install-')))
   try {
     writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify({
       apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization',
-      resources: [relative(folder, realpathSync(folderOf(variant)))], // kustomize takes no absolute path
+      resources: [relative(folder, realpathSync(folderOf(variants[variant])))], // kustomize takes no absolute path
+      components: (natsTls ? tlsOf(variant) : []).map(component => relative(folder, realpathSync(folderOf(component)))),
       images: imageNames.map(name => ({ name: `localhost/faultline/${name}`, newName: `${registry}/faultline/${name}`, newTag: version })),
     }))
     await use(folder)

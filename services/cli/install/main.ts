@@ -18,12 +18,13 @@ program.command('install')
   .addOption(new Option('--variant <name>', 'base: one NATS server; ha: three; staging: three on persistent volumes; demo: small, for one node, at ports of the node').choices(Object.keys(variants)).default('base'))
   .option('--registry <registry>', 'where the images services, nats and prometheus are, below faultline/', 'localhost')
   .option('--version <tag>', 'their tag', 'dev')
+  .option('--nats-tls', 'have the services speak TLS to NATS, with the certificate in the Secret nats-tls (docs/nats-tls.md)')
   .option('--timeout <seconds>', 'for each workload that is waited for', wholeSeconds, 180)
-  .action(async ({ timeout, ...options }: { variant: Variant; registry: string; version: string; timeout: number }) => {
+  .action(async ({ timeout, ...options }: { variant: Variant; registry: string; version: string; natsTls?: boolean; timeout: number }) => {
     await install({ ...options, patienceS: timeout, given: powerValues() }, say)
     say('ready')
     console.log(`The scheduler's API: kubectl --namespace ${namespace} port-forward service/scheduler 9646
-Its token: kubectl --namespace ${namespace} get secret ${secretName} --output go-template='{{index .data "api-token" | base64decode}}'
+Its admin's token (docs/access.md has how others get one of their own): kubectl --namespace ${namespace} get secret ${secretName} --output go-template='{{index .data "api-token" | base64decode}}'
 Opt a namespace in: kubectl label namespace NAME faultline.dev/chaos=allowed`)
   })
 

@@ -20,7 +20,7 @@ function keyPair(name: string): Record<string, string> {
 const made: readonly { keys: readonly string[]; make: () => Record<string, string> }[] = [
   ...[...Object.keys(natsUsers).map(user => `nats-${user}`), 'nats-route', 'api-token', 'samples-token', 'metrics-token', 'release-token', 'prometheus-password']
     .map(key => ({ keys: [key], make: () => ({ [key]: random() }) })),
-  ...['commands', 'vouchers'].map(name => ({ keys: [`${name}-signing-seed`, `${name}-public-key`], make: () => keyPair(name) })),
+  ...['commands', 'vouchers', 'verdicts'].map(name => ({ keys: [`${name}-signing-seed`, `${name}-public-key`], make: () => keyPair(name) })),
 ]
 
 /** What is missing, in base64. What is there stays, because running services use it. Pure but for the dice. */

@@ -5,10 +5,12 @@ import type { Registry } from 'prom-client'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock, type Clock } from '#shared/clock.ts'
 import type { Service } from '#shared/events.ts'
+import { haltFiles as findIn } from '#shared/halt-file.ts'
 import { createLog } from '#shared/log.ts'
 import type { Children } from '#shared/process/children.ts'
 import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
 import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
+import { signerOf } from '#shared/signing-key.ts'
 import { localDriver } from '../../injector/local-driver.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
@@ -26,10 +28,11 @@ import { journalFolder, type LocalServices, type ServicesOptions } from './servi
 const listen = { host: '127.0.0.1', port: 0 }
 
 /** The services in this process, each with a connection, metrics and a port of its own, as they have when they are processes. */
-export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
+export async function startEmbeddedServices({ folder, nats, parents, endpointsFolder, token, verdictSeed, haltFiles, children }: ServicesOptions & { children: Children }): Promise<LocalServices> {
   await using unfinished = new AsyncDisposableStack()
   const log = createLog('faultline', { destination: pino.destination({ dest: join(folder, 'faultline.log'), sync: true }) })
   const keys = newCommandKeys()
+  const findHalt = findIn(haltFiles)
   const scrape: ScrapeTarget[] = []
   const begin = async (name: Service, secrets: { signingSeed?: string } = {}) => {
     const context: { log: Logger; clock: Clock; metrics: Registry } = { log: log.child({ service: name }), clock: systemClock, metrics: createMetrics(name) }
@@ -48,21 +51,21 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   const stateFolder = join(folder, journalFolder)
   mkdirSync(stateFolder, { recursive: true })
   const agent = await begin('injector')
-  const injector = await startInjector({ ...agent, node: 'local', stateFolder, driver: localDriver(() => parents) })
+  const injector = await startInjector({ ...agent, node: 'local', stateFolder, findHalt, driver: localDriver(() => parents) })
   unfinished.defer(() => injector.stop())
   await serve('injector', agent.metrics, () => injector.ready())
 
-  const bridge = await startLocustBridge({ ...await begin('locust-bridge'), listen, token, spawnLocust: spawnLocustIn(children, folder) })
+  const bridge = await startLocustBridge({ ...await begin('locust-bridge'), listen, token, findHalt, spawnLocust: spawnLocustIn(children, folder) })
   unfinished.defer(() => bridge.stop())
   scrapeAt('locust-bridge', bridge.metricsUrl)
 
   const leader = await begin('scheduler', { signingSeed: keys.signingSeed })
-  const scheduler = await startScheduler({ ...leader, leadership: soleLeader(await takeEpoch(nats)) })
+  const scheduler = await startScheduler({ ...leader, findHalt, leadership: soleLeader(await takeEpoch(nats)) })
   unfinished.defer(() => scheduler.stop())
   let budgets: Prometheus | undefined
   const policies = await startPolicies({ ...leader, scheduler, prometheus: () => budgets })
   unfinished.defer(() => policies.stop())
-  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies })
+  const api = schedulerApi({ scheduler, bus: leader.bus, token, metrics: leader.metrics, policies, log: leader.log })
   unfinished.defer(() => api.close())
   const apiUrl = await api.listen(listen)
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
@@ -78,7 +81,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   return {
     apiUrl, scrape, loadMetricsUrl: bridge.metricsUrl,
     async startEvaluator(prometheus) {
-      const evaluator = await startSloEvaluator({ ...judge, prometheus })
+      const evaluator = await startSloEvaluator({ ...judge, prometheus, signer: signerOf(verdictSeed) })
       owned.defer(() => evaluator.stop())
       const asked = connectPrometheus(prometheus)
       budgets = asked

@@ -12,14 +12,14 @@ import { journalFolder, type LocalServices, type ServicesOptions } from './servi
 const programOf = (service: Service) => fileURLToPath(new URL(`../../${service}/main.ts`, import.meta.url))
 
 /** The services as processes of their own, which share NATS and nothing else. */
-export async function startServiceProcesses({ folder, nats, parents, endpointsFolder, token, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
+export async function startServiceProcesses({ folder, nats, parents, endpointsFolder, token, verdictSeed, haltFiles, children, watch }: ServicesOptions & { children: Children; watch: (name: string, child: Child) => void }): Promise<LocalServices> {
   const keys = newCommandKeys()
   const started: Child[] = []
 
   /** Starts one and waits until it can do its work; gives where it listens. */
   const start = (service: Service, own: Partial<Record<SettingName, string>>): Promise<string> => onFreePort(async port => {
     const settings: Partial<Record<SettingName, string>> = {
-      'nats.url': nats.servers, 'nats.token': nats.token, 'commands.publicKey': keys.commandKey, 'http.port': String(port), ...own,
+      'nats.url': nats.servers, 'nats.token': nats.token, 'commands.publicKey': keys.commandKey, 'http.port': String(port), 'halt.files': haltFiles.join(','), ...own,
     }
     const child = await children.start(servicePlan(service, folder, port, settings))
     started.push(child)
@@ -41,7 +41,7 @@ export async function startServiceProcesses({ folder, nats, parents, endpointsFo
     ],
     async startEvaluator({ url, bearerToken, tokenFile, caFile, orgId }) {
       await start('slo-evaluator', {
-        'prometheus.url': url, ...(bearerToken !== undefined && { 'prometheus.bearerToken': bearerToken }), ...(tokenFile !== undefined && { 'prometheus.tokenFile': tokenFile }),
+        'verdicts.signingSeed': verdictSeed, 'prometheus.url': url, ...(bearerToken !== undefined && { 'prometheus.bearerToken': bearerToken }), ...(tokenFile !== undefined && { 'prometheus.tokenFile': tokenFile }),
         ...(caFile !== undefined && { 'prometheus.caFile': caFile }), ...(orgId !== undefined && { 'prometheus.orgId': orgId }),
       })
     },

@@ -13,6 +13,10 @@ export interface ServicesOptions {
   endpointsFolder: string
   /** Bearer token of the scheduler's API and of the bridge's samples. */
   token: string
+  /** nkeys seed that signs verdicts. */
+  verdictSeed: string
+  /** Any of these stops all of them while it is there. */
+  haltFiles: readonly string[]
 }
 
 /** The services of a local session, in this process or in processes of their own. */

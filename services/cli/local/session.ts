@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readConfig } from '#shared/config.ts'
 import { ChildFailed, Children, type Child } from '#shared/process/children.ts'
 import type { PrometheusOptions } from '#shared/prometheus.ts'
+import { newSigningKey } from '#shared/signing-key.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
 import { startEmbeddedServices } from './embedded-services.ts'
 import { adoptJournals, announceSession, newSessionFolder } from './folder.ts'
+import { demandNotHalted, haltFilesHere } from './halt-files.ts'
 import { onFreePort } from './on-free-port.ts'
 import { startServiceProcesses } from './service-processes.ts'
 import { journalFolder } from './services.ts'
@@ -46,12 +49,13 @@ export interface Session extends AsyncDisposable {
 
 const revertAll = fileURLToPath(new URL('../../injector/revert-all.ts', import.meta.url))
 
-/** Starts the parts in the order in which they need each other. Throws ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
+/** Starts the parts in the order in which they need each other. Throws HaltedHere, ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
 export async function startSession({ subject, prometheus, services: where, onProgress, signal }: SessionOptions): Promise<Session> {
   const begin = (doing: string) => {
     signal?.throwIfAborted()
     onProgress?.(doing)
   }
+  demandNotHalted()
   const folder = newSessionFolder()
   const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)], parent: dirname(folder) })
   await using unfinished = new AsyncDisposableStack()
@@ -68,8 +72,9 @@ export async function startSession({ subject, prometheus, services: where, onPro
     return { servers: `127.0.0.1:${port}`, token: natsToken }
   })
   const token = randomBytes(24).toString('base64url')
+  const verdictSeed = readConfig().get('verdicts.signingSeed') ?? newSigningKey().seed
   const start = where === 'embedded' ? startEmbeddedServices : startServiceProcesses
-  const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, children, watch }))
+  const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, verdictSeed, haltFiles: haltFilesHere(), children, watch }))
 
   if (!prometheus) begin('Prometheus, and its first scrape')
   const asked = prometheus ?? { url: await startPrometheus(children, folder, [...services.scrape, ...scrape]) }

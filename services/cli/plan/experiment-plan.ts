@@ -6,6 +6,7 @@ import type { FaultPreview } from '#shared/fault-preview.ts'
 import { counterQueries } from '#shared/counter-series.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
+import { percent } from '#shared/gate-share.ts'
 import { stepMs } from '#shared/gate-watch.ts'
 import { requestsForPass } from '#shared/pass-evidence.ts'
 import { faultKinds } from '#shared/registry.ts'
@@ -38,6 +39,8 @@ export interface ExperimentPlan {
   faults: FaultPlan[]
   probes: ProbePlan[]
   gates: GatePlan[]
+  /** How often gates with a `limit` were seen to abort for nothing, in words; null: there are none. */
+  falseAborts: string | null
   /** What of it would show less than its author may think. */
   warnings: EvidenceWarning[]
 }
@@ -111,6 +114,8 @@ export interface GatePlan {
   rule: string
   everyMs: number
   windowMs: number
+  /** Looks begin so long after the phase; left out: at once. */
+  anchorMs?: number
   consecutive: number
   noDataAfterMs: number
   /** Only for gates with a `limit`: what a breach takes, and how many requests a pass, in words. */
@@ -145,6 +150,7 @@ function planOf(experiment: Experiment, alone: FaultPlan[], options: EvidenceOpt
       name, kind, endpoint, attempt: description, everyMs: intervalMs, timeoutMs, ledger: keepsLedger,
     })),
     gates: experiment.gates.map(planGate),
+    falseAborts: printFalseAborts(experiment),
     warnings: evidenceWarnings(experiment, options),
   }
 }
@@ -215,9 +221,9 @@ function timelineOf(experiment: Experiment): Timeline {
 }
 
 function planGate(gate: GateSpec): GatePlan {
-  const { name, kind, phase, source, rule, windowMs, consecutive, noDataAfterMs, minRequests, sequential } = gate
+  const { name, kind, phase, source, rule, windowMs, anchorMs, consecutive, noDataAfterMs, minRequests, sequential } = gate
   return {
-    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
+    name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, ...(anchorMs !== undefined && { anchorMs }), consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
     minRequests: source === 'stream' ? minRequests : null,
     promql: source === 'prometheus' ? promqlOf(gate) : null,
   }
@@ -226,6 +232,13 @@ function planGate(gate: GateSpec): GatePlan {
 /** Of counters the raw samples are asked for, once a block; a query on each line. */
 function promqlOf({ rule, windowMs, sequential }: GateSpec): string {
   return sequential?.counted.is === 'counters' ? counterQueries(sequential.counted.counters, sequential.blockMs).join('\n') : rule.query({ run: '<run>', windowMs })
+}
+
+function printFalseAborts({ gates, calibration }: Experiment): string | null {
+  if (!gates.some(({ sequential }) => sequential)) return null
+  if (!calibration) return 'never measured; faultline calibrate measures them'
+  const { falseAborts, atMost, windows, measuredAt } = calibration
+  return `${percent(falseAborts)} of ${windows} fault-free windows (95 %: at most ${percent(atMost)}), measured on ${measuredAt}`
 }
 
 function printLimit({ limit, pass }: SequentialSpec): NonNullable<GatePlan['limit']> {

@@ -16,7 +16,7 @@ export function renderPlan(plan: FilePlan, columns: number): string {
     ['timeline', ...timelineRows(experiment, width)],
     ...experiment.faults.map(fault => faultSection(fault, experiment.timeline, row, width)),
     ...(experiment.probes.length === 0 ? [] : [['probes', ...experiment.probes.flatMap(probe => probeRows(probe, row))]]),
-    ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row))],
+    ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row)), ...(experiment.falseAborts === null ? [] : row('A/A', `false aborts without a fault: ${experiment.falseAborts}`))],
     ...(experiment.warnings.length === 0 ? [] : [['too short', ...experiment.warnings.flatMap(({ gate, never, says }) => row(gate, `${never ? 'it can never pass: ' : ''}${says}`))]]),
   ])
   return [...sections, outcome(plan, width)].map(lines => `${lines.join('\n')}\n`).join('\n')
@@ -118,14 +118,14 @@ const phaseWords: Record<GatePhase, string> = {
 }
 
 function gateRows(gate: GatePlan, row: Row): string[] {
-  const { name, kind, phase, source, rule, everyMs, consecutive, noDataAfterMs, limit, minRequests, promql } = gate
+  const { name, kind, phase, source, rule, everyMs, anchorMs, consecutive, noDataAfterMs, limit, minRequests, promql } = gate
   const inRow = limit ? `${limit.breach} is a breach` : consecutive === 1 ? 'one that breaks it is a breach' : `${consecutive} in a row that break it are a breach`
   const counted = phase === 'recovery' ? 'one that breaks it or cannot be read starts the wait anew' : `${inRow}; none readable for ${time(noDataAfterMs)} is inconclusive`
   return [
     `  ${name} (${kind}, ${phase}): ${phaseWords[phase]}`,
     ...row('rule', promql === null ? rule : rule.replace(promql, () => 'the query below'), 4),
     ...row('source', `${source}${minRequests === null ? limit ? ', what its own counters have grown by' : '' : limit ? ', every request once' : `, blocks of at least ${minRequests} requests`}`, 4),
-    ...(source === 'probe' ? [] : row('looks', `every ${time(everyMs)}; ${counted}`, 4)), // a gate on a probe is judged once, at the end
+    ...(source === 'probe' ? [] : row('looks', `every ${time(everyMs)}${anchorMs === undefined ? '' : `, from ${time(anchorMs)} after the phase's start on`}; ${counted}`, 4)), // a gate on a probe is judged once, at the end
     ...(limit ? row('pass', limit.pass, 4) : []),
     ...(promql === null ? [] : verbatim('promql', promql, 4)),
   ]

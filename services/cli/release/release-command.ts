@@ -8,6 +8,7 @@ import { printRequirement, releaseQuerySchema, type ReleaseQuery } from '#shared
 import { experimentIdentity } from '#shared/release-run.ts'
 import { ApiClient, SchedulerUnreachable } from '../api-client.ts'
 import { connectScheduler, type ClusterOptions } from '../cluster/scheduler.ts'
+import { trustedKeys } from '../verify/trusted-keys.ts'
 import { readLocalRuns } from './local-runs.ts'
 import { printRelease, printReleaseJunit, printReleaseMarkdown } from './release-report.ts'
 
@@ -28,6 +29,7 @@ export interface ReleaseOptions extends ClusterOptions {
   url?: string
   tokenFile?: string
   results: string
+  publicKey?: string[]
   junit?: string
   markdown?: string
   json?: boolean
@@ -77,7 +79,7 @@ async function decide(options: ReleaseOptions, question: ReleaseQuery & { requir
     return await ask(scheduler, question)
   }
   const { app, version, within, require } = question
-  return checkRelease({ app, version, withinMs: within, required: require, nowMs: Date.now(), ...await readLocalRuns(options.results) })
+  return checkRelease({ app, version, withinMs: within, required: require, nowMs: Date.now(), ...await readLocalRuns(options.results, await trustedKeys(options.publicKey)) })
 }
 
 async function readToken(file: string | undefined): Promise<string> {

@@ -6,6 +6,7 @@ export function printValue(unit: Limit['unit'], value: number): string {
   switch (unit) {
     case 'ratio': return percent(value)
     case 'seconds': return `${Number(value.toPrecision(4))} s`
+    case 'times': return `${Number(value.toPrecision(3))}x`
     case 'number': return Number(value.toPrecision(5)).toLocaleString('en-US', { maximumSignificantDigits: 5 })
   }
 }

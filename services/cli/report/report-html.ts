@@ -6,7 +6,7 @@ import { gatePlot, stackedPlot } from './plot.ts'
 import { reportStyle } from './report-style.ts'
 import { loadPlot } from './load-plot.ts'
 import { probeHead, probeRows } from './probe-report.ts'
-import type { ReportedGate, RunReport } from './run-report.ts'
+import { recordRows, type ReportedGate, type RunReport } from './run-report.ts'
 
 /** `report.html`: one page that needs nothing else, runs no script and asks nobody for anything. Pure. */
 export function printReportHtml(report: RunReport): string {
@@ -28,6 +28,7 @@ ${tiles(judgement)}
 <div class="card">${stackedPlot(loadPlot(report))}</div>
 <h2>Gates</h2>
 <div class="gates">${judgement.gates.length === 0 ? 'None could be read.' : report.gates.map(gate => gateCard(gate, startMs))}</div>
+${report.calibration ? markup`<p>${report.calibration.says} ${report.calibration.doubts.map(doubt => markup`<strong>${doubt}</strong> `)}</p>` : ''}
 <h2>Faults</h2>
 ${faultTable(report)}
 ${judgement.probes.length === 0 ? '' : markup`<h2>Probes</h2>
@@ -38,6 +39,9 @@ ${recoveryCard(judgement)}
 ${loadTable(judgement)}
 <h2>Timeline</h2>
 <div class="card"><table><tbody>${report.timeline.map(({ atMs, text, tone }) => markup`<tr><td class="when">${atMs === undefined ? '' : printSince(startMs, atMs)}</td><td class="${tone}">${text}</td></tr>
+`)}</tbody></table></div>
+<h2>Decision record</h2>
+<div class="card"><table><tbody>${recordRows(report.record).map(({ name, value }) => markup`<tr><th scope="row">${name}</th><td><code>${value}</code></td></tr>
 `)}</tbody></table></div>
 <h2>Environment</h2>
 <div class="card"><table><tbody>${report.environment.map(({ name, value }) => markup`<tr><th scope="row">${name}</th><td><code>${value}</code></td></tr>

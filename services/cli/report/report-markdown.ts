@@ -2,10 +2,11 @@ import { percent } from '#shared/gate-share.ts'
 import { printInstant, printMs, printSince } from './figures.ts'
 import { visible } from './markup.ts'
 import { probeHead, probeRows } from './probe-report.ts'
-import type { RunReport } from './run-report.ts'
+import { recordRows, type RunReport } from './run-report.ts'
 
 /** `report.md`: what a person needs in a pull request or a job summary. Pure. */
-export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeline, environment }: RunReport): string {
+export function printReportMarkdown(report: RunReport): string {
+  const { judgement, purpose, startMs, endMs, calibration, timeline, environment } = report
   const { experiment, run, verdict, reasons, gates, faults, timings, load, recovery } = judgement
   const timing = (name: 'breachToAbortMs' | 'breachToRevertedMs' | 'firstBadToRevertedMs') => timings[name] === null ? `– (${text(timings.why[name] ?? 'not known')})` : printMs(timings[name])
   const since = (atMs: number | null | undefined) => atMs === null || atMs === undefined ? '–' : printSince(startMs, atMs)
@@ -23,6 +24,7 @@ export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeli
     ]),
     '## Gates', '',
     ...table(['gate', 'phase', 'source', 'verdict', 'evidence'], gates.map(gate => [text(gate.name), gate.phase, gate.source, `**${gate.verdict}**`, text(gate.evidence)])),
+    ...(calibration === undefined ? [] : [[text(calibration.says), ...calibration.doubts.map(doubt => `**${text(doubt)}**`)].join(' '), '']),
     '## Faults', '',
     ...(recovery === null ? ['The experiment has none: its gates judged the hold.', ''] : table(['fault', 'node', 'targets', 'injected', 'reverted', 'verified', 'ended by'], faults.map(fault => [
       text(fault.id), text(fault.node) || '–', fault.targets.map(text).join('<br>') || '–', since(fault.injectedAtMs), since(fault.revertedAtMs), fault.verified ? 'yes' : '**no**', text(fault.cause ?? '–'),
@@ -37,6 +39,8 @@ export function printReportMarkdown({ judgement, purpose, startMs, endMs, timeli
     ...(recovery === null ? ['The experiment has no faults to recover from.'] : recovery.evidence.length > 0 ? recovery.evidence.map(line => `- ${text(line)}`) : ['Nothing of it was seen.']), '',
     '## Timeline', '',
     ...table(['at', 'fact'], timeline.map(entry => [since(entry.atMs), text(entry.text)])),
+    '## Decision record', '',
+    ...table(['what', 'value'], recordRows(report.record).map(({ name, value }) => [name, text(value)])),
     '## Environment', '',
     ...table(['what', 'value'], environment.map(({ name, value }) => [name, text(value)])),
   ].join('\n')

@@ -1,8 +1,10 @@
+import { beginChain, extendChain } from '#shared/decision-record.ts'
 import type { FactData, RunPhase, StoredFact } from '#shared/events.ts'
+import { describeCalibration, type CalibrationWords } from '#shared/experiment-calibration.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import type { Limit } from '#shared/gate.ts'
 import { loadSeries, type LoadPoint } from '#shared/load-series.ts'
-import { factsInOrder } from '#shared/verdict-log.ts'
+import { factsInOrder, factsOnce } from '#shared/verdict-log.ts'
 import type { JudgedGate } from '#shared/verdict-parts.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { probeSeries, type ProbeSeries } from './probe-report.ts'
@@ -19,6 +21,8 @@ export interface RunReport {
   phases: { phase: RunPhase; startMs: number; endMs: number }[]
   abort: FactData<'run.aborting'> | undefined
   gates: ReportedGate[]
+  /** How often the gates abort for nothing; only of gates with a `limit`. */
+  calibration: CalibrationWords | undefined
   /** One point a second. */
   seconds: LoadPoint[]
   /** The same for the plots, whose steps are wider in a long run. */
@@ -27,8 +31,12 @@ export interface RunReport {
   /** Width of a point of `plotted` and `probes`. */
   stepMs: number
   timeline: TimelineEntry[]
+  record: ReportedRecord
   environment: { name: string; value: string }[]
 }
+
+/** What the verdict stands on: where the chain of facts ends, and who has signed that; null when nobody has. */
+export interface ReportedRecord { chain: string; facts: number; key: string | null }
 
 export interface ReportedGate extends JudgedGate {
   limits: Limit[]
@@ -61,9 +69,17 @@ export function reportOf(facts: readonly StoredFact[], judgement: Judgement): Ru
     phases: phasesOf(inOrder, endMs),
     abort: inOrder.flatMap(stored => stored.kind === 'run.aborting' ? [stored.fact.data] : [])[0],
     gates: judgement.gates.map(gate => reportedGate(gate, experiment)),
+    calibration: experiment && describeCalibration(submitted?.fact.data.experiment, experiment, submittedMs(submitted) ?? startMs),
     timeline: inOrder.flatMap(stored => describeFact(stored) ?? []),
+    record: recordOf(facts),
     environment: environmentOf(inOrder),
   }
+}
+
+/** By the date that the scheduler told; a run's own dates may be of other clocks. */
+function submittedMs(submitted: StoredFact | undefined): number | undefined {
+  const ms = Date.parse(submitted?.fact.time ?? '')
+  return Number.isNaN(ms) ? undefined : ms
 }
 
 function reportedGate(gate: JudgedGate, experiment: Experiment | undefined): ReportedGate {
@@ -101,6 +117,24 @@ function phasesOf(facts: readonly StoredFact[], endMs: number): RunReport['phase
 function purposeOf(document: unknown): string | undefined {
   if (typeof document !== 'object' || document === null || !('description' in document)) return undefined
   return typeof document.description === 'string' ? document.description : undefined
+}
+
+/** What is signed for is told as it was signed; whether it is so, `faultline verify` says. */
+function recordOf(facts: readonly StoredFact[]): ReportedRecord {
+  const inStream = factsOnce(facts)
+  const signed = inStream.flatMap(stored => stored.kind === 'run.judged' ? [stored.fact.data.record] : [])[0]
+  if (signed) return { chain: signed.chain, facts: signed.facts, key: signed.key }
+  const { link, facts: linked } = inStream.reduce(extendChain, beginChain(inStream[0]?.fact.subject ?? ''))
+  return { chain: link, facts: linked, key: null }
+}
+
+/** The record in words, the same in each report. */
+export function recordRows({ chain, facts, key }: ReportedRecord): { name: string; value: string }[] {
+  return [
+    { name: 'chain of facts', value: `${facts} facts lead to ${chain} (SHA-256)` },
+    { name: 'signed by', value: key ?? 'nobody' },
+    { name: 'to check it', value: key === null ? 'faultline verify FOLDER' : 'faultline verify FOLDER --public-key KEY, with the key that you were given: the one above could be anybody\'s' },
+  ]
 }
 
 /** Where the run took place, and how good what was recorded is. */

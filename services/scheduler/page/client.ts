@@ -3,6 +3,9 @@ import { splitEvents, type ServerEvent } from './event-stream.ts'
 /** The API does not take the token. */
 export class TokenRefused extends Error {}
 
+/** The token's role is too little for it. */
+export class NotAllowed extends Error {}
+
 /** This scheduler has no such thing. */
 export class NotThere extends Error {}
 
@@ -18,7 +21,7 @@ export class Client {
     this.#token = token
   }
 
-  /** Throws TokenRefused, NotThere, and an Error with what the API said. */
+  /** Throws TokenRefused, NotAllowed, NotThere, and an Error with what the API said. */
   async ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
     const response = await this.#fetch(method, path, AbortSignal.timeout(answerMs), body)
     return response.json()
@@ -60,7 +63,8 @@ export class Client {
     })
     if (response.ok) return response
     const said = await response.text()
-    if (response.status === 401 || response.status === 403) throw new TokenRefused('The scheduler does not take this token.')
+    if (response.status === 401) throw new TokenRefused('The scheduler does not take this token.')
+    if (response.status === 403) throw new NotAllowed(`The scheduler refused: ${errorIn(said)}`)
     if (response.status === 404) throw new NotThere(said)
     throw new Error(`The scheduler answered ${response.status}: ${errorIn(said)}`)
   }

@@ -8,6 +8,7 @@ export function value(unit: Limit['unit'], number: number): string {
   switch (unit) {
     case 'ratio': return percent(number)
     case 'seconds': return `${Number(number.toPrecision(4))} s`
+    case 'times': return `${Number(number.toPrecision(3))}x`
     case 'number': return Number(number.toPrecision(5)).toLocaleString('en-US', { maximumSignificantDigits: 5 })
   }
 }

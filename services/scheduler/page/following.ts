@@ -1,4 +1,4 @@
-import { NotThere, TokenRefused, type Client } from './client.ts'
+import { NotAllowed, NotThere, TokenRefused, type Client } from './client.ts'
 import type { ServerEvent } from './event-stream.ts'
 
 export interface Followed {
@@ -29,7 +29,7 @@ export async function follow(client: Client, path: string, signal: AbortSignal, 
       if (isOver()) return on.onEnd('over')
     } catch (error) {
       if (signal.aborted) return
-      if (error instanceof TokenRefused) return on.onEnd('token refused')
+      if (error instanceof TokenRefused || error instanceof NotAllowed) return on.onEnd('token refused')
       if (error instanceof NotThere) return on.onEnd('not there')
     }
     if (signal.aborted) return

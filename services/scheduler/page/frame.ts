@@ -1,3 +1,4 @@
+import { whyNot } from './caller.ts'
 import { coverageView } from './coverage-view.ts'
 import { html, type Child, type Content, type Element } from './element.ts'
 import { date } from './figures.ts'
@@ -30,15 +31,16 @@ function view(state: State, nowMs: number): Content {
 }
 
 function banner(state: State): Element {
-  const { token, route, theme, halt } = state
+  const { token, route, theme, halt, caller } = state
   return html('header', { class: 'top', key: 'top' },
     html('a', { class: 'brand', href: '#/' }, 'faultline'),
     token !== undefined && html('nav', { 'aria-label': 'Views' }, html('ul', {}, tab('#/', 'Runs', 'runs', route), tab('#/coverage', 'Coverage', 'coverage', route), tab('#/policies', 'Policies', 'policies', route))),
     html('div', { class: 'tools' },
       token !== undefined && connection(state),
+      token !== undefined && caller.is === 'there' && html('span', { class: 'soft', key: 'caller' }, `${caller.value.name} (${caller.value.role})`),
       token !== undefined && halt.is === 'there' && (halt.value.halted
-        ? html('button', { type: 'button', 'data-do': 'ask-resume', key: 'resume' }, 'Resume')
-        : html('button', { type: 'button', class: 'danger', 'data-do': 'ask-halt', key: 'halt' }, 'Halt all')),
+        ? !whyNot(caller, 'admin') && html('button', { type: 'button', 'data-do': 'ask-resume', key: 'resume' }, 'Resume')
+        : !whyNot(caller, 'operator') && html('button', { type: 'button', class: 'danger', 'data-do': 'ask-halt', key: 'halt' }, 'Halt all')),
       html('button', { type: 'button', 'data-do': 'theme', key: 'theme' }, `Colours: ${themeWords[theme]}`),
       token !== undefined && html('button', { type: 'button', 'data-do': 'sign-out', key: 'out' }, 'Sign out'),
     ),
@@ -58,11 +60,12 @@ function connection({ connection: at, run, route }: State): Element {
   return html('span', { class: `connection ${isOver ? 'live' : at}`, key: 'connection' }, words)
 }
 
-function haltBanner({ halt }: State): Content {
+function haltBanner({ halt, caller }: State): Content {
   if (halt.is !== 'there' || !halt.value.halted) return undefined
   const { why, by, sinceMs } = halt.value
+  const mayNot = whyNot(caller, 'admin')
   return html('div', { class: 'banner failed', key: 'halted' }, html('strong', {}, 'halted'),
-    html('span', {}, `Nothing is begun${why ? `: ${why}` : ''}${by ? ` (${by})` : ''}${sinceMs ? `, since ${date(sinceMs)}` : ''}.`))
+    html('span', {}, `Nothing is begun${why ? `: ${why}` : ''}${by ? ` (${by})` : ''}${sinceMs ? `, since ${date(sinceMs)}` : ''}.${mayNot === undefined ? '' : ` To resume: ${mayNot}`}`))
 }
 
 function signIn({ signInProblem }: State): Element {

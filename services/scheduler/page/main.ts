@@ -5,7 +5,7 @@ import { patch } from './patch.ts'
 import { emptyRun, standing, take } from './run-fold.ts'
 import { emptyState, gone, routeOf, signedOut, themes, verdictFilters, type Known, type State } from './state.ts'
 import { storedTheme, storedToken, storeTheme, storeToken, takeTokenFromAddress } from './storage.ts'
-import type { Coverage, Halt, News, Policies, RunSummary } from './wire.ts'
+import type { Caller, Coverage, Halt, News, Policies, RunSummary } from './wire.ts'
 
 /** The page's effects: what comes in from the scheduler and from the user, and what is drawn of it. */
 
@@ -74,6 +74,7 @@ function followRoute(): void {
       if (how === 'not there') change({ runIsUnknown: true, connection: 'live' })
     },
   })
+  void ask<Caller>(client, 'whoami', caller => ({ caller }))
   poll(signal, haltEveryMs, () => ask<Halt>(client, 'halt', halt => ({ halt })))
   if (route.view === 'coverage') poll(signal, viewEveryMs, () => ask<Coverage>(client, 'coverage', coverage => ({ coverage })))
   if (route.view === 'policies') poll(signal, viewEveryMs, () => ask<Policies>(client, 'policies', policies => ({ policies })))
@@ -125,6 +126,10 @@ async function confirm(): Promise<void> {
   if (dialog?.ask === 'halt' || dialog?.ask === 'resume') {
     await undertake(dialog.ask, dialog.ask === 'halt' ? 'Everything is halted.' : 'Resumed.')
     if (state.token !== undefined) await ask<Halt>(new Client(state.token), 'halt', halt => ({ halt }))
+    const { halt } = state
+    if (dialog.ask === 'resume' && halt.is === 'there' && halt.value.halted) { // a file is not the scheduler's to take away
+      change({ announcement: '', problem: `Still halted by ${halt.value.by ?? 'somebody'}: faultline resume takes it away.` })
+    }
   }
 }
 
@@ -142,7 +147,7 @@ function signOut(problem?: string): void {
 }
 
 function signIn(token: string): void {
-  change({ ...gone(state, state.route), token, signInProblem: undefined })
+  change({ ...gone(state, state.route), token, caller: { is: 'unknown' }, signInProblem: undefined })
   headIsDue = true
   followRoute()
 }
@@ -184,7 +189,7 @@ document.addEventListener('close', () => change({ dialog: undefined }), { captur
 
 addEventListener('hashchange', () => {
   const token = takeTokenFromAddress()
-  if (token !== undefined) state = { ...state, token, signInProblem: undefined }
+  if (token !== undefined) state = { ...state, token, caller: { is: 'unknown' }, signInProblem: undefined }
   change(gone(state, routeOf(location.hash)))
   headIsDue = true
   scrollTo(0, 0)

@@ -1,4 +1,5 @@
 import { badge } from './badge.ts'
+import { whyNot } from './caller.ts'
 import { html, type Content } from './element.ts'
 import { brief, date, stopwatch } from './figures.ts'
 import { isUnderWay, standing, type RunView } from './run-fold.ts'
@@ -7,13 +8,13 @@ import { eventLog, faultsTable, gatesTable, probesTable } from './run-tables.ts'
 import type { State } from './state.ts'
 
 /** One run, as it happens. */
-export function runView({ run: view, runIsUnknown, width }: State, nowMs: number): Content {
+export function runView({ run: view, runIsUnknown, width, caller }: State, nowMs: number): Content {
   if (!view) return undefined
   if (runIsUnknown) return [html('h1', { tabindex: -1 }, 'No such run'), html('p', { class: 'empty' }, `The scheduler knows no run ${view.run}. `, html('a', { href: '#/' }, 'All runs'))]
   const axis = axisOf(view, nowMs, width)
   const drawn = plots(view, nowMs, axis)
   return [
-    head(view, nowMs),
+    head(view, whyNot(caller, 'operator'), nowMs),
     outcome(view),
     section('time', 'Phases and faults', timeline(view, nowMs, axis)),
     section('gates', 'Gates', gatesTable(view)),
@@ -26,7 +27,8 @@ export function runView({ run: view, runIsUnknown, width }: State, nowMs: number
 
 const section = (id: string, title: string, content: Content) => html('section', { key: id, 'aria-labelledby': `${id}-head` }, html('h2', { id: `${id}-head` }, title), content)
 
-function head(view: RunView, nowMs: number): Content {
+/** `mayNot`: why whoever looks at it cannot abort it. */
+function head(view: RunView, mayNot: string | undefined, nowMs: number): Content {
   const { run, plan, startMs, sealedAtMs, loadState } = view
   const facts: [string, Content][] = [
     ['run', html('code', {}, run)],
@@ -39,7 +41,8 @@ function head(view: RunView, nowMs: number): Content {
       html('h1', { tabindex: -1 }, plan?.experiment ?? run),
       badge(standing(view)),
       html('span', { class: 'stopwatch', 'aria-label': 'time since it began' }, startMs === undefined ? '' : stopwatch((sealedAtMs ?? nowMs) - startMs)),
-      isUnderWay(view) && html('button', { type: 'button', class: 'danger', key: 'abort', 'data-do': 'ask-abort', 'data-run': run, 'aria-disabled': view.abort ? 'true' : undefined }, view.abort ? 'Aborting …' : 'Abort'),
+      isUnderWay(view) && mayNot !== undefined && html('span', { class: 'soft', key: 'may-not' }, `To abort it: ${mayNot}`),
+      isUnderWay(view) && mayNot === undefined && html('button', { type: 'button', class: 'danger', key: 'abort', 'data-do': 'ask-abort', 'data-run': run, 'aria-disabled': view.abort ? 'true' : undefined }, view.abort ? 'Aborting …' : 'Abort'),
     ),
     plan?.description && html('p', { class: 'purpose' }, plan.description),
     html('dl', { class: 'facts' }, facts.map(([name, value]) => html('div', {}, html('dt', {}, name), html('dd', {}, value)))),

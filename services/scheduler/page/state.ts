@@ -1,9 +1,10 @@
 import { emptyRun, type RunView } from './run-fold.ts'
-import type { Coverage, Halt, Policies, RunSummary } from './wire.ts'
+import type { Caller, Coverage, Halt, Policies, RunSummary } from './wire.ts'
 
 /** All that the page knows and shows. The views are functions of it; only main.ts changes it. */
 export interface State {
   token: string | undefined
+  caller: Known<Caller>
   /** Why the last sign-in did not do. */
   signInProblem: string | undefined
   route: Route
@@ -40,7 +41,7 @@ export type Theme = typeof themes[number]
 export type Known<T> = { is: 'unknown' } | { is: 'absent' } | { is: 'there'; value: T }
 
 export const emptyState: State = {
-  token: undefined, signInProblem: undefined, route: { view: 'runs' }, connection: 'connecting', runs: new Map(), runsAreKnown: false,
+  token: undefined, caller: { is: 'unknown' }, signInProblem: undefined, route: { view: 'runs' }, connection: 'connecting', runs: new Map(), runsAreKnown: false,
   filter: { text: '', verdict: 'all', page: 0 }, run: undefined, runIsUnknown: false, coverage: { is: 'unknown' }, policies: { is: 'unknown' }, halt: { is: 'unknown' },
   dialog: undefined, announcement: '', problem: undefined, theme: 'system', width: 1_000, clockAheadMs: 0,
 }

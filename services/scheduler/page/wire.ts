@@ -75,6 +75,9 @@ export interface News {
   probes?: ProbeNews[]
 }
 
+/** `GET /api/v1/whoami`: whose token it is. */
+export interface Caller { name: string; role: 'viewer' | 'operator' | 'admin' }
+
 /** `GET /api/v1/halt` */
 export interface Halt { halted: boolean; why?: string | null; by?: string | null; sinceMs?: number | null }
 

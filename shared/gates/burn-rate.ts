@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { defineGate, type GateRule } from '#shared/gate.ts'
+import { complement, ownShareQuery, percent, selector } from '#shared/gate-share.ts'
+import { chooseObjective, objectiveName, onlyByPromql, sloName, unboundRule } from '#shared/gate-slo.ts'
+import type { OverRange } from '#shared/service-level.ts'
+import { duration, printDuration, ratio } from '#shared/units.ts'
+
+/** As the workbook's short windows are to its long ones: five minutes to an hour. */
+const shortestOfLong = 1 / 12
+
+const parameters = z.strictObject({
+  slo: sloName().optional(),
+  objective: objectiveName(),
+  target: ratio().optional().describe('Without an SLO: the share that is to be good, such as 99.9%'),
+  total: selector().optional().describe('Without an SLO: your counter of all requests'),
+  bad: selector().optional().describe('Without an SLO: your counter of failed requests'),
+  max: z.number().positive().describe('Breaks when the budget burns more than so many times as fast as the SLO allows, in both windows at once'),
+  long: duration({ minMs: 2_000 }).describe('The window that says that it matters, such as 1m'),
+  short: duration({ minMs: 1_000 }).optional().describe('The window that says that it still goes on (default: a twelfth of long, at least 1s)'),
+  straddle: z.boolean().default(false).describe('Look from the fault\'s start on, though long reaches back to before it'),
+})
+type BurnRate = z.output<typeof parameters>
+
+export default defineGate({
+  kind: 'burnRate',
+  summary: 'How fast an error budget burns, over a long and a short window at once',
+  documentation: `
+The burn rate is the share of bad events over the budget, 1 - target: at 1 the budget lasts just as long as the SLO's own window. The gate breaks when
+more than \`max\` is burned in both windows: the long one says that it matters, the short one that it still goes on
+(The Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts").
+
+The budget is that of an SLO under \`slos\` which counts occurrences of a ratioMetric, or \`target\` with your own counters in \`total\` and \`bad\`.
+
+No window reaches back to before the phase: the first look comes when \`long\` has passed since the fault's start, so that nothing which was there
+before is laid at its door, nor thins it out. \`straddle: true\` looks from the start on. The recovery is looked at from its start on too: there the short
+window decides. A window holds at least two scrapes or it is no data; four make it steady.`,
+  sources: ['prometheus'],
+  parameters: parameters.superRefine((written, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const own = [written.target, written.total, written.bad].filter(given => given !== undefined).length
+    if (written.slo === undefined ? own !== 3 : own > 0) problem([], 'either slo, or target with total and bad')
+    if (written.slo === undefined && written.objective !== undefined) problem(['objective'], 'no such key without slo')
+    if (shortOf(written) >= written.long) problem(['short'], `less than long (${printDuration(written.long)})`)
+    const unburnable = written.target === undefined ? undefined : beyond(written.max, complement(written.target))
+    if (unburnable !== undefined) problem([written.target === 1 ? 'target' : 'max'], unburnable)
+  }),
+  rule: written => {
+    const { slo, objective, target = 0, total = '', bad = '' } = written
+    if (slo === undefined) return burnRule(written, windowMs => ownShareQuery({ total, bad }, windowMs), { budget: complement(target), of: metricsOf(total) })
+    return unboundRule({
+      name: slo, key: 'slo',
+      bind(level) {
+        const refused = (key: string, expected: string) => ({ is: 'refused', key, expected } as const)
+        const { name, indicator, budgeting } = level
+        if (indicator.is !== 'share') return refused('slo', `an SLO of a ratioMetric; ${name} has a thresholdMetric, which a gate \`slo: {name: ${name}}\` holds against its value`)
+        if (budgeting !== 'Occurrences') return refused('slo', `an SLO that counts Occurrences; ${name} counts ${budgeting}, of which a gate \`slo: {name: ${name}}\` judges one at a time`)
+        const chosen = chooseObjective(level, objective)
+        if ('expected' in chosen) return refused(objective === undefined ? 'slo' : 'objective', chosen.expected)
+        const unburnable = beyond(written.max, chosen.budget)
+        if (unburnable !== undefined) return refused('max', unburnable)
+        return { is: 'bound', rule: burnRule(written, indicator.badOver, { budget: chosen.budget, of: name }) }
+      },
+    })
+  },
+})
+
+const shortOf = ({ long, short }: Pick<BurnRate, 'long' | 'short'>): number => short ?? Math.max(1_000, Math.round(long * shortestOfLong))
+const metricsOf = (total: string) => total.replace(/\{[^]*$/, '')
+
+/** With everything bad a budget burns 1 / budget times as fast as it may, and no faster. */
+function beyond(max: number, budget: number): string | undefined {
+  if (budget === 0) return 'less than 100 %; without a budget nothing can burn'
+  const fastest = Number((1 / budget).toPrecision(6))
+  return max < fastest ? undefined : `less than ${fastest}, as fast as ${percent(budget)} can burn when everything is bad`
+}
+
+function burnRule(written: BurnRate, badOver: OverRange, { budget, of }: { budget: number; of: string }): GateRule {
+  const { long, max, straddle } = written
+  const windows = [long, shortOf(written)]
+  const ranges = windows.map(windowMs => ({ windowMs, query: `(${badOver(windowMs)}) / ${budget}` }))
+  const [inLong = '', inShort = ''] = ranges.map(({ query }) => query)
+  return {
+    description: `at most ${max}x the budget of ${of} (${percent(budget)} bad), over ${windows.map(printDuration).join(' and ')} at once`,
+    limit: { value: max, breaksWhen: 'above', unit: 'times' },
+    range: { longestMs: long, key: 'long', isAnchored: !straddle },
+    ranges,
+    ...onlyByPromql,
+    query: () => `(${inLong} < ${inShort}) or (${inShort} <= ${inLong})`, // the lesser; without either there is none
+  }
+}
