@@ -101,6 +101,7 @@ function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): N
   const { run, fault, targets, alone, epoch, leaseMs, durationMs } = input
   if (state.faults.has(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it is held already' }] }
   if (state.tombstones.includes(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it has ended already' }] }
+  if (state.halted !== undefined) return halted(state, input, state.halted)
   const why = refusal(state, input, nowMs)
   if (why !== undefined) return { state, effects: [{ effect: 'refuse', run, fault, why }] }
   const leaseEndsMs = nowMs + leaseMs
@@ -112,8 +113,13 @@ function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): N
   }
 }
 
+/** Who leads was heard all the same: once the halt is over, an older leader is obeyed no more. */
+function halted(state: State, { run, fault, epoch }: Input & { is: 'inject' }, why: string): Next {
+  const known = learn(state, epoch)
+  return { state: known.state, effects: [...known.effects, { effect: 'refuse', run, fault, why }] }
+}
+
 function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): string | undefined {
-  if (state.halted !== undefined) return state.halted
   if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'
   if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'
   if (nowMs > input.deadlineMs) return `it came ${Math.ceil(nowMs - input.deadlineMs)} ms after its deadline`
