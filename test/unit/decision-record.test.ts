@@ -28,6 +28,7 @@ test('JSON has one canonical text, whatever the order of its keys and however it
 
 test('an experiment\'s hash is that of its canonical text, and one limit more makes another', () => {
   assert.equal(experimentHashOf({ b: 1, a: 'é' }), sha256('{"a":"é","b":1}'))
+  assert.equal(experimentHashOf(undefined), sha256('null'))
   assert.notEqual(experimentHashOf(document()), experimentHashOf(document({ gates: [] })))
 })
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { StoredFact } from '#shared/events.ts'
 import { emptyGates, fold } from '#shared/gate-core.ts'
 import { advance, beginWatch } from '#shared/gate-watch.ts'
-import { freshLooks, looksOf } from '#shared/look-record.ts'
+import { freshLooks, looksOf, notRecorded } from '#shared/look-record.ts'
 import { instantSelectors } from '#shared/prometheus-freshness.ts'
 import { begin, step, type Effect, type EvaluatorState } from '../../services/slo-evaluator/core.ts'
 import { document, duringFault, errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
@@ -221,4 +221,11 @@ test('more looks than one fact may hold come with the next ones', () => {
   assert.ok(looksOf(facts).length > 3_000)
   assert.deepEqual(recorded.flat(), looksOf(facts))
   assert.ok(recorded.every(looks => looks.length <= 500))
+})
+
+test('without facts there are no looks, and the looks of one gate say nothing of another\'s', () => {
+  assert.deepEqual(looksOf([]), [])
+  const looks = looksOf(logOf())
+  assert.deepEqual(notRecorded(looks, looks.map(look => ({ ...look, gate: 'other' }))), looks)
+  assert.deepEqual(notRecorded(looks, looks), [])
 })

@@ -6,7 +6,8 @@ import { checkRelease, type ReleaseQuestion } from '#shared/release-check.ts'
 import { experimentIdentity, releaseRunsOf, type ReleaseRun } from '#shared/release-run.ts'
 import { newSigningKey, signerOf } from '#shared/signing-key.ts'
 import type { TestedService } from '#shared/tested-service.ts'
-import { LogBuilder } from '../parts/verdict-log-builder.ts'
+import { recordOf } from '../parts/signed-record.ts'
+import { LogBuilder, logOf } from '../parts/verdict-log-builder.ts'
 
 const nowMs = 1_800_000_000_000
 const hourMs = 3_600_000
@@ -152,4 +153,9 @@ test('where keys are trusted, only a verdict counts that one of them has signed,
   assert.match(reasonsOf(signed(signer, { reasons: ['nothing held'] })), /^pod-loss: the signature on the verdict on pod-loss-1 is not that of U\w+$/)
   assert.match(reasonsOf(signed(signer, { verdict: null })), /^pod-loss: pod-loss-1 has no verdict/)
   assert.equal(check({ runs: [signed(stranger)] }).passed, true, 'where none is trusted, any counts')
+})
+
+test('of a run it is on record who has signed its verdict', () => {
+  const signer = signerOf(newSigningKey().seed)
+  assert.deepEqual([recordOf(logOf(), signer), recordOf(logOf())].map(facts => releaseRunsOf(facts)[0]?.record?.key), [signer.publicKey, undefined])
 })

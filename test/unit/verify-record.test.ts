@@ -199,3 +199,16 @@ REFUTED: this is not what was recorded and signed
   key        ?   nobody
 `)
 })
+
+test('a log that was cut off, or lacks much, is told as far as it goes', async () => {
+  const without = (line: string | undefined) => JSON.stringify({ ...JSON.parse(line ?? '') as object, link: undefined })
+  const bare = (all: readonly StoredFact[]) => all.map(({ stream, fact }) => JSON.stringify({ stream, fact }))
+  const chainOf = async (its: readonly string[]) => (await verifyLines(its, [])).checks.find(({ check }) => check === 'chain')
+  assert.equal((await chainOf(lines.slice(0, 20)))?.is, 'good', 'nothing was signed yet')
+  assert.equal((await chainOf(bare(facts.slice(0, 20))))?.is, 'good')
+  assert.match((await chainOf([...lines.slice(0, 19), without(lines[19])]))?.says.join('\n') ?? '', /^fact 20 \(.*was changed: its link is of another text$/)
+  assert.match((await chainOf([...lines.slice(0, 20), lines.at(-1) ?? '']))?.says.join('\n') ?? '', /missing after fact \d+ \(run\.judged/)
+  assert.match((await chainOf([...lines.slice(0, 20), ...lines.slice(60)]))?.says.join('\n') ?? '', /missing between .*line 20\) and .*line 21\); by their sources' numbers: .* and \d+ more/)
+  const changed = facts.map(stored => stored.kind === 'load.sample' ? { ...stored, fact: { ...stored.fact, data: { ...stored.fact.data, users: 9 } } } : stored)
+  assert.match((await chainOf(bare(changed)))?.says.join('\n') ?? '', /its lines bear no links, so that nobody can tell which$/)
+})
