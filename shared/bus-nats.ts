@@ -25,6 +25,12 @@ const wrongLastSequence = 10071
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
+/**
+ * A consumer may be gone with a server that its follower is not connected to, and in a cluster a first pull may come before anybody there answers it
+ * (503, some 2 of 100 times). Only silence tells: after two missed heartbeats the client asks again, and each try takes it up to `expires`. Its own 15
+ * and 30 s would leave an evaluator deaf for half a minute of a run.
+ */
+const pull = { max_messages: 1_000, expires: 2_000, idle_heartbeat: 500 } as const
 /** An experiment is nested 50 deep at most, and is wrapped in messages. */
 const mostLevels = 100
 /** Room for a message's headers, which count too. */
@@ -231,7 +237,8 @@ class NatsBus implements Bus {
     const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
     await this.#manager.consumers.delete(stream, probe.name)
     const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })
-    return { messages: await consumer.consume({ max_messages: 1_000 }), pending: probe.num_pending }
+    // a copy: the client puts this follower's callback into it
+    return { messages: await consumer.consume({ ...pull }), pending: probe.num_pending }
   }
 
   async request<C extends CommandName>(name: C, to: string, command: Parameters<Bus['request']>[2], { timeoutMs }: { timeoutMs: number }): Promise<never> {

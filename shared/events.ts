@@ -46,13 +46,20 @@ const measurement = z.discriminatedUnion('is', [
   z.strictObject({ is: z.literal('no-data'), why: z.string() }),
 ])
 
+/** Prometheus's own, in its words. */
+const warnings = z.array(z.string()).optional()
+/** Raw samples of one counter, by Prometheus's clock; what the parts are is in counter-series.ts. */
+const counterSeries = z.strictObject({
+  part: z.enum(['total', 'bad', 'fast', 'surely-fast', 'maybe-fast']), series: z.string(), target: z.string(), samples: z.array(z.tuple([epochMs(), z.number().nonnegative()])),
+})
+
 /** One look of a gate as the evaluator took it. */
 const look = z.strictObject({
   gate: z.string(), phase: z.enum(['steady', 'during', 'recovery']),
   startMs: epochMs().describe('begin of what it looked at, by the clock of the load, or of Prometheus'), endMs: epochMs(),
   measurement,
   /** Of a gate with a `limit`: requests of the phase so far, and with a rate what the evidence against it has come to. */
-  bad: count().optional(), total: count().optional(), eValue: z.number().nonnegative().optional(),
+  bad: z.number().nonnegative().optional(), total: z.number().nonnegative().optional(), eValue: z.number().nonnegative().optional(),
 })
 export type RecordedLook = z.output<typeof look>
 
@@ -228,9 +235,11 @@ export const facts = defineFacts({
     doc: 'What Prometheus answered to one look of a gate. The verdict folds these, never Prometheus itself.',
     data: z.strictObject({
       gate: z.string(), query: z.string(), evaluatedAtMs: epochMs(), askedAtMs: epochMs(), answeredAtMs: epochMs(), clock: clock.optional(),
+      counted: z.literal(true).optional().describe('the raw samples of the gate\'s counters were asked for, not a value'),
       answer: z.discriminatedUnion('is', [
-        z.strictObject({ is: z.literal('value'), value: z.number(), over }),
-        z.strictObject({ is: z.literal('no-data'), why: z.string() }),
+        z.strictObject({ is: z.literal('value'), value: z.number(), over, warnings }),
+        z.strictObject({ is: z.literal('counters'), series: z.array(counterSeries), scrapeIntervalMs: z.number().positive().optional(), gap: z.string().optional(), warnings }),
+        z.strictObject({ is: z.literal('no-data'), why: z.string(), warnings }),
       ]),
     }),
   },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { planEProcess } from '#shared/e-process.ts'
-import type { SequentialSpec } from '#shared/gate-sequential.ts'
+import type { CountedFrom, SequentialSpec } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
 import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
 import { clumpOf, mostBad, requestsForPass, type PassQuestion } from '#shared/pass-evidence.ts'
@@ -11,8 +11,9 @@ import { duration, printDuration, ratio } from '#shared/units.ts'
 export const sequentialKeys = {
   limit: z.enum(['rate', 'budget']).optional()
     .describe('Judge by evidence instead of looks in a row. rate: no stretch may be worse than the limit; budget: the whole run may spend the limit times `requests` bad ones'),
-  block: duration({ minMs: 200, maxMs: 600_000 }).optional().describe('With a limit: length of a block (default 1s); at least four times as long as requests fail together in'),
+  block: duration({ minMs: 200, maxMs: 600_000 }).optional().describe('With a limit: length of a block (default 1s); at least four times as long as requests fail together in. On counters it is required: two scrape intervals or more'),
   burst: z.int().min(1).max(1_000_000).optional().describe('With a limit: how many requests fail together when some do (default 1); a pass takes as many times more'),
+  series: z.literal('sum').optional().describe('With a limit on the service\'s own counters: sum, when what their selectors name has several series, which are then counted together'),
   requests: z.int().min(1).max(1_000_000_000).optional().describe('With limit: budget, and then required: how many requests the whole run is to send'),
 }
 
@@ -24,31 +25,41 @@ interface SequentialItem {
   limit?: 'rate' | 'budget' | undefined
   block?: number | undefined
   burst?: number | undefined
+  series?: 'sum' | undefined
   requests?: number | undefined
   window?: number | undefined
   consecutive?: number | undefined
 }
 
+type Counting = Pick<GateRule, 'requests' | 'counters'>
+
 const blockMsOf = ({ block }: SequentialItem) => block ?? 1_000
 
 /** Rules between the keys of one gate. `phaseMs`: how long the during phase is planned. */
-export function checkSequential(item: SequentialItem, { kind }: Pick<GateKind, 'kind'>, { requests }: Pick<GateRule, 'requests'>, source: GateSource, { alpha, phaseMs }: { alpha: number; phaseMs: number }, problem: (path: string[], message: string) => void): void {
+export function checkSequential(item: SequentialItem, { kind }: Pick<GateKind, 'kind'>, rule: Counting, source: GateSource, { alpha, phaseMs }: { alpha: number; phaseMs: number }, problem: (path: string[], message: string) => void): void {
   if (item.limit === undefined) {
-    for (const key of ['block', 'burst', 'requests'] as const) if (item[key] !== undefined) problem([key], 'no such key without limit: rate or limit: budget')
+    for (const key of ['block', 'burst', 'series', 'requests'] as const) if (item[key] !== undefined) problem([key], 'no such key without limit: rate or limit: budget')
     return
   }
-  if (source !== 'stream' || requests === undefined) {
-    return problem(['limit'], 'no such key; a limit is held against the single requests of the load stream, which errorRate, latency and availability count')
-  }
+  const counted = source === 'stream' ? rule.requests : rule.counters
+  if (counted === undefined) return problem(['limit'], whyUncounted(rule, source))
   if (item.phase !== 'during') problem(['phase'], 'during; a gate with a limit gathers evidence over the whole fault')
   if (item.window !== undefined) problem(['window'], 'block instead of window; a gate with a limit has blocks')
   if (item.consecutive !== undefined) problem(['consecutive'], 'no such key; a gate with a limit counts no looks in a row')
-  if (!(requests.budget > 0 && requests.budget < 1)) return problem([kind], `more than 0 % and less than 100 % bad requests, since neither can be shown; this is ${percent(requests.budget)}`)
+  if (source === 'stream' && item.series !== undefined) problem(['series'], 'no such key on the load stream; it says what several series of the service\'s own counters mean')
+  if (source === 'prometheus' && item.block === undefined) problem(['block'], 'a time such as 30s: with counters, two scrape intervals or more')
+  if (!(counted.budget > 0 && counted.budget < 1)) return problem([kind], `more than 0 % and less than 100 % bad requests, since neither can be shown; this is ${percent(counted.budget)}`)
   if (blockMsOf(item) > phaseMs) problem(['block'], `at most ${printDuration(phaseMs)}, as long as the gate is judged`)
-  const least = requestsForPass(0, passOf(item, requests.budget, alpha))
+  const least = requestsForPass(0, passOf(item, counted.budget, alpha))
   if (item.limit === 'rate' && item.requests !== undefined) problem(['requests'], 'no such key with limit: rate')
   else if (item.limit === 'budget' && item.requests === undefined) problem(['requests'], 'how many requests the whole run is to send, of which the limit is spent')
   else if (item.requests !== undefined && item.requests < least) problem(['requests'], `at least ${least}; fewer could never pass, even if none of them were bad`)
+}
+
+function whyUncounted({ requests, counters }: Counting, source: GateSource): string {
+  if (counters) return 'no such key with source: stream; this gate names counters of the service, which only source: prometheus reads'
+  if (requests && source === 'prometheus') return 'no such key; on prometheus a limit is held against counters of the service itself: give total and bad, or for a latency a histogram'
+  return 'no such key; a limit is held against requests, which errorRate, latency and availability count, on the load stream or by counters of the service'
 }
 
 const passOf = ({ burst = 1 }: SequentialItem, budget: number, alpha: number): PassQuestion => ({ budget, alpha, requestsPerBurst: clumpOf({ requestsPerBurst: burst }) })
@@ -57,19 +68,34 @@ const passOf = ({ burst = 1 }: SequentialItem, budget: number, alpha: number): P
  * Undefined of a gate without a limit. `rateGates`: how many gates of the experiment share the probability of a false abort; a budget is spent or
  * not, and takes no part in it.
  */
-export function resolveSequential(item: SequentialItem, { requests }: Pick<GateRule, 'requests'>, { alpha, rateGates, phaseMs }: { alpha: number; rateGates: number; phaseMs: number }): SequentialSpec | undefined {
-  if (item.limit === undefined || requests === undefined) return undefined
-  const { budget } = requests
+export function resolveSequential(item: SequentialItem, rule: Counting, { alpha, rateGates, phaseMs }: { alpha: number; rateGates: number; phaseMs: number }): SequentialSpec | undefined {
+  const counted = countedFrom(item, rule)
+  if (item.limit === undefined || counted === undefined) return undefined
+  const { budget } = counted.is === 'stream' ? counted.requests : counted.counters
   const blockMs = blockMsOf(item)
   const all = item.requests ?? 0
   return {
-    blockMs, requests, pass: passOf(item, budget, alpha),
+    blockMs, counted, pass: passOf(item, budget, alpha),
     limit: item.limit === 'rate'
       ? { is: 'rate', eNeeded: rateGates / alpha, plan: planEProcess(budget, Math.ceil(phaseMs / blockMs)) }
       : { is: 'budget', requests: all, mostBad: mostBad(budget, all) },
   }
 }
 
-export function describeSequential({ limit, requests: { description } }: SequentialSpec): string {
+function countedFrom({ series }: SequentialItem, { requests, counters }: Counting): CountedFrom | undefined {
+  if (counters) return { is: 'counters', counters, sum: series === 'sum' }
+  return requests && { is: 'stream', requests }
+}
+
+export function describeSequential({ limit, counted }: SequentialSpec): string {
+  const { description } = counted.is === 'stream' ? counted.requests : counted.counters
   return limit.is === 'rate' ? `${description}, in every stretch` : `${description}, of ${limit.requests} in the whole run (${limit.mostBad} bad)`
+}
+
+/** Until no readable block has come, a scrape or two may have been missed; and an increase takes two samples, which are in a block's range. */
+const unreadableBlocks = 3
+
+/** What a gate on counters has in place of the defaults for looks, in the during phase and when the same gate is asked for the recovery. */
+export function countersTiming({ counted, blockMs }: SequentialSpec, { noDataAfterMs, windowMs }: { noDataAfterMs: number; windowMs: number }): { noDataAfterMs: number; windowMs: number } {
+  return counted.is === 'stream' ? { noDataAfterMs, windowMs } : { noDataAfterMs: Math.max(noDataAfterMs, unreadableBlocks * blockMs), windowMs: Math.max(windowMs, blockMs) }
 }

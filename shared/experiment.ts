@@ -3,7 +3,7 @@ import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import { calibrationKey, type Calibration } from '#shared/experiment-calibration.ts'
 import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
-import { alphaKey, checkSequential, describeSequential, resolveSequential, sequentialKeys } from '#shared/experiment-sequential.ts'
+import { alphaKey, checkSequential, countersTiming, describeSequential, resolveSequential, sequentialKeys } from '#shared/experiment-sequential.ts'
 import { bindRule, checkRange, checkSlos, readSlos, sloItem } from '#shared/experiment-slos.ts'
 import type { Path } from '#shared/experiment-yaml.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
@@ -93,7 +93,7 @@ const gateCommon = z.strictObject({
   window: duration({ minMs: 200 }).optional().describe('Stream: length of a block (default 1s). Prometheus: range of the query (default 5s)'),
   interval: duration({ minMs: 100 }).default(1_000).describe('Prometheus: time between two looks'),
   consecutive: z.int().min(1).max(1_000).optional().describe('Looks in a row that must break the limit (default: stream 3, prometheus 2)'),
-  noDataAfter: duration({ minMs: 500 }).default(5_000).describe('Without a readable look for this long, the run is inconclusive'),
+  noDataAfter: duration({ minMs: 500 }).default(5_000).describe('Without a readable look for this long, the run is inconclusive; with a limit on counters not before three blocks'),
   minRequests: z.int().min(1).max(1_000_000).default(5).describe('Stream: a block with fewer requests is no data'),
   ...sequentialKeys,
 })
@@ -214,7 +214,7 @@ function resolve(from: Document): Experiment {
     const { rule } = bound
     const gate = resolveGate(item, sourceOf(item, kind, rule, from), kind, rule)
     const sequential = resolveSequential(item, rule, common)
-    return sequential ? { ...gate, sequential, rule: { ...rule, description: describeSequential(sequential) } } : gate
+    return sequential ? { ...gate, ...countersTiming(sequential, gate), sequential, rule: { ...rule, description: describeSequential(sequential) } } : gate
   }))
   const isFaultless = from.faults.length === 0
   return {

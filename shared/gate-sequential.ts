@@ -2,7 +2,8 @@ import type { GateSpec } from '#shared/experiment.ts'
 import { beginEProcess, eValue, nextBlock, type EPlan, type EState } from '#shared/e-process.ts'
 import { gatherBlock, noSample, silenced, type Sample, type SampleBuffer } from '#shared/gate-blocks.ts'
 import { countOnce, percent } from '#shared/gate-share.ts'
-import type { LoadSample, Measurement, RequestRule } from '#shared/gate.ts'
+import type { CounterRule, LoadSample, Measurement, RequestRule } from '#shared/gate.ts'
+import { nothingSeen, type SeenCounters } from '#shared/counter-growth.ts'
 import { isEnough, missingRequests, upperBound, type Counts, type PassQuestion } from '#shared/pass-evidence.ts'
 
 /**
@@ -19,9 +20,12 @@ import { isEnough, missingRequests, upperBound, type Counts, type PassQuestion }
 export interface SequentialSpec {
   limit: { is: 'rate'; eNeeded: number; plan: EPlan } | { is: 'budget'; requests: number; mostBad: number }
   blockMs: number
-  requests: RequestRule
+  counted: CountedFrom
   pass: PassQuestion
 }
+
+/** Single requests of the load stream, or the growth of the service's own counters; `sum`: of all their series together. */
+export type CountedFrom = { is: 'stream'; requests: RequestRule } | { is: 'counters'; counters: CounterRule; sum: boolean }
 
 /** Plain JSON. `measured`: blocks that could be read. `waiting`: of each worker, overdue requests that have been counted. `enough`: for a pass. */
 export interface Tally extends Counts {
@@ -31,14 +35,34 @@ export interface Tally extends Counts {
   waiting: Readonly<Record<string, number>>
   /** Of a rate alone. */
   process?: EState
+  /** Of a gate on counters alone. */
+  counters?: CounterTally
 }
 
-export const beginTally = ({ limit }: SequentialSpec): Tally => ({
+/** Plain JSON: what a gate on counters has of them; gate-counters.ts counts it. */
+export interface CounterTally {
+  seen: SeenCounters
+  /** End of the last block whose answer came; undefined: none did. */
+  answeredMs?: number
+  badAtMost: number
+  intervalMs?: number
+  /** That no bucket ends at the limit, in words. */
+  gap?: string
+  resets: number
+  appeared: number
+  /** Blocks that only gave what later ones are counted from. */
+  baselines: number
+}
+
+export const nothingCounted: CounterTally = { seen: nothingSeen, badAtMost: 0, resets: 0, appeared: 0, baselines: 0 }
+
+export const beginTally = ({ limit, counted }: SequentialSpec): Tally => ({
   blocks: 0, measured: 0, bad: 0, total: 0, enough: false, waiting: {}, ...(limit.is === 'rate' && { process: beginEProcess(limit.plan) }),
+  ...(counted.is === 'counters' && { counters: nothingCounted }),
 })
 
-/** The next block, or undefined while a sample of it may still come. */
-export function readTally(gate: GateSpec, spec: SequentialSpec, tally: Tally, buffer: SampleBuffer, startMs: number): { tally: Tally; measurement: Measurement } | undefined {
+/** The next block of the load stream, or undefined while a sample of it may still come. */
+export function readTally(gate: GateSpec, spec: SequentialSpec, rule: RequestRule, tally: Tally, buffer: SampleBuffer, startMs: number): { tally: Tally; measurement: Measurement } | undefined {
   const endMs = startMs + spec.blockMs
   const gathered = gatherBlock(buffer, startMs, endMs)
   if (!gathered) return undefined
@@ -47,18 +71,23 @@ export function readTally(gate: GateSpec, spec: SequentialSpec, tally: Tally, bu
   const seen: Measurement = samples.length === 0 ? noSample : gate.rule.measure({ startMs, endMs, samples, latestByWorker })
   // What a silent worker's block has is evidence all the same; that it was looked at in full it is not.
   const measurement = seen.is === 'measured' && !seen.breaks && gathered.silent.length > 0 ? silenced(gathered.silent) : seen
-  const counted = samples.reduce((sum, sample) => withSample(spec.requests, sum, sample, buffer.samples, startMs), tally)
+  const counted = samples.reduce((sum, sample) => withSample(rule, sum, sample, buffer.samples, startMs), tally)
+  return { measurement, tally: withBlock(spec, counted, measurement, seen) }
+}
+
+/** One block more, whose requests are in the tally already. `seen`: what it says of the share; `measurement`: the same, unless it was not looked at in full. */
+export function withBlock({ limit, pass }: SequentialSpec, counted: Tally, measurement: Measurement, seen: Measurement): Tally {
   return {
-    measurement,
-    tally: {
-      ...counted,
-      blocks: tally.blocks + 1,
-      measured: tally.measured + (measurement.is === 'measured' ? 1 : 0),
-      enough: isEnough(counted, spec.pass),
-      ...(spec.limit.is === 'rate' && tally.process && { process: nextBlock(spec.limit.plan, tally.process, badShareOf(seen)) }),
-    },
+    ...counted,
+    blocks: counted.blocks + 1,
+    measured: counted.measured + (measurement.is === 'measured' ? 1 : 0),
+    enough: isEnough(atMost(counted), pass),
+    ...(limit.is === 'rate' && counted.process && { process: nextBlock(limit.plan, counted.process, badShareOf(seen)) }),
   }
 }
+
+/** What a pass is held against: where counters leave open how many were bad, as many as may have been. */
+const atMost = ({ bad, total, counters }: Tally): Counts => ({ bad: counters?.badAtMost ?? bad, total })
 
 /** What was overdue before the first sample of the phase was not its doing. */
 function withSample(rule: RequestRule, tally: Tally, sample: LoadSample, known: readonly Sample[], blockStartMs: number): Tally {
@@ -95,15 +124,28 @@ export const standingOf = ({ limit }: SequentialSpec, tally: Tally): Standing =>
 
 /** Why the requests do not amount to a pass, or undefined. */
 export function missingForPass({ pass }: SequentialSpec, tally: Tally): string | undefined {
-  const missing = missingRequests(tally, pass)
+  const missing = missingRequests(atMost(tally), pass)
   if (missing === 0) return undefined
-  return `${missing} more requests without a bad one were needed for a pass: ${tally.bad} bad of ${tally.total} do not rule out ${percent(pass.budget)}`
+  const { bad, total } = atMost(tally)
+  if (isEnough(tally, pass)) return `${tally.counters?.gap ?? 'the buckets are too wide'}: ${printCounts(tally)} requests, which may be a pass and may be none`
+  return `${missing} more requests without a bad one were needed for a pass: ${bad} bad of ${total} do not rule out ${percent(pass.budget)}`
+}
+
+/** `12 bad of 500`; `12 to 40 bad of 500` where counters leave it open. */
+export function printCounts(tally: Tally): string {
+  const { bad, total } = atMost(tally)
+  return `${tally.bad === bad ? bad : `${tally.bad} to ${bad}`} bad of ${total}`
 }
 
 /** What the tally comes to, as numbers. Plain JSON. */
 export interface SequentialFigures extends Counts {
   limit: 'rate' | 'budget'
   blocks: number
+  /** Of counters that leave it open: bad requests that there may have been. */
+  badAtMost?: number
+  /** Of counters: series that began anew, and series that first appeared. */
+  resets?: number
+  appeared?: number
   /** Largest share of bad requests that is still believable. */
   upperBound: number
   missingRequests: number
@@ -116,9 +158,11 @@ export interface SequentialFigures extends Counts {
 
 export function figuresOf(spec: SequentialSpec, tally: Tally): SequentialFigures {
   const { limit, pass } = spec
-  const { bad, total, blocks } = tally
+  const { bad, total, blocks, counters } = tally
+  const most = atMost(tally)
   return {
-    limit: limit.is, blocks, bad, total, upperBound: upperBound(tally, pass), missingRequests: missingRequests(tally, pass),
+    limit: limit.is, blocks, bad, total, ...(most.bad !== bad && { badAtMost: most.bad }), ...(counters && { resets: counters.resets, appeared: counters.appeared }),
+    upperBound: upperBound(most, pass), missingRequests: missingRequests(most, pass),
     ...(limit.is === 'rate' ? { eValue: evidenceAgainst(limit, tally), eNeeded: limit.eNeeded } : { mostBad: limit.mostBad }),
   }
 }
@@ -131,8 +175,8 @@ export function printAgainst(spec: SequentialSpec, tally: Tally): string {
 
 /** `210 of 299 requests for a pass`. */
 export function printForPass(spec: SequentialSpec, tally: Tally): string {
-  const missing = missingRequests(tally, spec.pass)
-  return missing === 0 ? `enough for a pass (below ${percent(upperBound(tally, spec.pass))})` : `${tally.total} of ${tally.total + missing} requests for a pass`
+  const missing = missingRequests(atMost(tally), spec.pass)
+  return missing === 0 ? `enough for a pass (below ${percent(upperBound(atMost(tally), spec.pass))})` : `${tally.total} of ${tally.total + missing} requests for a pass`
 }
 
 /** Two digits where that is enough to see it move. */

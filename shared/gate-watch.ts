@@ -2,7 +2,8 @@ import type { FactData, GateStatus } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
 import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
 import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
-import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printForPass, readTally, standingOf, thinned, type Standing, type Tally } from '#shared/gate-sequential.ts'
+import { printCounters, readCounters } from '#shared/gate-counters.ts'
+import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printCounts, printForPass, readTally, standingOf, thinned, type SequentialSpec, type Standing, type Tally } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
 import { printDuration } from '#shared/units.ts'
 
@@ -24,6 +25,8 @@ export interface Watch {
   ended?: { is: 'breached' | 'unreadable'; by: Look; tally?: Tally }
   /** Prometheus: answers to looks that are still open, by the date of the look. */
   answers: ReadonlyMap<number, Answer>
+  /** Prometheus: the first few different warnings that came with its answers. */
+  warnings?: readonly string[]
   /** Of a gate with a `limit` in the during phase: it decides in place of `breakingInARow`, and its looks are thinned out. */
   tally?: Tally
 }
@@ -74,7 +77,7 @@ function takeLooks(watch: Watch, buffer: SampleBuffer, taken: FreshLook[]): Watc
     if (state.end && endMs > state.end.atMs) return state
     if (endMs - state.lastReadableMs > givenUpAfterMs(state.gate)) return state
     if (state.gate.sequential && state.tally) {
-      const read = readTally(state.gate, state.gate.sequential, state.tally, buffer, endMs - state.gate.sequential.blockMs)
+      const read = readSequential(state, state.gate.sequential, state.tally, endMs, buffer)
       if (!read) return state
       taken.push({ startMs: endMs - state.gate.sequential.blockMs, endMs, measurement: read.measurement, ...standingOf(state.gate.sequential, read.tally) })
       state = look({ ...state, tally: read.tally }, { endMs, measurement: read.measurement })
@@ -87,23 +90,43 @@ function takeLooks(watch: Watch, buffer: SampleBuffer, taken: FreshLook[]): Watc
   }
 }
 
+function readSequential(watch: Watch, spec: SequentialSpec, tally: Tally, endMs: number, buffer: SampleBuffer): { tally: Tally; measurement: Measurement } | undefined {
+  const { gate, startMs } = watch
+  const { counted } = spec
+  if (counted.is === 'stream') return readTally(gate, spec, counted.requests, tally, buffer, endMs - spec.blockMs)
+  const answer = answerTo(watch, endMs, buffer.tickMs)
+  if (!answer) return undefined
+  return readCounters(gate, spec, counted, tally, answer.is === 'value' ? { is: 'no-data', why: 'a value, not counters' } : answer, startMs, endMs)
+}
+
 /** Keeps an answer until its look is closed. An answer to no open look of this watch changes nothing. */
 export function answered(watch: Watch, data: FactData<'slo.answer'>): Watch {
   const { evaluatedAtMs, answeredAtMs, answer } = data
   const isOurs = watch.gate.source === 'prometheus' && data.gate === watch.gate.name
-    && evaluatedAtMs >= nextLookMs(watch) && (evaluatedAtMs - watch.startMs) % watch.gate.intervalMs === 0
+    && (data.counted === true) === (watch.tally !== undefined) // the same gate's recovery asks for a value, and may ask at the same dates
+    && evaluatedAtMs >= nextLookMs(watch) && (evaluatedAtMs - watch.startMs) % stepMs(watch.gate) === 0
   if (!isOurs || watch.answers.has(evaluatedAtMs)) return watch
   return { ...watch, answers: new Map(watch.answers).set(evaluatedAtMs, { answeredAtMs, answer }) }
 }
 
-/** An answer is late when the next two looks were due before it: what it says is no longer about now. */
-function readAnswer(watch: Watch, endMs: number, tickMs: number): Measurement | undefined {
-  const lateAfterMs = 2 * watch.gate.intervalMs
+/**
+ * What Prometheus said to the look that ends then, or undefined while it may still say it. An answer is late when the next two looks were due
+ * before it: what it says is no longer about now.
+ */
+function answerTo(watch: Watch, endMs: number, tickMs: number): Answer['answer'] | undefined {
+  const lateAfterMs = 2 * stepMs(watch.gate)
   const found = watch.answers.get(endMs)
   if (!found) return tickMs > endMs + lateAfterMs + storingMs ? { is: 'no-data', why: 'Prometheus was not asked, or never answered' } : undefined
   const { answer, answeredAtMs } = found
-  if (answer.is === 'no-data') return answer
-  if (answeredAtMs > endMs + lateAfterMs) return { is: 'no-data', why: `answered ${answeredAtMs - endMs} ms late, after the next two looks` }
+  const isLate = answer.is !== 'no-data' && answeredAtMs > endMs + lateAfterMs
+  return isLate ? { is: 'no-data', why: `answered ${answeredAtMs - endMs} ms late, after the next two looks` } : answer
+}
+
+function readAnswer(watch: Watch, endMs: number, tickMs: number): Measurement | undefined {
+  const answer = answerTo(watch, endMs, tickMs)
+  if (!answer) return undefined
+  if (answer.is === 'no-data') return { is: 'no-data', why: answer.why }
+  if (answer.is === 'counters') return { is: 'no-data', why: 'counters, not a value' }
   if (!Number.isFinite(answer.value)) return { is: 'no-data', why: `${answer.value} is not a number to hold against a limit` }
   return { is: 'measured', value: answer.value, breaks: breaksRule(watch.gate.rule, answer.value), ...(answer.over && { over: answer.over }) }
 }
@@ -113,14 +136,17 @@ function look(watch: Watch, taken: Look): Watch {
   const breakingInARow = measurement.is === 'measured' && measurement.breaks ? watch.breakingInARow + 1 : 0
   const lastReadableMs = measurement.is === 'measured' ? endMs : watch.lastReadableMs
   const answers = new Map(watch.answers)
+  const warnings = [...new Set([...watch.warnings ?? [], ...answers.get(endMs)?.answer.warnings ?? []])].slice(0, keptWarnings)
   answers.delete(endMs)
   const atThen = watch.tally && { tally: watch.tally }
   const ended = watch.ended
     ?? (watch.phase !== 'recovery' && isBreached(watch, breakingInARow) ? { is: 'breached' as const, by: taken, ...atThen } : undefined)
     ?? (watch.phase !== 'recovery' && endMs - lastReadableMs >= watch.gate.noDataAfterMs ? { is: 'unreadable' as const, by: taken, ...atThen } : undefined)
   const looks = [...watch.looks, taken]
-  return { ...watch, looks: watch.tally ? thinned(looks) : looks, breakingInARow, lastReadableMs, answers, ...(ended && { ended }) }
+  return { ...watch, looks: watch.tally ? thinned(looks) : looks, breakingInARow, lastReadableMs, answers, ...(warnings.length > 0 && { warnings }), ...(ended && { ended }) }
 }
+
+const keptWarnings = 3
 
 function isBreached({ gate, tally }: Watch, breakingInARow: number): boolean {
   return gate.sequential && tally ? isBroken(gate.sequential, tally) : breakingInARow >= gate.consecutive
@@ -145,7 +171,7 @@ export function missingEvidence(watch: Watch): string | undefined {
   if (!watch.end?.complete) return 'its phase did not come to its end'
   if (watch.ended?.is === 'unreadable') return 'it could not be read for too long'
   const measured = measuredLooks(watch)
-  const due = Math.floor((watch.end.atMs - watch.startMs) / stepMs(watch.gate))
+  const due = Math.floor((watch.end.atMs - watch.startMs) / stepMs(watch.gate)) - (watch.tally?.counters?.baselines ?? 0)
   if (watch.tally === undefined && measured < watch.gate.consecutive) return `only ${measured} readable looks, fewer than the ${watch.gate.consecutive} that a breach takes`
   if (measured < readableShare * due) return `only ${measured} of ${due} looks were readable`
   return watch.gate.sequential && watch.tally && missingForPass(watch.gate.sequential, watch.tally)
@@ -166,6 +192,10 @@ const times = (value: number) => `${Number(value.toPrecision(3))}x`
 
 /** What the looks say, with numbers, in one sentence. */
 export function evidenceOf(watch: Watch): string {
+  return `${looksInWords(watch)}${watch.warnings ? `; Prometheus warned: ${watch.warnings.join('; ')}` : ''}`
+}
+
+function looksInWords(watch: Watch): string {
   const { gate, looks, ended, phaseStartMs } = watch
   const limit = gate.rule.description
   const last = looks.at(-1)
@@ -173,7 +203,7 @@ export function evidenceOf(watch: Watch): string {
   const tally = ended?.tally ?? watch.tally
   const measured = `${measuredLooks(watch)} of ${watch.tally?.blocks ?? looks.length} looks readable`
   if (gate.sequential && tally) {
-    const standing = `${tally.bad} bad of ${tally.total} requests; ${printAgainst(gate.sequential, tally)}`
+    const standing = `${printCounts(tally)} requests${tally.counters ? printCounters(tally.counters) : ''}; ${printAgainst(gate.sequential, tally)}`
     if (!ended) return `${limit}: ${standing}, ${printForPass(gate.sequential, tally)}; ${measured}`
     const words = ended.is === 'breached' ? 'broken' : `not readable for ${gate.noDataAfterMs} ms`
     return `${limit}: ${words} ${ended.by.endMs - phaseStartMs} ms into the phase, with ${standing}; the last look ${printMeasurement(gate, ended.by.measurement)}; ${measured}`

@@ -66,6 +66,8 @@ export interface GateRule {
   readsLoadMetrics: boolean
   /** Of a gate that counts requests in the load's samples: what a gate with a `limit` needs to count each of them once. */
   requests?: RequestRule
+  /** Of a gate that names counters of the service itself: the same, of what these have counted. */
+  counters?: CounterRule
   /** The gate is on a probe: it is judged once, from all that the probers have seen, and neither measured nor asked for. */
   probe?: { name: string; judge(figures: ProbeFigures): ProbeOutcome }
   /** The gate is on an SLO of the experiment, which binds the rule to it; until then it has neither a limit nor PromQL. */
@@ -97,6 +99,17 @@ export interface RequestRule {
   overdueAfterMs: number
   /** Whether a request that failed in time is bad. */
   failedIsBad: boolean
+  /** The limit in words. */
+  description: string
+}
+
+/** Which counters hold the requests: two of them, or a histogram with a limit among its buckets. Selectors, as in PromQL. */
+export type CounterRule = (
+  | { is: 'pair'; total: string; bad: string }
+  | { is: 'histogram'; histogram: string; maxMs: number }
+) & {
+  /** p0: the share of bad requests that is the limit. */
+  budget: number
   /** The limit in words. */
   description: string
 }

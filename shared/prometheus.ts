@@ -4,6 +4,7 @@ import { Agent } from 'node:https'
 import { PrometheusDriver, ResponseType, type QueryResult } from 'prometheus-query'
 import { z } from 'zod'
 import type { Config } from '#shared/config.ts'
+import type { StoredSeries } from '#shared/counter-series.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
 import { instantSelectors } from '#shared/prometheus-freshness.ts'
@@ -34,12 +35,17 @@ export function configuredPrometheus(config: Config): PrometheusOptions | undefi
   return { url, ...(bearerToken !== undefined && { bearerToken }), ...(tokenFile !== undefined && { tokenFile }), ...(caFile !== undefined && { caFile }), ...(orgId !== undefined && { orgId }) }
 }
 
-export type Answer = FactData<'slo.answer'>['answer']
+export type Answer = Exclude<FactData<'slo.answer'>['answer'], { is: 'counters' }>
+export type SamplesAnswer = { is: 'samples'; series: StoredSeries[]; warnings?: string[] } | { is: 'no-data'; why: string }
 
-/** Prometheus as the gates need it: one number, or why there is none. `ask` never rejects. */
+/** Prometheus as the gates need it: one number, or why there is none. Only `history` ever rejects. */
 export interface Prometheus {
   /** The value of the expression at that date. Samples older than `freshForMs` are no data. */
   ask(query: string, evaluatedAtMs: number, options: { freshForMs: number }): Promise<Answer>
+  /** The raw samples that a range selector, such as `requests_total[30s]`, has at that date, with their own dates. */
+  samples(query: string, evaluatedAtMs: number): Promise<SamplesAnswer>
+  /** Whether any target exposes a metric of that name, be it without a series yet. */
+  knowsMetric(name: string): Promise<{ is: 'known' | 'unknown' } | { is: 'no-data'; why: string }>
   /** The expression's values over a span; empty when it has no single series. Rejects when Prometheus does not answer. */
   history(query: string, startMs: number, endMs: number, stepMs: number): Promise<[number, number][]>
   /** Gives up what is under way. */
@@ -61,7 +67,8 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
   const told = withoutLogin(url) // its answers, and why there are none, are facts
   const agent = caFile === undefined ? undefined : new Agent({ ca: readFileSync(caFile), keepAlive: true })
   const closing = new AbortController()
-  const driver = new PrometheusDriver({
+  /** One a question, since an answer's warnings are told to nobody but `read`, which may also put its body into a form that the driver can read. */
+  const open = (read: (body: unknown) => unknown = withReadableValues) => new PrometheusDriver({
     endpoint: url.replace(/\/+$/, ''),
     timeout: timeoutMs,
     preferPost: true, // an expression may be longer than a URL
@@ -80,7 +87,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
     },
     responseInterceptor: {
       onFulfilled: response => {
-        response.data = withReadableValues(response.data)
+        response.data = read(response.data)
         return response
       },
     },
@@ -88,7 +95,7 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
 
   const staleness = async (query: string, evaluatedAtMs: number, freshForMs: number): Promise<string | undefined> => {
     for (const selector of instantSelectors(query)) {
-      const oldest = answerOf(await driver.instantQuery(`min(timestamp(${selector}))`, evaluatedAtMs))
+      const oldest = answerOf(await open().instantQuery(`min(timestamp(${selector}))`, evaluatedAtMs))
       if (oldest.is === 'no-data') return `${selector}: ${oldest.why}`
       const ageMs = Math.round(evaluatedAtMs - oldest.value * 1_000)
       if (ageMs > freshForMs) return `stale: the newest sample of ${selector} is ${ageMs} ms old, older than the gate's window of ${freshForMs} ms`
@@ -96,18 +103,48 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
     return undefined
   }
 
+  const unanswered = (error: unknown) => ({ is: 'no-data' as const, why: `Prometheus at ${told} did not answer the query: ${whyOf(error).slice(0, longestWhy)}` })
+
   return {
     async ask(query, evaluatedAtMs, { freshForMs }) {
+      let warnings: string[] = []
+      const driver = open(body => {
+        warnings = warningsOf(body)
+        return withReadableValues(body)
+      })
       try {
         const [result, stale] = await Promise.all([driver.instantQuery(query, evaluatedAtMs), staleness(query, evaluatedAtMs, freshForMs)])
         const answer = answerOf(result)
-        return answer.is === 'value' && stale !== undefined ? { is: 'no-data', why: stale } : answer
+        return { ...(answer.is === 'value' && stale !== undefined ? { is: 'no-data' as const, why: stale } : answer), ...(warnings.length > 0 && { warnings }) }
       } catch (error) {
-        return { is: 'no-data', why: `Prometheus at ${told} did not answer the query: ${whyOf(error).slice(0, longestWhy)}` }
+        return unanswered(error)
+      }
+    },
+    async samples(query, evaluatedAtMs) {
+      let body: unknown
+      const driver = open(found => {
+        body = found
+        return withoutSamples(found)
+      })
+      try {
+        await driver.instantQuery(query, evaluatedAtMs)
+        return samplesOf(body)
+      } catch (error) {
+        return unanswered(error)
+      }
+    },
+    async knowsMetric(name) {
+      try {
+        for (const asked of [name, name.replace(/_total$/, '')]) { // OpenMetrics announces a counter without its ending
+          if (Object.hasOwn(metadata.parse(await open().metadata(asked)), asked)) return { is: 'known' }
+        }
+        return { is: 'unknown' }
+      } catch (error) {
+        return unanswered(error)
       }
     },
     async history(query, startMs, endMs, stepMs) {
-      const { result } = await driver.rangeQuery(query, startMs, endMs, stepMs / 1_000).catch((error: unknown) => {
+      const { result } = await open().rangeQuery(query, startMs, endMs, stepMs / 1_000).catch((error: unknown) => {
         throw new Error(`Prometheus at ${told} did not answer: ${whyOf(error).slice(0, longestWhy)}`) // without its cause, which holds the request, and so the token
       })
       const [only, ...others] = z.array(series).parse(result)
@@ -145,6 +182,47 @@ function withReadableValues(body: unknown): unknown {
 
 /** A value as Go writes it, as JavaScript reads it. What is no number is not the number that it begins with, nor the 0 that nothing is. */
 const readable = (text: string): string => /^[+-]?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|Inf)$/i.test(text) ? text.replace(/Inf$/, 'Infinity') : 'NaN'
+
+/** A few, and short: they are shown to people, and stored with each answer. */
+function warningsOf(body: unknown): string[] {
+  const parsed = z.looseObject({ warnings: z.array(z.unknown()) }).safeParse(body)
+  return parsed.success ? parsed.data.warnings.filter(warning => typeof warning === 'string').slice(0, mostWarnings).map(warning => warning.slice(0, longestWarning)) : []
+}
+const mostWarnings = 5
+const longestWarning = 200
+
+/** By metric, what its targets say of it. */
+const metadata = z.record(z.string(), z.array(z.unknown()))
+
+/** A number as Prometheus writes it. */
+const number = z.string().transform(text => Number(readable(text)))
+const dateMs = z.number().transform(seconds => Math.round(seconds * 1_000))
+const nativeHistogram = z.object({
+  count: number, buckets: z.array(z.tuple([z.number(), number, number, number])).default([]),
+}).transform(({ count, buckets }) => ({ count, buckets: buckets.map(([, lower, upper, inBucket]) => ({ lower, upper, count: inBucket })) }))
+const matrix = z.object({
+  status: z.literal('success'),
+  data: z.object({
+    resultType: z.literal('matrix'),
+    result: z.array(z.object({
+      metric: z.record(z.string(), z.string()),
+      values: z.array(z.tuple([dateMs, number])).default([]),
+      histograms: z.array(z.tuple([dateMs, nativeHistogram])).default([]),
+    })),
+  }),
+})
+
+function samplesOf(body: unknown): SamplesAnswer {
+  const warnings = warningsOf(body)
+  const series = matrix.parse(body).data.result.map(({ metric, values, histograms }) => ({ labels: metric, samples: values, histograms }))
+  return { is: 'samples', series, ...(warnings.length > 0 && { warnings }) }
+}
+
+/** prometheus-query knows nothing of histograms, and throws at a series that has no values; so its samples are not left to it. */
+function withoutSamples(body: unknown): unknown {
+  const parsed = z.looseObject({ status: z.literal('success'), data: z.unknown() }).safeParse(body)
+  return parsed.success ? { ...parsed.data, data: { resultType: ResponseType.MATRIX, result: [] } } : body
+}
 
 const thrown = z.object({ error: z.string(), httpStatus: z.number().optional(), code: z.string().optional() })
 

@@ -1,17 +1,21 @@
 import type { StoredFact } from '#shared/events.ts'
 import { beginEProcess, eValue, nextBlock } from '#shared/e-process.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
-import type { GateRule, LoadSample } from '#shared/gate.ts'
+import type { GateSpec } from '#shared/experiment.ts'
+import type { GateRule, LoadSample, RequestRule } from '#shared/gate.ts'
 import { countOnce } from '#shared/gate-share.ts'
 import type { Dated } from '#shared/verdict-breach.ts'
+import { counterBreachOf } from '#shared/verdict-breach-counters.ts'
 
 /**
  * When a gate with a `limit` was really breached: for a budget the end of the first sample by which more was spent than there is, for a rate the end of
  * the last sample of the first block with which the evidence was enough. From all raw samples, whenever they came.
  */
-export function sequentialBreachOf(spec: SequentialSpec, rule: GateRule, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+export function sequentialBreachOf(spec: SequentialSpec, { name, rule }: Pick<GateSpec, 'name' | 'rule'>, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
+  if (spec.counted.is === 'counters') return counterBreachOf(spec, spec.counted.counters, name, phaseStartMs, facts)
+  const { requests } = spec.counted
   const samples = facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : []).toSorted((a, b) => a.endMs - b.endMs)
-  return spec.limit.is === 'rate' ? rateBreach(spec, spec.limit, rule, phaseStartMs, samples) : budgetBreach(spec, spec.limit.mostBad, phaseStartMs, samples)
+  return spec.limit.is === 'rate' ? rateBreach(spec, spec.limit, rule, phaseStartMs, samples) : budgetBreach(requests, spec.limit.mostBad, phaseStartMs, samples)
 }
 
 type DatedSample = LoadSample & { clock: string }
@@ -33,7 +37,7 @@ function rateBreach({ blockMs }: SequentialSpec, { plan, eNeeded }: SequentialSp
   return { is: 'unknown', why: 'the raw samples are not evidence enough' }
 }
 
-function budgetBreach({ requests }: SequentialSpec, mostBad: number, phaseStartMs: number, samples: readonly DatedSample[]): Dated {
+function budgetBreach(requests: RequestRule, mostBad: number, phaseStartMs: number, samples: readonly DatedSample[]): Dated {
   const waitingOf = new Map<string, number>()
   let spent = 0
   for (const sample of samples) {

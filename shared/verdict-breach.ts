@@ -17,7 +17,7 @@ export type Dated = { is: 'dated'; atMs: number; clocks: readonly string[] } | {
  */
 export function breachOf(gate: GateSpec, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
   if (gate.source === 'probe') return { is: 'unknown', why: 'a gate on a probe is judged once, at the end of the run' }
-  if (gate.sequential) return sequentialBreachOf(gate.sequential, gate.rule, phaseStartMs, facts)
+  if (gate.sequential) return sequentialBreachOf(gate.sequential, gate, phaseStartMs, facts)
   if (gate.source === 'stream') return breachInBlocks(gate, phaseStartMs, facts)
   return gate.rule.readsLoadMetrics ? breachInSlidingWindow(gate, phaseStartMs, facts) : breachInHistory(gate, phaseStartMs, facts)
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '#shared/errors.ts'
 import type { Epoch } from '#shared/events.ts'
@@ -106,18 +106,23 @@ function writeDurably(folder: string, file: string, value: unknown): void {
   syncFolder(folder)
 }
 
-/** Renaming is atomic: a reader sees the old file or the new one. */
+/** Renaming is atomic: a reader sees the old file or the new one. On a disk that has no room for it, the old one stays, and nothing else. */
 function writeWhole(folder: string, file: string, value: unknown, sync: (descriptor: number) => void = () => undefined): void {
   const body = JSON.stringify(value)
   const half = join(folder, `${file}.half-${process.pid}`)
-  const descriptor = openSync(half, 'w', 0o600)
   try {
-    writeSync(descriptor, `${checksum(body)}\n${body}\n`)
-    sync(descriptor)
-  } finally {
-    closeSync(descriptor)
+    const descriptor = openSync(half, 'w', 0o600)
+    try {
+      writeFileSync(descriptor, `${checksum(body)}\n${body}\n`) // all of it: writeSync may stop where the disk is full, and say so only by a number
+      sync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+    renameSync(half, join(folder, file))
+  } catch (error) {
+    rmSync(half, { force: true })
+    throw error
   }
-  renameSync(half, join(folder, file))
 }
 
 function syncFolder(folder: string): void {

@@ -1,7 +1,8 @@
 import { mostLooksInFact, type FactData, type RecordedLook, type StoredFact } from '#shared/events.ts'
-import type { GateRule, RangeValue } from '#shared/gate.ts'
+import type { CounterRule, GateRule, RangeValue } from '#shared/gate.ts'
 import { emptyGates, fold, reports, recoveryOf, type GateReport, type GateState } from '#shared/gate-core.ts'
-import { nextLookMs, type Watch } from '#shared/gate-watch.ts'
+import { wantedSamples, type WantedSamples } from '#shared/gate-counters.ts'
+import { nextLookMs, stepMs, type Watch } from '#shared/gate-watch.ts'
 import { freshLooks, looksIn, notRecorded, type Gathered } from '#shared/look-record.ts'
 import { printDuration } from '#shared/units.ts'
 
@@ -41,10 +42,11 @@ export type Effect =
   | { effect: 'closed'; data: FactData<'gate.closed'> }
   /** With `ranges`, each of them is asked for, and `leastOf` their answers is the answer to `query`. */
   | { effect: 'ask'; gate: string; query: string; ranges?: NonNullable<GateRule['ranges']>; freshForMs: number; evaluatedAtMs: number }
+  | { effect: 'count'; gate: string; counters: CounterRule; evaluatedAtMs: number; wanted: WantedSamples }
   | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
   | { effect: 'judge' }
 
-type Answer = FactData<'slo.answer'>['answer']
+type Answer = Exclude<FactData<'slo.answer'>['answer'], { is: 'counters' }>
 
 export const tickEveryMs = 500
 /** Longest series of points in a history; Prometheus itself refuses more than 11,000. */
@@ -124,26 +126,34 @@ function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
     const { gate, phase, startMs, end } = watch
     if (gate.source !== 'prometheus') continue
     const key = `${phase}/${gate.name}@${startMs}`
-    const dueMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? gate.intervalMs : 0))
-    const inTimeMs = startMs + Math.ceil((nowMs - 2 * gate.intervalMs - startMs) / gate.intervalMs) * gate.intervalMs // passed over, not walked through: a clock may leap by years
-    for (let atMs = Math.max(dueMs, inTimeMs); atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += gate.intervalMs) {
+    const everyMs = stepMs(gate)
+    const dueMs = Math.max(nextLookMs(watch), (asked.get(key) ?? 0) + (asked.has(key) ? everyMs : 0))
+    const inTimeMs = startMs + Math.ceil((nowMs - 2 * everyMs - startMs) / everyMs) * everyMs // passed over, not walked through: a clock may leap by years
+    for (let atMs = Math.max(dueMs, inTimeMs); atMs <= Math.min(nowMs, end?.atMs ?? Infinity); atMs += everyMs) {
       asked.set(key, atMs)
-      if (watch.answers.has(atMs)) continue
-      effects.push({ effect: 'ask', gate: gate.name, query: queryOf(state, watch), ...(gate.rule.ranges && { ranges: gate.rule.ranges }), freshForMs: gate.windowMs, evaluatedAtMs: atMs })
+      if (!watch.answers.has(atMs)) effects.push(askAt(state, watch, atMs))
     }
   }
   return { state: { ...state, asked }, effects }
+}
+
+function askAt(state: EvaluatorState, watch: Watch, evaluatedAtMs: number): Effect {
+  const { gate, tally, startMs } = watch
+  if (gate.sequential?.counted.is === 'counters' && tally?.counters) {
+    return { effect: 'count', gate: gate.name, counters: gate.sequential.counted.counters, evaluatedAtMs, wanted: wantedSamples(startMs, gate.sequential, tally.counters) }
+  }
+  return { effect: 'ask', gate: gate.name, query: queryOf(state, watch), ...(gate.rule.ranges && { ranges: gate.rule.ranges }), freshForMs: gate.windowMs, evaluatedAtMs }
 }
 
 function stillRecovering({ experiment, recovery, recovering }: GateState): Watch[] {
   return recovery.filter(watch => !recovering || (experiment && recoveryOf(watch, experiment.recovery).is === 'watching'))
 }
 
-/** Once the during phase is over, each Prometheus gate of it is asked for at a fine step, to date a breach without the looks. */
+/** Once the during phase is over, each Prometheus gate of it is asked for at a fine step, to date a breach without the looks. Counters have dates of their own. */
 function askHistories(state: EvaluatorState): { state: EvaluatorState; effects: Effect[] } {
   const { duringEndMs, gates: { watches } } = state
   if (duringEndMs === undefined) return { state, effects: [] }
-  const wanted = watches.filter(({ phase, gate }) => phase === 'during' && gate.source === 'prometheus' && !state.histories.has(gate.name))
+  const wanted = watches.filter(({ phase, gate }) => phase === 'during' && gate.source === 'prometheus' && !gate.sequential && !state.histories.has(gate.name))
   const effects = wanted.map((watch): Effect => {
     const spanMs = Math.max(historyStepMs, duringEndMs - watch.startMs)
     const stepMs = Math.max(historyStepMs, Math.ceil(spanMs / historyPoints))
@@ -160,7 +170,8 @@ export function leastOf(ranges: NonNullable<GateRule['ranges']>, answers: readon
     if (answer?.is !== 'value') return { is: 'no-data', why: `over ${printDuration(windowMs)}: ${answer?.why ?? 'not asked'}` }
     over.push({ windowMs, value: answer.value })
   }
-  return { is: 'value', value: Math.min(...over.map(({ value }) => value)), over }
+  const warnings = [...new Set(answers.flatMap(answer => answer.warnings ?? []))]
+  return { is: 'value', value: Math.min(...over.map(({ value }) => value)), over, ...(warnings.length > 0 && { warnings }) }
 }
 
 const queryOf = ({ gates: { run } }: EvaluatorState, { gate }: Watch) => gate.rule.query({ run, windowMs: gate.windowMs })

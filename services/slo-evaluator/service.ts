@@ -7,11 +7,14 @@ import { FactAlreadyWritten, FactNotStored, messageOf } from '#shared/errors.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import type { GateState } from '#shared/gate-core.ts'
 import { runFields } from '#shared/log.ts'
+import { counterQueries } from '#shared/counter-series.ts'
 import { connectPrometheus, type Answer, type Prometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import type { Signer } from '#shared/signing-key.ts'
 import { toUnicode } from '#shared/unicode.ts'
 import { judge } from '#shared/verdict.ts'
+import { askedOnce } from './asked-once.ts'
 import { begin, leastOf, step, type Effect, type EvaluatorState, type Input } from './core.ts'
+import { countersAnswer } from './counters-answer.ts'
 
 export interface SloEvaluatorOptions {
   bus: Bus
@@ -31,10 +34,15 @@ interface Known { facts: StoredFact[]; chain: Chain }
 
 const timerMs = 100
 
+async function valueOf(prometheus: Prometheus, { query, ranges, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<Answer> {
+  const ask = (expression: string) => prometheus.ask(expression, evaluatedAtMs, { freshForMs })
+  return ranges ? leastOf(ranges, await Promise.all(ranges.map(range => ask(range.query)))) : await ask(query)
+}
+
 /** Starts the evaluator: it takes up every run of the stream that is not judged yet, and each new one. */
 export async function startSloEvaluator({ bus, clock, log, prometheus: options, connect = connectPrometheus, signer, metrics }: SloEvaluatorOptions): Promise<{ stop(): Promise<void> }> {
   const writer = bus.writer('slo-evaluator')
-  const prometheus = options && connect(options)
+  const prometheus = options && askedOnce(connect(options))
   const watched = new Map<string, () => GateState>()
   const shown = metrics && showMetrics(metrics, watched)
   const runs = new Map<string, { facts: Following; done: Promise<void> }>()
@@ -50,15 +58,17 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   }
   const write = <T extends FactType>(run: string, type: T, data: FactData<T>) => background(run, `writing ${type}`, writer.write(run, type, data))
 
-  async function answer(run: string, { gate, query, ranges, freshForMs, evaluatedAtMs }: Effect & { effect: 'ask' }): Promise<void> {
+  async function answer(run: string, effect: Effect & { effect: 'ask' | 'count' }): Promise<void> {
+    const { gate, evaluatedAtMs } = effect
     const askedAtMs = clock.nowMs()
     const startedMs = clock.monotonicMs()
-    const noPrometheus: Answer = { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
-    const ask = async (expression: string): Promise<Answer> => prometheus ? prometheus.ask(expression, evaluatedAtMs, { freshForMs }) : noPrometheus
-    const found = ranges ? leastOf(ranges, await Promise.all(ranges.map(range => ask(range.query)))) : await ask(query)
+    const query = effect.effect === 'ask' ? effect.query : counterQueries(effect.counters, evaluatedAtMs - effect.wanted.fromMs).join('\n')
+    const found = !prometheus ? { is: 'no-data' as const, why: 'no Prometheus is configured; set prometheus.url' }
+      : effect.effect === 'ask' ? await valueOf(prometheus, effect) : await countersAnswer(prometheus, effect)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)
     if (isStopping) return
-    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), clock: clockId, answer: found })
+    const counted = effect.effect === 'count' && { counted: true as const }
+    await writer.write(run, 'slo.answer', { gate, query, evaluatedAtMs, askedAtMs, answeredAtMs: clock.nowMs(), clock: clockId, answer: found, ...counted })
   }
 
   async function history(run: string, { gate, query, startMs, endMs, stepMs }: Effect & { effect: 'history' }): Promise<void> {
@@ -93,7 +103,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
         log.info({ ...runFields(run), gate, phase, status, evidence }, 'gate')
         return write(run, 'gate.status', { ...effect.data, clock: clockId })
       }
-      case 'ask': return background(run, 'asking Prometheus', answer(run, effect))
+      case 'ask': case 'count': return background(run, 'asking Prometheus', answer(run, effect))
       case 'history': return background(run, 'asking Prometheus for the history', history(run, effect))
       case 'judge': return background(run, 'writing run.judged', writeVerdict(run, { ...known, facts: [...known.facts] }))
     }

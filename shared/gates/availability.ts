@@ -14,7 +14,7 @@ than \`timeout\`; a late acknowledgement counts as one when it comes. With a
 \`limit\` each request counts once, and what was not acknowledged in time stays so.
 
 From Prometheus it reads the load generator's metrics, or your own counters when you give \`total\` and \`bad\` (PromQL selectors). A
-service's own counters cannot see the requests that did not reach it: prefer the client's.
+service's own counters cannot see the requests that did not reach it: prefer the client's. With a \`limit\` what they have counted is the evidence.
 
 With \`probe\`, it is the share of the probe's attempts that succeeded, from the first to the last, over all probers that count.`,
   sources: ['stream', 'prometheus', 'probe'],
@@ -46,7 +46,9 @@ With \`probe\`, it is the share of the probe's attempts that succeeded, from the
     return {
       description: own ? acknowledged : `${inTime}, or later but in the end`,
       limit,
-      ...(!own && { overdueAfterMs: timeout, requests: { budget: complement(min), overdueAfterMs: timeout, failedIsBad: true, description: inTime } }),
+      ...(own
+        ? { counters: { is: 'pair' as const, ...own, budget: complement(min), description: acknowledged } }
+        : { overdueAfterMs: timeout, requests: { budget: complement(min), overdueAfterMs: timeout, failedIsBad: true, description: inTime } }),
       readsLoadMetrics: !own,
       measure: block => own ? onlyByPrometheus : measureShare(limit, countBlock(block, timeout, outcome => outcome === 'failed'), 'good'),
       query: context => {

@@ -13,7 +13,7 @@ send nothing else, so what is waiting is the evidence. It counts again as what i
 stays failed.
 
 From Prometheus it reads the load generator's metrics, or your own counters when you give \`total\` and \`bad\` (PromQL selectors). Your
-own counters know nothing of requests in flight, nor of requests that never arrived.`,
+own counters know nothing of requests in flight, nor of requests that never arrived. With a \`limit\` what they have counted is the evidence.`,
   sources: ['stream', 'prometheus'],
   parameters: z.strictObject({
     max: ratio().describe('Largest share of failed requests that holds, such as 1%'),
@@ -27,7 +27,9 @@ own counters know nothing of requests in flight, nor of requests that never arri
     const description = `at most ${percent(max)} failed requests${own ? '' : `, those waiting longer than ${printDuration(timeout)} included`}`
     return {
       description, limit,
-      ...(!own && { overdueAfterMs: timeout, requests: { budget: max, overdueAfterMs: timeout, failedIsBad: true, description } }),
+      ...(own
+        ? { counters: { is: 'pair' as const, ...own, budget: max, description } }
+        : { overdueAfterMs: timeout, requests: { budget: max, overdueAfterMs: timeout, failedIsBad: true, description } }),
       readsLoadMetrics: !own,
       measure: block => own ? onlyByPrometheus : measureShare(limit, countBlock(block, timeout, outcome => outcome === 'failed'), 'bad'),
       query: context => own

@@ -13,7 +13,8 @@ and with a count. A request in flight longer than \`max\` is slow already and co
 took: a fast failure is fast, so pair this with an errorRate gate.
 
 From Prometheus it reads the load generator's histogram, or your own when you give \`histogram\` (base name, without \`_bucket\`, with labels if
-you like); yours needs a bucket at exactly \`max\`, and without it the gate has no data.`,
+you like); yours needs a bucket at exactly \`max\`, and without it the gate has no data. With a \`limit\` the buckets on both sides of \`max\` are
+taken, and a native histogram will do: what lies between them speaks neither for a breach nor for a pass.`,
   sources: ['stream', 'prometheus'],
   parameters: z.strictObject({
     quantile: z.number().gt(0).lt(1).describe('The share that must be fast enough, such as 0.95'),
@@ -25,7 +26,9 @@ you like); yours needs a bucket at exactly \`max\`, and without it the gate has 
     const description = `at most ${percent(limit.value)} of requests slower than ${printDuration(max)} (p${Number((quantile * 100).toPrecision(6))})`
     return {
       description, limit,
-      ...(histogram === undefined && { overdueAfterMs: max, requests: { budget: limit.value, overdueAfterMs: max, failedIsBad: false, description } }),
+      ...(histogram === undefined
+        ? { overdueAfterMs: max, requests: { budget: limit.value, overdueAfterMs: max, failedIsBad: false, description } }
+        : { counters: { is: 'histogram' as const, histogram, maxMs: max, budget: limit.value, description } }),
       readsLoadMetrics: histogram === undefined,
       measure: block => histogram === undefined ? measureShare(limit, countBlock(block, max, (_outcome, ms) => ms > max), 'bad') : onlyByPrometheus,
       query: context => histogram === undefined ? loadQuery(context, max) : ownQuery(histogram, context.windowMs, max),

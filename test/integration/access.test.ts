@@ -87,7 +87,7 @@ test('every route is in the table, and without a token it is 401 but for health 
   assert.deepEqual(Object.keys(routeTable).sort(), [...routes].sort())
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
-    assert.ok(path.endsWith('*') || room.api.hasRoute({ method: method as 'GET', url: path }), `${route} is registered`)
+    assert.ok(path.endsWith('*') || room.api.hasRoute({ method, url: path }), `${route} is registered`)
     const expected = everybodys.includes(route) ? 200 : 401
     for (const bearer of [undefined, 'wrong']) assert.equal((await statusOf(route, bearer)).status, expected, `${route} with ${bearer}`)
     if (method === 'GET') assert.equal((await statusOf(route.replace('GET', 'HEAD'), undefined)).status, expected, `HEAD ${path}`)

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { connect } from 'nats'
 import { pino } from 'pino'
 import type { Bus, Followed, Following } from '#shared/bus.ts'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, NatsUnreachable } from '#shared/errors.ts'
-import type { StoredFact } from '#shared/events.ts'
+import { factStreams, type StoredFact } from '#shared/events.ts'
 import { startNats, type Nats } from '../parts/nats.ts'
 
 const log = pino({ level: 'silent' })
@@ -60,6 +61,30 @@ test('a fact written while the server is killed and restarted is stored exactly 
   await written
   const seen = await take(bus.follow({ run: 'r' }), all => all.at(-1)?.is === 'caught-up')
   assert.deepEqual(facts(seen).map(({ fact }) => fact.data), [0, 1, 2, 3].map(tick))
+  await bus.close()
+})
+
+test('a follower whose consumer is lost while his connection stays hears on within seconds, and misses nothing; so does another beside him', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const writer = bus.writer('scheduler')
+  const first = Promise.withResolvers<void>()
+  const hearing = ['one', 'other'].map(run => take(bus.follow({ run }), all => {
+    if (run === 'one' && facts(all).length === 1) first.resolve()
+    return facts(all).length === 3
+  }))
+  const write = (...numbers: number[]) => Promise.all(['one', 'other'].flatMap(run => numbers.map(n => writer.write(run, 'slo.tick', tick(n)))))
+  await write(1)
+  await first.promise
+  const connection = await connect({ servers: nats.servers, token: nats.token })
+  const { consumers } = await connection.jetstreamManager()
+  for await (const { name } of consumers.list(factStreams.runs.name)) await consumers.delete(factStreams.runs.name, name)
+  const lostMs = performance.now()
+  await write(2, 3)
+  for (const heard of await Promise.all(hearing)) assert.deepEqual(facts(heard).map(({ fact }) => fact.data), [1, 2, 3].map(tick))
+  const tookMs = Math.round(performance.now() - lostMs)
+  assert.ok(tookMs < 6_000, `${tookMs} ms`)
+  await connection.close()
   await bus.close()
 })
 

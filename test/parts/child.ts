@@ -12,6 +12,8 @@ import { isReady } from '#shared/process/readiness.ts'
 /** A running plan, in a process group of its own. */
 export interface Child extends AsyncDisposable {
   pid: number
+  /** Resolves with how it ended: `ended with SIGKILL`, `ended with code 0`. */
+  ended: Promise<string>
   /** The process and all its descendants, as they are now. */
   tree(): number[]
   /** Everything it has written, since its last start. */
@@ -31,10 +33,10 @@ export async function startChild(plan: ChildPlan, folder: string): Promise<Child
   const child = spawn(program, args, { cwd: plan.cwd, env: { ...process.env, ...plan.env }, stdio: ['ignore', output, output], detached: true })
   closeSync(output)
   let ended: string | undefined
-  const exited = new Promise<void>(resolve => {
+  const exited = new Promise<string>(resolve => {
     const end = (how: string) => {
       ended = how
-      resolve()
+      resolve(how)
     }
     child.once('error', error => end(error.message)).once('exit', (code, signal) => end(`ended with ${signal ?? `code ${code}`}`))
   })
@@ -53,7 +55,7 @@ export async function startChild(plan: ChildPlan, folder: string): Promise<Child
     throw new Error(`${plan.name} ${late ? 'was not ready in time' : ended}:\n${log()}`)
   }
   return {
-    pid, log,
+    pid, log, ended: exited,
     tree: () => [pid, ...descendantsOf(pid, readProcesses()).map(process => process.pid)],
     kill: () => end(0),
     [Symbol.asyncDispose]: () => end(5_000),

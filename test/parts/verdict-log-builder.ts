@@ -55,7 +55,7 @@ export interface Story {
   /** Changes the sample that ends then; null leaves it out. */
   sampleAt?(atMs: number): Partial<FactData<'load.sample'>> | null
   /** The answer to the look at that time. */
-  answerAt?(atMs: number): FactData<'slo.answer'>['answer'] & { lateMs?: number }
+  answerAt?(atMs: number): FactData<'slo.answer'>['answer'] & { lateMs?: number; counted?: true }
   injected?: Partial<FactData<'fault.injected'>> | null
   reverted?: Partial<FactData<'fault.reverted'>> | null
   abort?: Omit<FactData<'run.aborting'>, 'clock'>
@@ -98,8 +98,8 @@ export function logOf(story: Story = {}): StoredFact[] {
       if (counts) log.add('load.sample', sample(atMs, counts))
     }
     if (story.answerAt && (atMs - t0) % 1_000 === 0 && atMs > injectedMs) {
-      const { lateMs = 20, ...answer } = story.answerAt(atMs)
-      log.add('slo.answer', { gate: 'asked', query: 'q', evaluatedAtMs: atMs, askedAtMs: atMs, answeredAtMs: atMs + lateMs, answer })
+      const { lateMs = 20, counted, ...answer } = story.answerAt(atMs)
+      log.add('slo.answer', { gate: 'asked', query: 'q', evaluatedAtMs: atMs, askedAtMs: atMs, answeredAtMs: atMs + lateMs, answer, ...(counted && { counted }) })
     }
     if (atMs % 500 === 0) log.add('slo.tick', { atMs })
   }

@@ -97,7 +97,7 @@ export class SimLocust {
 export class SimPrometheus {
   isAway = false
   onAway: (() => void) | undefined
-  readonly #seen: { atMs: number; share: number }[] = []
+  readonly #seen: { atMs: number; share: number; requests: number; failed: number }[] = []
   readonly #machine: Machine
   readonly #chance: Chance
 
@@ -105,25 +105,40 @@ export class SimPrometheus {
     this.#machine = machine
     this.#chance = chance
     const scrape = () => {
-      this.#seen.push({ atMs: machine.world.nowMs, share: subject.failing(machines) })
+      const share = subject.failing(machines)
+      const { requests, failed } = this.#seen.at(-1) ?? { requests: 0, failed: 0 }
+      this.#seen.push({ atMs: machine.world.nowMs, share, requests: requests + requestsPerSample, failed: failed + Math.round(share * requestsPerSample) })
       machine.world.after(500, undefined, scrape)
     }
     machine.world.after(500, undefined, scrape)
   }
 
+  /** How long an answer takes, and whether none comes. */
+  async #isGone(): Promise<boolean> {
+    await this.#machine.world.pass(this.#chance.int(2, 60))
+    if (!this.isAway) return false
+    this.onAway?.()
+    await this.#machine.world.pass(2_000)
+    return true
+  }
+
   connect(): Prometheus {
+    const noAnswer = { is: 'no-data', why: 'no answer within 2 s' } as const
     return {
       ask: async (_query, evaluatedAtMs, { freshForMs }): Promise<Answer> => {
-        await this.#machine.world.pass(this.#chance.int(2, 60))
-        if (this.isAway) {
-          this.onAway?.()
-          await this.#machine.world.pass(2_000)
-          return { is: 'no-data', why: 'no answer within 2 s' }
-        }
+        if (await this.#isGone()) return noAnswer
         const atMs = evaluatedAtMs - beginMs
         const found = this.#seen.findLast(seen => seen.atMs <= atMs)
         return found && found.atMs > atMs - freshForMs ? { is: 'value', value: found.share } : { is: 'no-data', why: 'no sample' }
       },
+      samples: async (query, evaluatedAtMs) => {
+        if (await this.#isGone()) return noAnswer
+        const [, name = '', rangeMs = '0'] = /^(\w+)\[(\d+)ms\]$/.exec(query) ?? []
+        const inRange = this.#seen.filter(({ atMs }) => atMs + beginMs <= evaluatedAtMs && atMs + beginMs > evaluatedAtMs - Number(rangeMs))
+        const samples = inRange.map(({ atMs, requests, failed }): [number, number] => [atMs + beginMs, name === 'failed_total' ? failed : requests])
+        return { is: 'samples', series: [{ labels: { __name__: name, job: 'subject' }, samples, histograms: [] }] }
+      },
+      knowsMetric: async name => await this.#isGone() ? noAnswer : { is: name === 'requests_total' || name === 'failed_total' ? 'known' : 'unknown' },
       history: async (_query, startMs, endMs) => {
         await this.#machine.world.pass(this.#chance.int(2, 60))
         if (this.isAway) throw new Error('Prometheus does not answer')

@@ -68,7 +68,33 @@ test('whatever Prometheus answers is one number or no data with a short reason t
   server.be(json(vector('0.25')))
   assert.deepEqual(await prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 }), { is: 'value', value: 0.25 })
   server.be(json(JSON.stringify({ status: 'success', warnings: ['partial', 7], infos: [null], data: { resultType: 'scalar', result: [1, '7'] } })))
-  assert.deepEqual(await prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 }), { is: 'value', value: 7 })
+  assert.deepEqual(await prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 }), { is: 'value', value: 7, warnings: ['partial'] })
+  prometheus.close()
+})
+
+test('whatever Prometheus answers to a range is samples or no data with a short reason, and of a metric it knows it or says why not', { timeout: 60_000 }, async () => {
+  await using server = await misbehaving()
+  const prometheus = connectPrometheus({ url: server.url, timeoutMs: 500 })
+  for (const [name, behave] of nonsense) {
+    server.be(behave)
+    for (const answer of [await prometheus.samples('up[5s]', 1_000), await prometheus.knowsMetric('up')]) {
+      if (answer.is === 'samples') assert.equal(name, 'a matrix')
+      else if (answer.is === 'no-data') assert.ok(answer.why.length > 3 && answer.why.length < 700 && !answer.why.includes('\n'), `${name}: ${answer.why.slice(0, 900)}`)
+      else assert.equal(answer.is, 'unknown', name)
+    }
+  }
+  server.be(json(JSON.stringify({ status: 'success', warnings: ['partial'], data: { resultType: 'matrix', result: [
+    { metric: { __name__: 'a' }, values: [[1.0004, '3'], [2, 'NaN'], [3, '+Inf']] },
+    { metric: { __name__: 'b' }, histograms: [[1, { count: '5', sum: '1', buckets: [[0, '0.5', '1', '4'], [3, '-0.001', '0.001', '1']] }], [2, { count: '5', sum: '1' }]] },
+  ] } })))
+  assert.deepEqual(await prometheus.samples('x[5s]', 1_000), {
+    is: 'samples', warnings: ['partial'], series: [
+      { labels: { __name__: 'a' }, samples: [[1_000, 3], [2_000, NaN], [3_000, Infinity]], histograms: [] },
+      { labels: { __name__: 'b' }, samples: [], histograms: [[1_000, { count: 5, buckets: [{ lower: 0.5, upper: 1, count: 4 }, { lower: -0.001, upper: 0.001, count: 1 }] }], [2_000, { count: 5, buckets: [] }]] },
+    ],
+  })
+  server.be(json('{"status":"success","data":{"up":[]}}'))
+  assert.deepEqual(await prometheus.knowsMetric('up'), { is: 'known' })
   prometheus.close()
 })
 

@@ -124,11 +124,11 @@ test('counts are the gate\'s: what waits is bad in each cell anew for a share, a
   const { sequential } = gate
   const recording = recordingOfCells(Array.from({ length: 5 }, () => ({ bad: 1, total: 4 })))
   const waiting = { ...recording, samples: recording.samples.map(sample => ({ ...sample, inFlight: { 2_500: 2 } })) }
-  const { shares, once } = cellsOf(gate, sequential.requests, waiting)
+  const { shares, once } = cellsOf(gate, sequential.counted.requests, waiting)
   assert.deepEqual(shares, Array.from({ length: 5 }, () => ({ bad: 3, total: 6 })))
   assert.deepEqual(once.map(({ bad }) => bad), [3, 1, 1, 1, 1])
-  const later = cellsOf(gate, sequential.requests, { ...waiting, startMs: waiting.startMs + 400 })
+  const later = cellsOf(gate, sequential.counted.requests, { ...waiting, startMs: waiting.startMs + 400 })
   assert.deepEqual([later.once.map(({ bad }) => bad), later.shares.length], [[1, 1, 1], 3])
-  const silent = cellsOf(gate, sequential.requests, { ...recording, samples: recording.samples.slice(0, 1) })
+  const silent = cellsOf(gate, sequential.counted.requests, { ...recording, samples: recording.samples.slice(0, 1) })
   assert.deepEqual(silent.shares.slice(1), Array.from({ length: 4 }, () => ({ bad: 0, total: 0 })))
 })

@@ -28,7 +28,7 @@ const written = (more: object = {}) => {
   }
   return { document, experiment: experimentSchema.parse(document) }
 }
-const limitedGates = (more: object = {}) => written(more).experiment.gates.flatMap((gate): SequentialGate[] => gate.sequential ? [{ ...gate, sequential: gate.sequential }] : [])
+const limitedGates = (more: object = {}) => written(more).experiment.gates.flatMap((gate): SequentialGate[] => gate.sequential?.counted.is === 'stream' ? [{ ...gate, sequential: { ...gate.sequential, counted: gate.sequential.counted } }] : [])
 const steady = (seconds: number, bad: number, total = 10): Cell[] => Array.from({ length: seconds * 5 }, () => ({ bad, total }))
 const bursty = () => recordingOfCells(cellsOfService({ requestsPerSecond: 50, badShare: 0.01, burstS: 3 }, 3_600, seededRandom(3)))
 const nowMs = Date.UTC(2026, 0, 31, 12)

@@ -125,6 +125,16 @@ test('Prometheus is asked once for each look of the phase, at its very date, and
   assert.deepEqual(histories.map(each => each.effect === 'history' && [each.startMs, each.endMs, each.stepMs]), [[injectedMs, revertedMs, 100]])
 })
 
+test('the counters of a gate with a limit are asked for once a block, each time for what is new, and no history of them', () => {
+  const gate = { name: 'asked', limit: 'rate', block: '2s', errorRate: { max: '1%', total: 'a_total', bad: 'b_total' } }
+  const counters = { is: 'counters' as const, series: [], scrapeIntervalMs: 500, counted: true as const }
+  const { effects } = play(logOf({ gates: [gate], answerAt: atMs => atMs > revertedMs ? { is: 'value', value: 0 } : counters }))
+  const counts = effects.flatMap(effect => effect.effect === 'count' ? [[effect.evaluatedAtMs - injectedMs, effect.wanted.sinceMs - injectedMs, effect.wanted.fromMs - injectedMs]] : [])
+  assert.deepEqual(counts, [[2_000, 0, -300_000], [4_000, 0, 0], [6_000, 2_000, 2_000], [8_000, 4_000, 4_000], [10_000, 6_000, 6_000]])
+  assert.equal(effects.filter(({ effect }) => effect === 'history').length, 0)
+  assert.ok(effects.some(effect => effect.effect === 'ask' && effect.evaluatedAtMs > revertedMs), 'the recovery is asked of the same gate by looks')
+})
+
 test('a history that is in the log already is not asked for again', () => {
   const facts = logOf({ gates: [promGate], history: [] })
   const restart = facts.findIndex(({ kind }) => kind === 'slo.history') + 1

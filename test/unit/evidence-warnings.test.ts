@@ -83,3 +83,15 @@ test('a gate with a limit cannot pass on fewer, and bursts make them more; how m
   assert.deepEqual(says(rate({ burst: 9 }), 4), ['never: errors: to pass needs 2,683 requests: 30 a second for 1m30s; at 4 a second it gets 360'])
   assert.deepEqual(says({ ...rate(), hold: '2s' }, 200), [])
 })
+
+test('of few blocks of counters one is too many to miss, and a recovery is not seen through an increase from the fault', () => {
+  const counted = (more: object) => ({ errorRate: { max: '5%', total: 'a', bad: 'b' }, limit: 'rate', ...more })
+  const all = (more: object, rest: object = {}) => says({ gates: [{ name: 'errors', ...counted(more) }], ...rest }, 100)
+  assert.deepEqual(all({ block: '9s' }), [])
+  assert.deepEqual(all({ block: '10s' }), ['errors: the hold of 1m30s has 9 whole blocks of 10s: one that Prometheus misses leaves the run inconclusive'])
+  assert.deepEqual(all({ block: '1m' }), ['errors: the hold of 1m30s has 1 whole block of 1m: one that Prometheus misses leaves the run inconclusive'])
+  const recovering = { faults: [{ ...pause, duration: '20m' }], hold: undefined }
+  assert.deepEqual(all({ block: '29s' }, recovering), [])
+  assert.deepEqual(all({ block: '30s' }, recovering), ['errors: its recovery is asked of the last 30s, in which what failed during the fault is still counted when recovery.within (30s) is over; make that longer, or write a gate with phase: recovery'])
+  assert.deepEqual(all({ block: '1m' }, { ...recovering, recovery: { within: '2m' } }), [])
+})

@@ -214,7 +214,7 @@ test('a breach that the raw samples do not show is not dated', () => {
   for (const [written, why] of [[rateGate, /not evidence enough/], [budgetGate, /do not spend the budget/]] as const) {
     const gate = oneGate(experimentOf({ gates: [written] }))
     assert.ok(gate.sequential)
-    const dated = sequentialBreachOf(gate.sequential, gate.rule, injectedMs, facts)
+    const dated = sequentialBreachOf(gate.sequential, gate, injectedMs, facts)
     assert.ok(dated.is === 'unknown')
     assert.match(dated.why, why)
   }

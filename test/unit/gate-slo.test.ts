@@ -61,6 +61,7 @@ test('a threshold\'s gate breaks on the value itself where the document says so,
   assert.deepEqual(broken('lt', 0.5, 0.49999999999999994, 0.5), ['below 0.5 for is-lt', false, true])
   assert.deepEqual(broken('gte', -3, -3, -3.0000000000000004), ['at least -3 for is-gte', false, true])
   assert.deepEqual(broken('gt', -3, -2.9999999999999996, -3), ['above -3 for is-gt', false, true])
+  assert.deepEqual(broken('gt', 3, 3.0000000000000004, 3), ['above 3 for is-gt', false, true])
   assert.deepEqual(broken('gt', 0, Number.MIN_VALUE, 0), ['above 0 for is-gt', false, true])
   assert.deepEqual(broken('lt', 0, -Number.MIN_VALUE, 0), ['below 0 for is-lt', false, true])
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -59,6 +60,28 @@ test('what a death in the middle of a removal has left is gone at the next start
   journal.write(other)
   openJournal(folder).load()
   assert.deepEqual(readdirSync(folder).sort(), ['entry', 'lease', 'reverted'].map(part => `${other.id}.${part}`))
+})
+
+test('what cannot be put into its place leaves no half of it', t => {
+  const folder = folderOf(t)
+  mkdirSync(join(folder, 'memory'))
+  assert.throws(() => openJournal(folder).remember({ highestEpoch: null, tombstones: [] }), /EISDIR|EEXIST/)
+  assert.deepEqual(readdirSync(folder), ['memory'])
+})
+
+test('where there is room for a part only, the file of before stays whole', t => {
+  const folder = folderOf(t)
+  const journal = JSON.stringify(new URL('../../services/injector/journal.ts', import.meta.url).href)
+  const program = `import { openJournal } from ${journal}
+    const journal = openJournal(process.argv[1])
+    const remember = count => journal.remember({ highestEpoch: null, tombstones: Array.from({ length: count }, (_, index) => 'r' + index) })
+    remember(1)
+    try { remember(2000) } catch (error) { process.exitCode = error.code === 'EFBIG' ? 7 : 1 }`
+  // a limit on the size of files has a write stop in the middle, as a full disk has, and needs no disk
+  const { status, stderr } = spawnSync('sh', ['-c', 'trap "" XFSZ; ulimit -f 8; exec "$0" --input-type=module --eval "$1" "$2"', process.execPath, program, folder], { encoding: 'utf8' })
+  assert.equal(status, 7, stderr)
+  const { memory, corrupt, halfWritten } = openJournal(folder).load()
+  assert.deepEqual([memory.tombstones, corrupt, halfWritten], [['r0'], [], []])
 })
 
 test('who says first that a fault was reverted is believed', t => {

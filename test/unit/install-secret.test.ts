@@ -12,7 +12,8 @@ const decode = (values: Record<string, string>) => Object.fromEntries(Object.ent
 
 test('every value that a manifest takes from the Secret is made, and every one that is made is taken', () => {
   const manifests = ['base', 'overlays'].flatMap(folder => readdirSync(join(k8s, folder), { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.yaml')).map(file => readFileSync(join(k8s, folder, file), 'utf8'))).join('\n')
-  const taken = new Set([...manifests.matchAll(/secretKeyRef: \{ name: faultline, key: ([a-z-]+) \}|items: \[\{ key: (metrics-token)/g)].map(([, key, item]) => key ?? item))
+  const lists = [...manifests.matchAll(/(?:secret: \{ n|secretN)ame: faultline,.* items: \[(.*)\]/g)].map(([, items]) => items ?? '')
+  const taken = new Set([...manifests.matchAll(/secretKeyRef: \{ name: faultline, key: ([a-z-]+) \}/g), ...lists.flatMap(items => [...items.matchAll(/key: ([a-z-]+)/g)])].map(([, key]) => key))
   assert.deepEqual(taken, new Set(Object.keys(missingValues({}))))
 })
 

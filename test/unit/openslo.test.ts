@@ -167,7 +167,7 @@ test('a change to an SLO that a gate is made of makes another experiment; one to
     const { experiments: [written], told } = await inFolder({ 'slo.yaml': text }, experiment('[{file: slo.yaml}]'))
     return experimentIdentity(written?.document ?? assert.fail(told.join('\n')))
   }
-  const more = '---\napiVersion: openslo/v1\nkind: SLI\nmetadata: {name: more}\nspec: {}\n'
+  const more = '---\napiVersion: openslo/v1\nkind: SLO\nmetadata: {name: more}\nspec: {indicatorRef: checkout-errors, budgetingMethod: Occurrences, objectives: [{target: 0.9}]}\n'
   assert.equal(await identity(rates), await identity(rates + more))
   assert.notEqual(await identity(rates), await identity(rates.replace('99.9', '99')))
 })

@@ -80,15 +80,16 @@ function outcomeOf(advice: readonly GateAdvice[]): CalibrationReport['outcome'] 
   return advice.some(({ block, burst }) => block.is === 'unknown' || burst.is === 'unknown') ? 'unknown' : 'fits'
 }
 
-function worseThanLimit({ name, sequential: { requests: { budget } } }: SequentialGate, advice: GateAdvice | undefined): string[] {
+function worseThanLimit({ name, sequential: { pass: { budget } } }: SequentialGate, advice: GateAdvice | undefined): string[] {
   const share = advice ? advice.bad / advice.total : 0
   return share > budget ? [`${name}: without a fault ${percent(share)} of the requests were bad, more than its limit of ${percent(budget)}; an abort of that is not false`] : []
 }
 
 /** Those with a limit; a gate that reads elsewhere than in the load has no samples to be calibrated from. Throws NothingToCalibrate. */
 export function gatesToCalibrate({ name, gates }: Experiment): { gates: SequentialGate[]; leftOut: { gate: string; why: string }[] } {
-  const limited = gates.flatMap((gate): SequentialGate[] => gate.sequential ? [{ ...gate, sequential: gate.sequential }] : [])
-  const [found, elsewhere] = [limited.filter(({ source }) => source === 'stream'), limited.filter(({ source }) => source !== 'stream')]
+  const limited = gates.filter(({ sequential }) => sequential)
+  const found = limited.flatMap((gate): SequentialGate[] => gate.sequential?.counted.is === 'stream' ? [{ ...gate, sequential: { ...gate.sequential, counted: gate.sequential.counted } }] : [])
+  const elsewhere = limited.filter(({ sequential }) => sequential?.counted.is !== 'stream')
   if (found.length === 0) throw new NothingToCalibrate(`${name}: no gate with a limit reads the load; only those promise how often they are wrong, and their block and burst are what is calibrated (docs/gates.md)`)
   return { gates: found, leftOut: elsewhere.map(gate => ({ gate: gate.name, why: `it reads ${gate.source}, and recordings hold the requests of the load` })) }
 }

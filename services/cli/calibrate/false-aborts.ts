@@ -22,7 +22,8 @@ export interface FalseAborts {
   byGate: { gate: string; aborted: number }[]
 }
 
-export type SequentialGate = GateSpec & { sequential: SequentialSpec }
+/** One that counts the requests of the load, as recordings do. */
+export type SequentialGate = GateSpec & { sequential: SequentialSpec & { counted: { is: 'stream' } } }
 
 /** A false abort depends on where in a recording a run begins; more would not differ from these. */
 const startsPerWindow = 8
@@ -54,10 +55,10 @@ function startsIn({ startMs, endMs }: Recording, phaseMs: number): number[] {
   return Array.from({ length: Math.max(0, Math.floor((endMs - startMs - phaseMs) / stepMs) + 1) }, (_, index) => startMs + index * stepMs)
 }
 
-function isAborted(spec: SequentialSpec, gate: GateSpec, recording: Recording, startMs: number, phaseMs: number): boolean {
+function isAborted(spec: SequentialGate['sequential'], gate: GateSpec, recording: Recording, startMs: number, phaseMs: number): boolean {
   let tally = beginTally(spec)
   for (let atMs = startMs; atMs + spec.blockMs <= startMs + phaseMs; atMs += spec.blockMs) {
-    const read = readTally(gate, spec, tally, { samples: samplesAround(recording.samples, atMs, atMs + spec.blockMs), tickMs: Infinity }, atMs)
+    const read = readTally(gate, spec, spec.counted.requests, tally, { samples: samplesAround(recording.samples, atMs, atMs + spec.blockMs), tickMs: Infinity }, atMs)
     if (!read) return false
     tally = read.tally
     if (isBroken(spec, tally)) return true

@@ -43,7 +43,7 @@ const leastBlocks = 20
 
 /** Pure. `phaseMs`: how long the gate is judged in a run. */
 export function adviseGate(gate: SequentialGate, recordings: readonly Recording[], phaseMs: number): GateAdvice {
-  const { name, sequential: { limit, blockMs, requests, pass } } = gate
+  const { name, sequential: { limit, blockMs, counted: { requests }, pass } } = gate
   const cells = recordings.map(recording => cellsOf(gate, requests, recording))
   const { bad, total } = sumOf(cells.flatMap(({ once }) => once))
   const found = findBursts(cells.map(({ shares }) => shares))

@@ -39,7 +39,7 @@ const alpha = 0.05
  */
 export function evidenceWarnings(experiment: Experiment, { rps }: EvidenceOptions = {}): EvidenceWarning[] {
   return experiment.gates.flatMap(gate => gate.rule.probe ? tooFewAttempts(gate, experiment) : [
-    ...tooFewLooks(gate, experiment), ...unreadable(gate, rps), ...tooFewRequests(gate, experiment, rps),
+    ...tooFewLooks(gate, experiment), ...countedTooCoarsely(gate, experiment), ...unreadable(gate, rps), ...tooFewRequests(gate, experiment, rps),
   ])
 }
 
@@ -60,11 +60,29 @@ function tooFewLooks(gate: GateSpec, experiment: Experiment): EvidenceWarning[] 
     say(`${printDuration(steadyMs)} before the first fault have room for ${looks(looksIn(steadyMs))}, and it takes ${consecutive}, one every ${printDuration(everyMs)}, to be seen to hold`)
   }
   const waitedMs = withinMs + stableMs + patience.recoveryGatesMs
-  if (faults.length > 0 && recoveryGates(experiment).includes(gate) && everyMs > waitedMs) {
-    say(`its first look at the recovery comes after ${printDuration(everyMs)}, and the run waits ${printDuration(waitedMs)} for it`)
+  const againMs = gate.source === 'stream' ? gate.windowMs : gate.intervalMs // there a gate with a limit looks like any other
+  if (faults.length > 0 && recoveryGates(experiment).includes(gate) && againMs > waitedMs) {
+    say(`its first look at the recovery comes after ${printDuration(againMs)}, and the run waits ${printDuration(waitedMs)} for it`)
   }
   return warnings
 }
+
+/** Counters are known scrape by scrape: of few blocks one that is missed is too many, and an increase from during the fault stays in sight for a block. */
+function countedTooCoarsely(gate: GateSpec, experiment: Experiment): EvidenceWarning[] {
+  const { sequential } = gate
+  if (sequential?.counted.is !== 'counters') return []
+  const { holdMs, recovery: { withinMs }, faults } = experiment
+  const blocks = Math.floor(holdMs / sequential.blockMs)
+  const say = (says: string): EvidenceWarning => ({ ...aboutLooks(gate, says), never: false })
+  return [
+    ...(blocks < fewBlocks ? [say(`the hold of ${printDuration(holdMs)} has ${blocks} whole ${blocks === 1 ? 'block' : 'blocks'} of ${printDuration(sequential.blockMs)}: one that Prometheus misses leaves the run inconclusive`)] : []),
+    ...(faults.length > 0 && recoveryGates(experiment).includes(gate) && gate.windowMs >= withinMs
+      ? [say(`its recovery is asked of the last ${printDuration(gate.windowMs)}, in which what failed during the fault is still counted when recovery.within (${printDuration(withinMs)}) is over; make that longer, or write a gate with phase: recovery`)] : []),
+  ]
+}
+
+/** A tenth of the blocks may be unreadable. */
+const fewBlocks = 10
 
 /** A block with fewer requests than `minRequests` is no data. */
 function unreadable(gate: GateSpec, rps: number | undefined): EvidenceWarning[] {

@@ -3,6 +3,7 @@ import type { PlannedTarget } from '#shared/commands.ts'
 import type { Experiment, ExperimentFault, GateSpec, LoadSpec } from '#shared/experiment.ts'
 import type { Problem } from '#shared/experiment-problem.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
+import { counterQueries } from '#shared/counter-series.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
@@ -224,8 +225,13 @@ function planGate(gate: GateSpec): GatePlan {
   return {
     name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, ...(anchorMs !== undefined && { anchorMs }), consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
     minRequests: source === 'stream' ? minRequests : null,
-    promql: source === 'prometheus' ? rule.query({ run: '<run>', windowMs }) : null,
+    promql: source === 'prometheus' ? promqlOf(gate) : null,
   }
+}
+
+/** Of counters the raw samples are asked for, once a block; a query on each line. */
+function promqlOf({ rule, windowMs, sequential }: GateSpec): string {
+  return sequential?.counted.is === 'counters' ? counterQueries(sequential.counted.counters, sequential.blockMs).join('\n') : rule.query({ run: '<run>', windowMs })
 }
 
 function printFalseAborts({ gates, calibration }: Experiment): string | null {

@@ -124,7 +124,7 @@ function gateRows(gate: GatePlan, row: Row): string[] {
   return [
     `  ${name} (${kind}, ${phase}): ${phaseWords[phase]}`,
     ...row('rule', promql === null ? rule : rule.replace(promql, () => 'the query below'), 4),
-    ...row('source', `${source}${minRequests === null ? '' : limit ? ', every request once' : `, blocks of at least ${minRequests} requests`}`, 4),
+    ...row('source', `${source}${minRequests === null ? limit ? ', what its own counters have grown by' : '' : limit ? ', every request once' : `, blocks of at least ${minRequests} requests`}`, 4),
     ...(source === 'probe' ? [] : row('looks', `every ${time(everyMs)}${anchorMs === undefined ? '' : `, from ${time(anchorMs)} after the phase's start on`}; ${counted}`, 4)), // a gate on a probe is judged once, at the end
     ...(limit ? row('pass', limit.pass, 4) : []),
     ...(promql === null ? [] : verbatim('promql', promql, 4)),

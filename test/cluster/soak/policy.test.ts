@@ -37,7 +37,7 @@ const completed = async (...args: string[]) => command(...args).ended
 const pods = (more: object) => ({ pods: { namespace: shop, ...more } })
 const deployment = { owner: { kind: 'Deployment', name: 'shop' } }
 const front = { probes: [{ name: 'front', interval: '500ms', http: { endpoint: 'shop', path: '/' } }], recovery: { within: '60s', stable: '2s' } }
-const there = { gates: [{ name: 'there', availability: { probe: 'front', min: '80%' } }] }
+const there = { gates: [{ name: 'there', availability: { probe: 'front', min: '80%' } }, { name: 'prober-seen', promql: { query: 'max(up{job="prober"})', min: 1 } }] }
 const template = (name: string, weight: number, fault: object, more: object = there) => ({ name, weight, experiment: { faults: [{ at: '2s', ...fault }], ...front, ...more } })
 
 /** Of the load that is there all the time. */
@@ -173,7 +173,7 @@ const ofFailures = /: (?:Breach to |What decided)/
 test('the dashboards show all of it', async () => {
   await using prometheus = await forwardPrometheus()
   const ofEachKind = Object.values(Object.groupBy(await runsOfPolicy(), ({ experiment }) => experiment)).flatMap(found => found?.[0]?.run ?? [])
-  const [ofLoad] = await withScheduler(async client => z.array(summary).parse(await client.runs()).filter(({ experiment }) => experiment === 'soak-load-gate').map(({ run }) => run))
+  const [ofLoad] = await withScheduler(async client => z.array(summary).parse(await client.runs()).filter(({ experiment, submittedAt }) => experiment === 'soak-load-gate' && Date.parse(submittedAt) >= beganMs - 5_000).map(({ run }) => run))
   const notHere = Object.entries(metricsNotHere).flatMap(([why, metrics]) => why.includes('in a cluster') ? [] : metrics)
   const silent: string[] = []
   for (const { asks, expr } of committedDashboards().flatMap(queriesOf)) {

@@ -1,0 +1,134 @@
+/**
+ * `npm run crash-matrix`                              every cell, the most telling first; as root
+ * `npm run crash-matrix -- --cells PATTERN`           those whose name (part/disturbance/phase) matches the regular expression
+ * `npm run crash-matrix -- --sample N [--seed S]`     N of them, by the seed; without one, by today's date
+ * `npm run crash-matrix -- --minutes N`               begins no cell after that
+ * `npm run crash-matrix -- --results FILE`            keeps results as JSON; cells that are in it are not played again
+ * `npm run crash-matrix -- --out FILE`                writes the table there (docs/crash-matrix.md); `--json` prints the results; `--list` only says which cells there are
+ *
+ * Of a cell with a violation, logs and facts are kept in test-results/crash-matrix.
+ *
+ * Ends with 0 when no demand was violated, 1 when one was, 3 for arguments that mean nothing, 4 when the rig could not be brought up.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, release } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { checkout } from '#shared/checkout.mjs'
+import { messageOf } from '#shared/errors.ts'
+import type { StoredFact } from '#shared/events.ts'
+import { playCell } from './cell.ts'
+import type { CellResult } from './demands.ts'
+import { folderInside, runInside } from './inside.ts'
+import { printList, printProgress, printTable, summaryOf } from './report.ts'
+import { startRig, type Rig } from './rig.ts'
+import { allCells, nameOf, sampleOf, type Cell } from './table.ts'
+
+/** The disks of a rig are small, and what is left of one cell should hurt few others. */
+const cellsOfOneRig = 20
+const dayMs = 86_400_000
+
+class ArgumentsInvalid extends Error {}
+
+interface Arguments { cells: Cell[]; minutes: number; json: boolean; list: boolean; out?: string | undefined; results?: string | undefined; seed?: number | undefined }
+
+function readArguments(args: string[]): Arguments {
+  const { values } = parseArgs({
+    args, options: {
+      cells: { type: 'string', default: '' }, sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' },
+      out: { type: 'string' }, results: { type: 'string' }, json: { type: 'boolean', default: false }, list: { type: 'boolean', default: false },
+    },
+  })
+  const number = (name: string, text: string): number => {
+    const found = Number(text)
+    if (Number.isSafeInteger(found) && found >= 1) return found
+    throw new ArgumentsInvalid(`--${name}: expected a whole number from 1 on, found ${JSON.stringify(text)}`)
+  }
+  const matching = allCells().filter(cell => pattern(values.cells).test(nameOf(cell)))
+  if (matching.length === 0) throw new ArgumentsInvalid(`--cells ${values.cells}: no cell has such a name; --list shows all`)
+  if (values.seed !== undefined && values.sample === undefined) throw new ArgumentsInvalid('--seed: chooses a sample; say how many with --sample')
+  const seed = values.sample === undefined ? undefined : number('seed', values.seed ?? String(Math.floor(Date.now() / dayMs)))
+  return {
+    cells: seed === undefined || values.sample === undefined ? matching : sampleOf(matching, number('sample', values.sample), seed),
+    minutes: values.minutes === undefined ? Infinity : number('minutes', values.minutes), json: values.json, list: values.list, out: values.out, results: values.results, seed,
+  }
+}
+
+function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text)
+  } catch (error) {
+    throw new ArgumentsInvalid(`--cells: ${messageOf(error)}`)
+  }
+}
+
+async function runMatrix(folder: string, { cells, minutes, json, out, results: file, seed }: Arguments): Promise<number> {
+  if (seed !== undefined) console.error(`crash-matrix: sample of ${cells.length} by seed ${seed}: ${cells.map(nameOf).join(', ')}`)
+  const beganMs = performance.now()
+  const results = file === undefined ? [] : readResults(file)
+  const left = cells.filter(cell => !results.some(({ cell: name }) => name === nameOf(cell)))
+  let rig: Rig | undefined
+  let ofThisRig = 0
+  let rigs = 0
+  try {
+    for (const [index, cell] of left.entries()) {
+      if (performance.now() - beganMs > minutes * 60_000) break
+      if (rig && (ofThisRig >= cellsOfOneRig || (results.at(-1)?.violations.length ?? 0) > 0)) {
+        await rig[Symbol.asyncDispose]()
+        rig = undefined
+      }
+      if (!rig) {
+        rig = await startRig(join(folder, `rig-${++rigs}`), doing => console.error(`crash-matrix: ${doing}`))
+        ofThisRig = 0
+      }
+      ofThisRig += 1
+      const { result, facts } = await playCell(rig, cell)
+      results.push(result)
+      console.error(printProgress(result, index + 1, left.length))
+      if (result.violations.length > 0) keep(rig, result.cell, facts)
+      if (file !== undefined) writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`)
+    }
+  } finally {
+    await rig?.[Symbol.asyncDispose]()
+  }
+  console.error(`crash-matrix: ${summaryOf(results)}; ${Math.round((performance.now() - beganMs) / 1_000)} s`)
+  if (json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`)
+  if (out !== undefined) writeFileSync(out, printTable({ results, machine: machine(), date: new Date().toISOString().slice(0, 10) }))
+  return results.some(({ violations }) => violations.length > 0) ? 1 : 0
+}
+
+function readResults(file: string): CellResult[] {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) as CellResult[] : []
+}
+
+function keep(rig: Rig, cell: string, facts: readonly StoredFact[]): void {
+  const folder = join(checkout, 'test-results/crash-matrix', cell.replaceAll('/', '-'))
+  rig.keepLogs(folder)
+  writeFileSync(join(folder, 'facts.jsonl'), facts.map(({ stream, fact }) => `${JSON.stringify({ stream, ...fact })}\n`).join(''))
+}
+
+const machine = (): string => `${cpus().length} processors, Linux ${release().split('-')[0]}, Node ${process.version}`
+
+async function main(args: string[]): Promise<number> {
+  let read: Arguments
+  try {
+    read = readArguments(args)
+  } catch (error) {
+    console.error(`crash-matrix: ${messageOf(error)}`)
+    return 3
+  }
+  if (read.list) {
+    console.log(printList(read.cells))
+    return 0
+  }
+  const folder = folderInside()
+  try {
+    return folder === undefined ? await runInside(fileURLToPath(import.meta.url), args) : await runMatrix(folder, read)
+  } catch (error) {
+    console.error('crash-matrix:', error)
+    return 4
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))
