@@ -80,6 +80,7 @@ export class Ledger {
     const known = this.#orders.get(key)
     if (known) { // the same once more: if the agent takes it only now, its lease begins now
       known.renewedMs = machine.world.nowMs
+      if (isOlder(known.epoch, epoch)) Object.assign(known, { epoch, heardEpoch: this.#heardEpoch.get(machine.name) }) // the next leader asks for what was refused to the one before
       return
     }
     const spec = parseItem(item)
