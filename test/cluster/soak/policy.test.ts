@@ -105,6 +105,7 @@ async function photograph(page: Page, view: string, name: string): Promise<void>
   await page.goto(`${new URL(pageUrl).origin}/#/${view}`)
   await page.locator('main h1').first().waitFor()
   await page.getByText('Asking the scheduler').waitFor({ state: 'hidden' })
+  assert.equal(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'), true, `${name} is no wider than the window`)
   await page.screenshot({ path: join(results, `${name}.png`), fullPage: true })
 }
 
