@@ -45,10 +45,10 @@ if (unit.length > 0) {
 if (wanted.length === 0) run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
 if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simulation) // a file of its own is on all processors already
-/** Integration tests that wait more than they work, and measure no deadline: two files at a time. The others measure those of real parts, and two cores are soon full. */
+/** Integration tests that wait more than they work, put no load on anything and measure no deadline: two files at a time. For the others two cores are soon too few. */
 const measureNothing = new Set([
-  'alert-rules', 'bus', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'faultless', 'gate', 'grafana', 'halt', 'locust-login', 'nats-users', 'plan', 'promql-only',
-  'quarantine', 'release-check', 'release-examples', 'run', 'run-services', 'scheduler-api', 'sequential-gates', 'thread', 'verify',
+  'alert-rules', 'bus', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'grafana', 'halt', 'nats-users', 'plan',
+  'quarantine', 'release-check', 'release-examples', 'run-services', 'scheduler-api', 'thread', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const [inTwos, alone] = [integration.filter(file => measureNothing.has(file)), integration.filter(file => !measureNothing.has(file))]
 if (inTwos.length > 0) run(node, ...runner, '--test-concurrency=2', ...inTwos)
