@@ -21,7 +21,7 @@ after(async () => {
   await installed()
 })
 
-const asksWhetherItLeads = 'fetch("http://127.0.0.1:9646/metrics", { headers: { authorization: `Bearer ${process.env.FAULTLINE_METRICS_TOKEN}` } }).then(answer => answer.text()).then(text => console.log(/^faultline_scheduler_leader\\S* 1$/m.test(text)))'
+const asksWhetherItLeads = 'fetch("http://127.0.0.1:9646/metrics", { headers: { authorization: `Bearer ${fs.readFileSync(process.env.FAULTLINE_METRICS_TOKEN_FILE, "utf8").trim()}` } }).then(answer => answer.text()).then(text => console.log(/^faultline_scheduler_leader\\S* 1$/m.test(text)))'
 
 async function leader(): Promise<SystemPod> {
   for (const pod of await podsOf('scheduler')) if ((await inSystem('exec', pod.name, '--', 'node', '-e', asksWhetherItLeads)).trim() === 'true') return pod
