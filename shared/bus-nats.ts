@@ -7,7 +7,7 @@ import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, Wr
 import { hear, newStamp, stampSchema, type HeardCommands } from '#shared/command-stamp.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
 import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
-import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream } from '#shared/events.ts'
+import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream, type FactType } from '#shared/events.ts'
 import { isDeeper } from '#shared/json-depth.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
@@ -170,7 +170,7 @@ class NatsBus implements Bus {
         this.#demandRoom(payload, `a ${type} of run ${run}`) // before it is numbered: what was never sent leaves no gap in the log
         counters.set(run, sequence)
         // one after another, so that the stream's order is the source's own order
-        const written = last.then(() => this.#store(factSubject(run, type), fact.id, payload, { deadlineMs, once }))
+        const written = last.then(() => this.#store({ run, type, id: fact.id, payload }, { deadlineMs, once }))
         last = written.catch(() => undefined)
         return written
       },
@@ -194,20 +194,35 @@ class NatsBus implements Bus {
   }
 
   /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
-  async #store(subject: string, id: string, payload: string, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
+  async #store({ run, type, id, payload }: { run: string; type: FactType; id: string; payload: string }, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
+    const subject = factSubject(run, type)
     const givenUpAt = performance.now() + deadlineMs
+    let lastSubjectSequence = 0
     for (;;) {
       try {
-        const ack = await this.#js.publish(subject, payload, { msgID: id, ...(once && { expect: { lastSubjectSequence: 0 } }) })
+        const ack = await this.#js.publish(subject, payload, { msgID: id, ...(once && { expect: { lastSubjectSequence } }) })
         return ack.seq
       } catch (cause) {
-        if (once && cause instanceof NatsError && cause.api_error?.err_code === wrongLastSequence) throw new FactAlreadyWritten(`${subject} is on record already: ${messageOf(cause)}`, { cause })
+        const isTaken = once && cause instanceof NatsError && cause.api_error?.err_code === wrongLastSequence
+        const [, taken] = isTaken ? /wrong last sequence: (\d+)/.exec(messageOf(cause)) ?? [] : []
+        if (taken !== undefined && await this.#hasFact(run, type)) throw new FactAlreadyWritten(`${subject} is on record already: ${messageOf(cause)}`, { cause })
         if (performance.now() >= givenUpAt || this.#connection.isClosed()) {
           throw new FactNotStored(`the fact ${id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}; the run's log now has a gap, so it cannot pass`, { cause })
         }
-        await delay(50)
+        if (taken === undefined) await delay(50)
+        else lastSubjectSequence = Number(taken)
       }
     }
+  }
+
+  /** What is no fact does not count, such as garbage in its place: it would keep a run from its verdict for ever. */
+  async #hasFact(run: string, type: FactType): Promise<boolean> {
+    await using following = this.follow({ run, types: [type] })
+    for await (const next of following) {
+      if (next.is === 'fact') return true
+      if (next.is === 'caught-up') return false
+    }
+    return false
   }
 
   follow({ run = '*', types }: FactFilter): Following {

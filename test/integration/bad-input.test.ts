@@ -14,6 +14,7 @@ import { CommandUnanswered, MessageTooLarge } from '#shared/errors.ts'
 import { facts, factSubject, type FactType, type Service, type StoredFact } from '#shared/events.ts'
 import { loginOptions } from '#shared/nats-login.ts'
 import { freePort } from '#shared/process/free-port.ts'
+import { newSigningKey } from '#shared/signing-key.ts'
 import { ApiClient } from '../../services/cli/api-client.ts'
 import { startChild, temporaryFolder, type Child } from '../parts/child.ts'
 import { nested } from '../parts/hostile-values.ts'
@@ -27,6 +28,7 @@ const log = pino({ level: 'silent' })
 const canary = (name: string) => `canary-${name.replaceAll('.', '-')}-5f1d`
 const keys = newCommandKeys()
 const vouchers = newCommandKeys()
+const verdicts = newSigningKey()
 /** Past what k8s/base/nats/nats.conf lets a message be. */
 const tooLarge = 9_000_000
 
@@ -47,7 +49,7 @@ async function startRoom() {
 
   const secrets: Partial<Record<SettingName, string>> = Object.fromEntries((Object.keys(settings) as SettingName[]).filter(name => 'secret' in settings[name] && name !== 'nats.token').map(name => [name, canary(name)]))
   const own: Partial<Record<SettingName, string>> = {
-    ...secrets, 'commands.signingSeed': keys.signingSeed, 'vouchers.signingSeed': vouchers.signingSeed, 'commands.publicKey': keys.commandKey, 'vouchers.publicKey': vouchers.commandKey,
+    ...secrets, 'commands.signingSeed': keys.signingSeed, 'vouchers.signingSeed': vouchers.signingSeed, 'verdicts.signingSeed': verdicts.seed, 'commands.publicKey': keys.commandKey, 'vouchers.publicKey': vouchers.commandKey,
     'log.level': 'trace', 'nats.waitSeconds': '20', 'prometheus.url': prometheus.url.replace('//', `//me:${canary('url')}@`),
     'locust.url': `http://me:${canary('url')}@127.0.0.1:9`, 'injector.node': 'n1', 'injector.stateFolder': join(folder, 'journal'), 'injector.parents': `worker=${worker.pid}`, 'prober.node': 'n1', 'probes.endpointsFolder': endpoints,
   }
@@ -252,7 +254,7 @@ test('no secret is in any fact, line of a log, answer of an API or metric, after
     ['facts', room.everything.map(stored => JSON.stringify(stored)).join('\n')], ['metrics', pages.join('\n')], ['runs', JSON.stringify(await room.api.runs())], ['audit', JSON.stringify(await room.api.audit('24h'))],
     ...[...room.running].map(([service, { child }]): [string, string] => [`log of ${service}`, child.log()]),
   ])
-  const secrets = ['canary', keys.signingSeed, vouchers.signingSeed, ...services.flatMap(service => room.nats.login(service).password ?? [])]
+  const secrets = ['canary', keys.signingSeed, vouchers.signingSeed, verdicts.seed, ...services.flatMap(service => room.nats.login(service).password ?? [])]
   for (const [where, text] of told) {
     assert.ok(text.length > 100, where)
     for (const secret of secrets) assert.ok(!text.includes(secret), `${where}: …${text.slice(Math.max(0, text.indexOf(secret) - 200), text.indexOf(secret) + 60)}`)

@@ -98,6 +98,21 @@ test('a fact that cannot be stored is reported, and one that is not in the catal
   await bus.close()
 })
 
+test('what is no fact does not keep one that is written once from its place, and makes no room for a second', async () => {
+  await using nats = await startNats()
+  const bus = await open(nats)
+  const raw = await connect({ servers: nats.servers, token: nats.token })
+  const verdict = { verdict: 'passed' as const, reasons: ['a'], revertUnconfirmed: false }
+  const garbage = async () => { await raw.jetstream().publish('faultline.fact.r.run.judged', 'garbage') }
+  await garbage()
+  await garbage()
+  await bus.writer('a').write('r', 'run.judged', verdict, { once: true })
+  await garbage()
+  await assert.rejects(bus.writer('b').write('r', 'run.judged', verdict, { once: true }), FactAlreadyWritten)
+  await raw.close()
+  await bus.close()
+})
+
 test('of a fact that is written once the first is stored, whoever writes it, for each run and type by itself', async () => {
   await using nats = await startNats()
   const bus = await open(nats)
