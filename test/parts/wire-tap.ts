@@ -84,10 +84,11 @@ export function readWire(messages: readonly WireMessage[], commandKey: string): 
     },
   }
 
-  /** The scheduler's signature covers the subject and the payload; what need not be signed is not. */
+  /** The scheduler's signature covers the subject, the payload, and the stamp of what is good for once; what need not be signed is not. */
   function unseal({ subject, text }: WireMessage, signed: boolean): unknown {
-    const { payload, signature } = JSON.parse(text) as { payload: string; signature?: string }
-    const isValid = signature !== undefined && verifier.verify(Buffer.from(`${subject}\n${payload}`), Buffer.from(signature, 'base64'))
+    const { payload, stamp, signature } = JSON.parse(text) as { payload: string; stamp?: string; signature?: string }
+    const covered = stamp === undefined ? `${subject}\n${payload}` : `${subject}\n${payload}\n${stamp}`
+    const isValid = signature !== undefined && verifier.verify(Buffer.from(covered), Buffer.from(signature, 'base64'))
     if (signed !== isValid) throw new Error(signed ? 'is not signed by the scheduler' : 'is signed, and need not be')
     return JSON.parse(payload)
   }
