@@ -48,7 +48,8 @@ async function run(fault: { kind: string; pick: 'all' | 'one'; from?: object }, 
   await Promise.all(looks)
   const { verdict, reasons, faults } = judge(facts)
   assert.equal(verdict, 'passed', reasons.join('; '))
-  assert.ok(faults.every(({ verified, cause }) => verified && cause === 'duration'), JSON.stringify(faults))
+  // a part's own time runs from when it was there, a little later: the scheduler, for which the fault is over by then, may be the first to end it
+  assert.ok(faults.every(({ id, verified, cause }) => verified && (cause === 'duration' || (id.includes('.') && cause === 'command'))), JSON.stringify(faults))
 }
 
 const idOf = ({ uid }: SubjectPod) => `pod:${uid}`
