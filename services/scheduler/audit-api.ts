@@ -4,7 +4,7 @@ import type { Bus } from '#shared/bus.ts'
 import { messageOf } from '#shared/errors.ts'
 import { duration } from '#shared/units.ts'
 import { readAuditRecord } from './audit-record.ts'
-import { RecordUnread } from './release-record.ts'
+import { RecordUnread } from './stream-record.ts'
 
 /** The stream keeps 90 days. */
 const longestMs = 90 * 24 * 3_600_000
