@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
 import { messageOf } from '#shared/errors.ts'
+import { codeOf } from '#shared/kubernetes-answer.ts'
 import { outlook, readCampaignObject, readChild, type CampaignObject, type Deed } from './campaign-object.ts'
 import type { Controller } from './experiment-controller.ts'
 import { customObjects, watchObjects } from './custom-objects.ts'
@@ -48,7 +49,7 @@ export async function startCampaignController({ kubernetes, leads, clock, log }:
       const object = readCampaignObject(item)
       if (!object || isOver(object) || !leads() || isStopping) continue
       await reconcile(object).catch((error: unknown) => {
-        log.warn({ campaign: `${object.metadata.namespace}/${object.metadata.name}`, why: messageOf(error) }, 'the Campaign could not be brought up to date; tried again')
+        if (codeOf(error) !== 404) log.warn({ campaign: `${object.metadata.namespace}/${object.metadata.name}`, why: messageOf(error) }, 'the Campaign could not be brought up to date; tried again')
       })
     }
   }

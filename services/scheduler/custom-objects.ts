@@ -1,6 +1,7 @@
 import { CustomObjectsApi, makeInformer, PatchStrategy, setHeaderOptions, type KubeConfig, type KubernetesListObject, type KubernetesObject } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import { messageOf } from '#shared/errors.ts'
+import { unless, unlessMissing } from '#shared/kubernetes-answer.ts'
 
 const group = { group: 'faultline.dev', version: 'v1alpha1' } as const
 const againMs = 1_000
@@ -26,9 +27,9 @@ export function customObjects(kubernetes: KubeConfig, plural: string): CustomObj
   const resource = { ...group, plural }
   return {
     list: async namespace => (await api.listNamespacedCustomObject({ ...resource, namespace }) as KubernetesListObject<KubernetesObject>).items,
-    read: named => unless([404], api.getNamespacedCustomObject({ ...resource, ...named })),
+    read: named => unlessMissing(api.getNamespacedCustomObject({ ...resource, ...named })),
     create: async (namespace, body) => await unless([409], api.createNamespacedCustomObject({ ...resource, namespace, body })) !== undefined,
-    remove: async named => await unless([404], api.deleteNamespacedCustomObject({ ...resource, ...named })) !== undefined,
+    remove: async named => await unlessMissing(api.deleteNamespacedCustomObject({ ...resource, ...named })) !== undefined,
     async writeStatus({ namespace, name, uid }, status, keys) {
       const body = { metadata: { uid }, status: { ...Object.fromEntries(keys.map(key => [key, null])), ...status } }
       // 409: it is another by now
@@ -84,13 +85,3 @@ export function watchObjects(kubernetes: KubeConfig, plural: string, { log, onCh
     },
   }
 }
-
-/** Codes of HTTP that are no errors here, and have no answer. */
-function unless<T>(codes: readonly number[], answer: Promise<T>): Promise<T | undefined> {
-  return answer.catch((error: unknown) => {
-    if (codes.includes(codeOf(error) ?? 0)) return undefined
-    throw error
-  })
-}
-
-export const codeOf = (error: unknown): number | undefined => typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number' ? error.code : undefined

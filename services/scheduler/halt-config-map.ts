@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { messageOf } from '#shared/errors.ts'
 import { haltConfigMap } from '#shared/halt-config-map.ts'
 import type { FindHalt, FoundHalt } from '#shared/halt-file.ts'
+import { unlessMissing } from '#shared/kubernetes-answer.ts'
 
 export interface HaltInKubernetes {
   findHalt: FindHalt
@@ -26,16 +27,12 @@ export async function lookForHalt({ kubernetes, namespace, log }: { kubernetes: 
 
   async function look(): Promise<void> {
     try {
-      found = foundIn(await Promise.race([core.readNamespacedConfigMap({ name: haltConfigMap.name, namespace }), late()]))
+      const object = await Promise.race([unlessMissing(core.readNamespacedConfigMap({ name: haltConfigMap.name, namespace })), late()])
+      found = object && foundIn(object)
       isAnswering = true
     } catch (error) {
-      if (isMissing(error)) {
-        found = undefined
-        isAnswering = true
-      } else {
-        if (isAnswering) log.warn({ why: messageOf(error) }, `the ConfigMap ${haltConfigMap.name} could not be looked for; asking again`)
-        isAnswering = false
-      }
+      if (isAnswering) log.warn({ why: messageOf(error) }, `the ConfigMap ${haltConfigMap.name} could not be looked for; asking again`)
+      isAnswering = false
     }
   }
 
@@ -65,5 +62,3 @@ async function late(): Promise<never> {
   await delay(answerWithinMs, undefined, { ref: false })
   throw new Error(`no answer within ${answerWithinMs} ms`)
 }
-
-const isMissing = (error: unknown): boolean => typeof error === 'object' && error !== null && 'code' in error && error.code === 404

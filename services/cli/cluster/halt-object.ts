@@ -1,6 +1,7 @@
-import { ApiException, CoreV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node'
+import { CoreV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node'
 import { messageOf } from '#shared/errors.ts'
 import { haltConfigMap } from '#shared/halt-config-map.ts'
+import { codeOf } from '#shared/kubernetes-answer.ts'
 import { readKubeConfig } from './kube-config.ts'
 import { ClusterUnready, type ClusterOptions } from './scheduler.ts'
 
@@ -39,5 +40,3 @@ async function tellPods(core: CoreV1Api, namespace: string): Promise<Told> {
   const told = await Promise.allSettled(items.map(({ metadata }) => core.patchNamespacedPod({ namespace, name: metadata?.name ?? '', body }, mergePatch)))
   return { pods: items.length, told: told.filter(({ status }) => status === 'fulfilled').length }
 }
-
-const codeOf = (error: unknown): number | undefined => error instanceof ApiException ? error.code : undefined

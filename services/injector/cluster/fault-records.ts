@@ -1,6 +1,7 @@
 import type { V1Lease } from '@kubernetes/client-node'
+import { codeOf, unlessMissing } from '#shared/kubernetes-answer.ts'
 import type { JournalEntry, Reverted } from '../journal.ts'
-import { ask, codeOf, unlessMissing, type Kubernetes } from './kubernetes.ts'
+import { ask, type Kubernetes } from './kubernetes.ts'
 
 /**
  * The journal of what is done through the Kubernetes API, in the API itself: it outlives the agent's pod and its node. A fault is one Lease

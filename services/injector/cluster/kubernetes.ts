@@ -1,5 +1,6 @@
 import type { AppsV1Api, AutoscalingV2Api, CoordinationV1Api, CoreV1Api, Informer, PolicyV1Api, V1Lease, V1MicroTime, V1Pod } from '@kubernetes/client-node'
 import { messageOf } from '#shared/errors.ts'
+import { codeOf } from '#shared/kubernetes-answer.ts'
 import { FaultRefused } from '../fault-refused.ts'
 
 /** The parts of the API that faultline uses. */
@@ -40,16 +41,6 @@ export async function ask<T>(what: string, answer: Promise<T>): Promise<T> {
   } catch (cause) {
     throw new FaultRefused(`${what}: ${whyNot(cause)}`, { cause })
   }
-}
-
-export const codeOf = (error: unknown): number | undefined => typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number' ? error.code : undefined
-
-/** Undefined when there is none. */
-export function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  return answer.catch((error: unknown) => {
-    if (codeOf(error) === 404) return undefined
-    throw error
-  })
 }
 
 /** The API's own words where it gave some: a policy's message, or a budget's. */

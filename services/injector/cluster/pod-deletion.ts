@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { ApiStep } from '#shared/fault.ts'
+import { unlessMissing } from '#shared/kubernetes-answer.ts'
 import type { BoundPod } from '#shared/target.ts'
 import type { Seen, StepInHand } from '../step-in-hand.ts'
-import { ask, unlessMissing, type Kubernetes } from './kubernetes.ts'
+import { ask, type Kubernetes } from './kubernetes.ts'
 
 const goneWithinMs = 10_000
 type DeletePod = ApiStep & { do: 'delete-pod' }

@@ -1,10 +1,11 @@
 import type { V1Scale } from '@kubernetes/client-node'
 import type { PlannedTarget } from '#shared/commands.ts'
+import { unlessMissing } from '#shared/kubernetes-answer.ts'
 import type { BoundWorkload, WorkloadTarget } from '#shared/target.ts'
 import { FaultRefused } from '../fault-refused.ts'
 import type { ApiUndo } from '../journal.ts'
 import type { Seen, StepInHand } from '../step-in-hand.ts'
-import { ask, unlessMissing, type Kubernetes } from './kubernetes.ts'
+import { ask, type Kubernetes } from './kubernetes.ts'
 import { demandOptIn } from './opt-in.ts'
 
 type ScaleBack = ApiUndo & { undo: 'scale-back' }
