@@ -64,10 +64,14 @@ if (upStatus !== 0) process.exit(upStatus)
 /** @param {number} atOnce */
 const runner = atOnce => ['--test', `--test-concurrency=${atOnce}`, '--test-timeout=900000', '--test-reporter=spec']
 let status = files.length === 0 ? 0 : run([...runner(1), ...files])
+/** @type {Set<string>} */
+const loaded = new Set()
 for (const suite of suites) {
   if (status !== 0) break
   process.env['FAULTLINE_TEST_VARIANT'] = suite.variant ?? 'base'
-  status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...suite.images])
+  const missing = suite.images.filter(image => !loaded.has(image))
+  if (missing.length > 0) status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...missing])
+  for (const image of missing) loaded.add(image)
   for (const group of inOrder(suite.files)) status ||= cluster('run', node, ...runner(group.atOnce), ...group.files)
 }
 
