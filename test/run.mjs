@@ -51,7 +51,7 @@ if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simul
  * and give way to them for a processor; what they say is kept until the others are through.
  */
 const givesWay = new Set([
-  'access', 'alert-rules', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'false-pass-traps', 'grafana', 'halt',
+  'access', 'alert-rules', 'bad-input', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'false-pass-traps', 'grafana', 'halt',
   'halt-object', 'locust-login', 'nats-tls', 'nats-users', 'netem-in-guest', 'plan', 'quarantine', 'release-check', 'release-examples', 'run-services', 'scheduler-api',
   'slo-gates', 'thread', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))

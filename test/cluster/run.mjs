@@ -2,8 +2,10 @@
  * `npm run test:cluster`: brings the cluster up if it is not, runs the tests on it one file at a time, and takes it down again
  * if it was down before. Arguments narrow the tests to the files whose path contains one of them; `--keep` leaves the cluster up.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -14,6 +16,12 @@ const infrastructure = 4
 
 /** @param {readonly string[]} args @param {import('node:child_process').StdioOptions} stdio */
 const run = (args, stdio = 'inherit') => spawnSync(node, args, { cwd: root, stdio }).status ?? infrastructure
+/** Gives way to everything else for a processor; resolves with its exit code. @param {readonly string[]} args */
+function begin(args) {
+  const child = spawn(node, args, { cwd: root, stdio: 'inherit' })
+  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
+  return once(child, 'close').then(([code]) => Number(code ?? infrastructure))
+}
 /** @param {string[]} args */
 const cluster = (...args) => run(['test/cluster/cluster.ts', ...args])
 
@@ -64,16 +72,20 @@ if (upStatus !== 0) process.exit(upStatus)
 /** @param {number} atOnce */
 const runner = atOnce => ['--test', `--test-concurrency=${atOnce}`, '--test-timeout=900000', '--test-reporter=spec']
 let status = files.length === 0 ? 0 : run([...runner(1), ...files])
-/** @type {Set<string>} */
-const loaded = new Set()
+/** @param {readonly string[]} images */
+const load = images => ['services/cli/images/main.ts', '--load', 'cluster', '--only', ...images]
+const first = suites[0]?.images ?? []
+if (status === 0 && first.length > 0) status = run(load(first))
+/** What only later suites need is built meanwhile, and gives way to the tests. */
+const later = [...new Set(suites.flatMap(({ images }) => images))].filter(image => !first.includes(image))
+const loading = status === 0 && later.length > 0 ? begin(load(later)) : undefined
 for (const suite of suites) {
   if (status !== 0) break
   process.env['FAULTLINE_TEST_VARIANT'] = suite.variant ?? 'base'
-  const missing = suite.images.filter(image => !loaded.has(image))
-  if (missing.length > 0) status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...missing])
-  for (const image of missing) loaded.add(image)
+  if (suite.images.some(image => later.includes(image))) status = await loading ?? 0
   for (const group of inOrder(suite.files)) status ||= cluster('run', node, ...runner(group.atOnce), ...group.files)
 }
+await loading // nothing is taken down under it
 
 const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')
 process.exit(status !== 0 ? 1 : downStatus)
