@@ -6,7 +6,7 @@ import { testedServiceSchema } from '#shared/tested-service.ts'
 
 /**
  * Commands (NATS requests, signed, those that begin something with a nonce) and signals (core NATS, may be lost). The other half of the catalogue in events.ts.
- * Only `inject` and `heartbeat` can be too late or too old; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
+ * Only `inject`, `load-start` and `heartbeat` can be too late or too old, or have come before; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
  */
 
 const epochMs = () => z.number().int().nonnegative().max(8_640_000_000_000_000)
@@ -136,7 +136,7 @@ const defineSignals = <T extends Record<string, SignalDefinition>>(signals: T): 
 export const signals = defineSignals({
   heartbeat: {
     from: 'scheduler', to: 'injector', about: 'run', signed: true,
-    doc: 'The run is alive: renew its leases. Every third of a lease.',
+    doc: 'The run is alive: renew its leases. Every third of a lease. It renews nothing when it was sent no later than another of its run under its epoch, or more than ten seconds ago.',
     data: z.strictObject({ run, epoch: epochSchema, leaseMs: z.int().positive(), sentAtMs: epochMs() }),
   },
   abort: {

@@ -18,7 +18,7 @@ export interface Order {
   leaseMs: number
   durationMs: number | undefined
   deliveredMs: number
-  /** When a heartbeat of its run came to the agent last. */
+  /** When a heartbeat of its run came to the agent last that was sent later than those before. */
   renewedMs: number
   /** The agent had heard by then that the run is aborted. */
   wasBuried: boolean
@@ -48,6 +48,7 @@ export class Ledger {
   readonly #orders = new Map<string, Order>()
   readonly #heardEpoch = new Map<string, Epoch>()
   readonly #buried = new Map<string, number>()
+  readonly #renewals = new Map<string, { epoch: Epoch; sentAtMs: number }>()
   readonly #open = new Map<string, Span>()
   #hearing: Heard[] = []
 
@@ -70,9 +71,17 @@ export class Ledger {
     if (!process || (name !== 'inject' && name !== 'heartbeat' && name !== 'abort')) return
     const { nowMs } = machine.world
     if (name === 'inject') this.#order(payload as never, machine)
-    if (name === 'heartbeat') for (const order of this.ordersOf(machine, run)) order.renewedMs = nowMs
+    if (name === 'heartbeat' && this.#isNews(machine, payload as { run: string; epoch: Epoch; sentAtMs: number })) for (const order of this.ordersOf(machine, run)) order.renewedMs = nowMs
     if (name === 'abort') for (const order of this.ordersOf(machine, run)) order.aborted ??= { process, atMs: nowMs }
     this.#hearing.push({ machine, process, ...(epoch && { epoch }), ...(name === 'abort' && { buries: run }) })
+  }
+
+  /** Not one that came before, nor one that another has overtaken. */
+  #isNews({ name }: Machine, { run, epoch, sentAtMs }: { run: string; epoch: Epoch; sentAtMs: number }): boolean {
+    const known = this.#renewals.get(`${name}/${run}`)
+    if (known && (isOlder(epoch, known.epoch) || (!isOlder(known.epoch, epoch) && sentAtMs <= known.sentAtMs))) return false
+    this.#renewals.set(`${name}/${run}`, { epoch, sentAtMs })
+    return true
   }
 
   #order({ run, fault, item, targets, blastRadius, epoch, leaseMs, leftMs }: { run: string; fault: string; item: unknown; targets: { id: string }[]; blastRadius: BlastRadius; epoch: Epoch; leaseMs: number; leftMs?: number }, machine: Machine): void {
