@@ -144,13 +144,13 @@ export const facts = defineFacts({
   },
   'halt.set': {
     producer: 'scheduler',
-    readers: ['scheduler'],
+    readers: ['scheduler', 'prober'],
     doc: 'Everything is stopped: the runs under way are aborted, and new ones refused, until halt.released. Its subject is `halt`, in place of a run.',
     data: z.strictObject({ by: z.string(), why: z.string(), atMs: epochMs() }),
   },
   'halt.released': {
     producer: 'scheduler',
-    readers: ['scheduler'],
+    readers: ['scheduler', 'prober'],
     doc: 'Runs are taken again.',
     data: z.strictObject({ by: z.string(), atMs: epochMs() }),
   },

@@ -71,7 +71,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
 
   const looking = await begin('prober')
-  const prober = await startProber({ ...looking, node: 'local', endpointsFolder })
+  const prober = await startProber({ ...looking, node: 'local', endpointsFolder, findHalt })
   unfinished.defer(() => prober.stop())
   await serve('prober', looking.metrics, () => looking.bus.connected)
 
