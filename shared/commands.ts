@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { blastRadius } from '#shared/blast-radius.ts'
 import { epochSchema, type Service } from '#shared/events.ts'
+import { mostSightings } from '#shared/halt-sightings.ts'
 import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 
@@ -148,6 +149,14 @@ export const signals = defineSignals({
     from: 'injector', to: 'scheduler', about: 'node', signed: false,
     doc: 'The answer to abort: how many of the run\'s faults this agent still holds.',
     data: z.strictObject({ run, node: z.string(), holding: z.int().nonnegative() }),
+  },
+  halted: {
+    from: 'injector', to: 'scheduler', about: 'node', signed: false,
+    doc: 'The halts by a file that this agent has found since it started, the last ten, for the audit. Every second, and at once when there is another.',
+    data: z.strictObject({
+      node: z.string(), sentAtMs: epochMs(),
+      halts: z.array(z.strictObject({ where: z.string().max(5_000), why: z.string().max(1_000), sinceMs: epochMs(), foundAtMs: epochMs(), goneAtMs: epochMs().optional() })).max(mostSightings),
+    }),
   },
   agent: {
     from: 'injector', to: 'scheduler', about: 'node', signed: false,

@@ -352,6 +352,16 @@ export const facts = defineFacts({
       outcome: z.enum(['allowed', 'refused']), why: z.string().optional(), atMs: epochMs(),
     }),
   },
+  'audit.halt': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    stream: 'audit',
+    doc: 'A halt by a file or a ConfigMap was found, or is gone again. It asks nobody, so it is stored by whoever leads when it hears of it, once for each who has seen it. Its subject is `audit`.',
+    data: z.strictObject({
+      where: z.string().describe('The file or the ConfigMap'), seenBy: z.string().describe('The node of the agent that has seen it, or `the scheduler`'),
+      is: z.enum(['found', 'gone']), why: z.string(), sinceMs: epochMs().describe('Date of the file or the ConfigMap'), atMs: epochMs().describe('By the clock of who has seen it'),
+    }),
+  },
 })
 
 export type FactType = keyof typeof facts

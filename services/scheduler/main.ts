@@ -14,6 +14,7 @@ import { verdictKeys } from '#shared/verdict-keys.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './experiment-controller.ts'
 import type { HaltInKubernetes } from './halt-config-map.ts'
+import { recordHalts } from './halt-record.ts'
 import { joinLeadership } from './leadership.ts'
 import { startPolicies, type Policies } from './policies.ts'
 import { openWebhook } from './policy-webhook.ts'
@@ -33,7 +34,9 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   })
   const kubernetes = config.need('scheduler.experiments') === 'kubernetes' ? await connectKubernetes(log) : undefined
   const onDisk = haltFiles(haltPaths(config))
-  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics, findHalt: () => kubernetes?.halt.findHalt() ?? onDisk() })
+  const findHalt = () => kubernetes?.halt.findHalt() ?? onDisk()
+  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics, findHalt })
+  const halts = recordHalts({ bus, clock, log, leads: () => leadership.epoch() !== undefined, findHalt })
   const [asked, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
   const prometheus = asked && connectPrometheus(asked)
   const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
@@ -55,6 +58,7 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
       kubernetes?.halt.stop()
       await api.close()
       await policies.stop()
+      await halts.stop()
       prometheus?.close()
       await scheduler.stop()
     },
