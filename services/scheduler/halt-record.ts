@@ -10,7 +10,7 @@ import { RequestRate } from './request-rate.ts'
 
 export type HaltEntry = FactData<'audit.halt'>
 
-/** Twice of what all agents of a large cluster have seen at once; who looks tells no more than its last ones (halt-sightings.ts). */
+/** More than all agents of a large cluster see at once. Each tells no more than its last ones (halt-sightings.ts), so that what is forgotten is not told again. */
 const mostRemembered = 10_000
 
 /** What the audit log has of halts by a file or a ConfigMap: the last word of each, by who has seen it. No I/O, and no clock of its own. */
