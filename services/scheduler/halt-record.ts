@@ -17,10 +17,11 @@ const mostRemembered = 10_000
 export class HaltsOnRecord {
   readonly #entries = new Map<string, HaltEntry>()
 
-  /** In any order and any number of times: what is gone stays so. */
+  /** In any order and any number of times: the last by its date counts. */
   take(entry: HaltEntry): void {
     const key = keyOf(entry)
-    if (this.#entries.get(key)?.is === 'gone') return
+    const known = this.#entries.get(key)
+    if (known && isNoEarlier(known, entry)) return
     this.#entries.set(key, entry)
     const [oldest] = this.#entries.keys()
     if (this.#entries.size > mostRemembered && oldest !== undefined) this.#entries.delete(oldest)
@@ -29,17 +30,20 @@ export class HaltsOnRecord {
   /** The entries that the log lacks of what one of them tells. What it does not tell, and is on record as there, is gone by now: it was started anew meanwhile. */
   lacks(seenBy: string, seen: readonly HaltSighting[], nowMs: number): HaltEntry[] {
     const told = new Set(seen.map(({ where, sinceMs }) => keyOf({ seenBy, where, sinceMs })))
-    const vanished = [...this.#entries].flatMap(([key, entry]): HaltEntry[] => entry.seenBy === seenBy && entry.is === 'found' && !told.has(key) ? [{ ...entry, is: 'gone', atMs: nowMs }] : [])
+    const vanished = [...this.#entries].flatMap(([key, entry]): HaltEntry[] => entry.seenBy === seenBy && entry.is === 'found' && !told.has(key) ? [{ ...entry, is: 'gone', atMs: Math.max(nowMs, entry.atMs) }] : []) // an agent's clock may be ahead
     return [...vanished, ...seen.flatMap(({ where, why, sinceMs, foundAtMs, goneAtMs }): HaltEntry[] => {
       const known = this.#entries.get(keyOf({ seenBy, where, sinceMs }))
       const common = { where, seenBy, why, sinceMs }
-      return [
-        ...known ? [] : [{ ...common, is: 'found' as const, atMs: foundAtMs }],
-        ...goneAtMs === undefined || known?.is === 'gone' ? [] : [{ ...common, is: 'gone' as const, atMs: goneAtMs }],
-      ]
+      const found: HaltEntry = { ...common, is: 'found', atMs: foundAtMs }
+      const gone: HaltEntry[] = goneAtMs === undefined ? [] : [{ ...common, is: 'gone', atMs: goneAtMs }]
+      // one that is there on record is known, whenever who looks was started; one that is gone may have been put back as it was
+      return [...known?.is === 'found' ? [] : [found], ...gone].filter(entry => !known || !isNoEarlier(known, entry))
     })]
   }
 }
+
+/** What is found in the moment in which it goes is gone. */
+const isNoEarlier = (known: HaltEntry, entry: HaltEntry): boolean => known.atMs > entry.atMs || (known.atMs === entry.atMs && (known.is === 'gone' || entry.is === 'found'))
 
 const keyOf = ({ seenBy, where, sinceMs }: Pick<HaltEntry, 'seenBy' | 'where' | 'sinceMs'>) => JSON.stringify([seenBy, where, sinceMs])
 

@@ -57,6 +57,18 @@ test('an agent that was started anew, and has not found again what it had, tells
   assert.deepEqual(entries(record, 'n1', [], 50), ['gone 5 at 50'])
   assert.deepEqual(entries(record, 'n1', [], 60), [])
   assert.deepEqual(entries(record, 'n2', [seenAt(5, 40)]), [])
+  entries(record, 'ahead', [seenAt(5, 9_000)])
+  assert.deepEqual(entries(record, 'ahead', [], 50), ['gone 5 at 9000'])
+  assert.deepEqual(entries(record, 'ahead', [], 60), [], 'once, whatever its clock says')
+})
+
+test('a file that is moved away and put back, with its own date, is found and gone a second time', () => {
+  const record = new HaltsOnRecord()
+  assert.deepEqual(entries(record, 'n1', [seenAt(5, 10, 20)]), ['found 5 at 10', 'gone 5 at 20'])
+  assert.deepEqual(entries(record, 'n1', [seenAt(5, 10, 20), seenAt(5, 30)]), ['found 5 at 30'])
+  assert.deepEqual(entries(record, 'n1', [seenAt(5, 10, 20), seenAt(5, 30)]), [])
+  assert.deepEqual(entries(record, 'n1', [seenAt(5, 10, 20), seenAt(5, 30, 40)]), ['gone 5 at 40'])
+  assert.deepEqual(entries(record, 'n1', [seenAt(5, 10, 20), seenAt(5, 30, 40)]), [])
 })
 
 test('what came in another order, or twice, leaves the same on record', () => {
