@@ -11,6 +11,7 @@ import { systemClock } from '#shared/clock.ts'
 import { readConfig } from '#shared/config.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { configuredNats, loginOptions, type NatsLogin } from '#shared/nats-login.ts'
+import { commandLine, readProcesses } from '#shared/process/process-table.ts'
 import { isProcess } from '#shared/target.ts'
 import { localDriver } from '../../services/injector/local-driver.ts'
 import { startInjector } from '../../services/injector/service.ts'
@@ -64,7 +65,9 @@ test('passwords are rotated in mid-fault, by files and a reload of the server: a
   owned.defer(() => leadership.stop())
   const bus = await connectBus({ ...here.login('injector', other.log), service: 'injector', log: other.log, commandKey })
   owned.defer(() => bus.close())
-  const agent = await startInjector({ bus, node: 'n1', stateFolder: join(here.folder, 'journal'), driver: localDriver(() => [tree.parent]), clock: systemClock, log: other.log, metrics: new Registry() })
+  const stateFolder = join(here.folder, 'journal')
+  owned.defer(async () => void await until('the reverter sees that it is over', () => !readProcesses().some(({ pid }) => commandLine(pid).includes(stateFolder)), 10_000))
+  const agent = await startInjector({ bus, node: 'n1', stateFolder, driver: localDriver(() => [tree.parent]), clock: systemClock, log: other.log, metrics: new Registry() })
   owned.defer(() => agent.stop())
 
   const item = { kind: 'pause', target: { process: { match: 'marker-rotation' } }, at: '0s', duration: '30s' }

@@ -9,7 +9,7 @@ import { Registry } from 'prom-client'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import { signalSubject } from '#shared/commands.ts'
-import { isStopped } from '#shared/process/process-table.ts'
+import { commandLine, isStopped, readProcesses } from '#shared/process/process-table.ts'
 import { isProcess } from '#shared/target.ts'
 import { entryId, openJournal } from '../../services/injector/journal.ts'
 import { localDriver } from '../../services/injector/local-driver.ts'
@@ -34,6 +34,7 @@ async function stage(tree: ProcessTree) {
   const stateFolder = mkdtempSync(join(tmpdir(), 'injector-'))
   made.defer(async () => {
     await revertAll(stateFolder)
+    await until('the reverters see that it is over', () => !readProcesses().some(({ pid }) => commandLine(pid).includes(stateFolder)), 10_000)
     rmSync(stateFolder, { recursive: true })
   })
   const { signingSeed, commandKey } = newCommandKeys()
@@ -70,7 +71,7 @@ async function stage(tree: ProcessTree) {
     /** One after another, and all of them again: as long as the fault is there. */
     replaying(): Disposable {
       const said = [...overheard]
-      assert.ok(said.length >= 3, `${said.length} were overheard`)
+      assert.ok(said.length >= 30, `${said.length} were overheard`)
       let next = 0
       const saying = setInterval(() => stranger.publish(subject, said[next++ % said.length] ?? new Uint8Array()), 100)
       return { [Symbol.dispose]: () => clearInterval(saying) }
@@ -82,10 +83,10 @@ async function stage(tree: ProcessTree) {
 const isPaused = (tree: ProcessTree) => tree.members().some(isStopped)
 const goOn = (tree: ProcessTree) => until('all go on', () => !isPaused(tree), leaseMs + 1_000)
 
-/** Renews until the fault is there for longer than a lease; gives when the last one took effect. */
+/** So often that, each once and one each 100 ms, they would make up for more than a lease. */
 async function renewFor(here: Awaited<ReturnType<typeof stage>>, fault: string): Promise<void> {
   let before = here.leaseEndsMs(fault) ?? 0
-  for (let beats = 0; beats < 4; beats++) {
+  for (let beats = 0; beats < 30; beats++) {
     const known = before
     here.beat()
     await until('the lease is renewed', () => (here.leaseEndsMs(fault) ?? 0) > known, 2_000)
