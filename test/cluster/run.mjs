@@ -50,14 +50,15 @@ function inOrder(files) {
   ].filter(group => group.files.length > 0)
 }
 /**
- * Tests that know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network.
+ * Tests that know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network. A variant
+ * stays installed, and no other can take its place.
  * @type {readonly { folder: string, images: string[], variant?: string }[]}
  */
 const onAnyCluster = [
   { folder: 'test/cluster/faultline', images: ['services', 'nats', 'prometheus'] },
-  { folder: 'test/cluster/faultline-ha', images: ['services', 'nats', 'prometheus'], variant: 'ha' },
   { folder: 'test/cluster/workload', images: ['shop', 'postgres', 'redis', 'locust'] },
   { folder: 'test/cluster/load', images: ['services', 'nats', 'prometheus', 'shop', 'postgres', 'redis', 'locust'] },
+  { folder: 'test/cluster/faultline-ha', images: ['services', 'nats', 'prometheus'], variant: 'ha' },
 ]
 const suites = onAnyCluster.map(suite => ({ ...suite, files: testsIn(suite.folder) })).filter(suite => suite.files.length > 0)
 if (files.length + suites.length === 0) {
