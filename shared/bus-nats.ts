@@ -147,8 +147,9 @@ class NatsBus implements Bus {
 
   async #watchConnection(): Promise<void> {
     for await (const { type, data } of this.#connection.status()) {
-      if (type !== 'disconnect' && type !== 'reconnect') continue
-      this.#connected = type === 'reconnect'
+      const isUp = type === 'reconnect'
+      if ((type !== 'disconnect' && !isUp) || isUp === this.#connected) continue // a login that is refused again and again is told each time
+      this.#connected = isUp
       this.#log.warn({ server: data }, `nats ${type}`)
     }
   }

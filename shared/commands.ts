@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { blastRadius } from '#shared/blast-radius.ts'
 import { epochSchema, type Service } from '#shared/events.ts'
+import { mostSightings } from '#shared/halt-sightings.ts'
 import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 
 /**
  * Commands (NATS requests, signed, those that begin something with a nonce) and signals (core NATS, may be lost). The other half of the catalogue in events.ts.
- * Only `inject` and `heartbeat` can be too late or too old; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
+ * Only `inject`, `load-start` and `heartbeat` can be too late or too old, or have come before; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
  */
 
 const epochMs = () => z.number().int().nonnegative().max(8_640_000_000_000_000)
@@ -136,7 +137,7 @@ const defineSignals = <T extends Record<string, SignalDefinition>>(signals: T): 
 export const signals = defineSignals({
   heartbeat: {
     from: 'scheduler', to: 'injector', about: 'run', signed: true,
-    doc: 'The run is alive: renew its leases. Every third of a lease.',
+    doc: 'The run is alive: renew its leases. Every third of a lease. It renews nothing when it was sent no later than another of its run under its epoch, or more than ten seconds ago.',
     data: z.strictObject({ run, epoch: epochSchema, leaseMs: z.int().positive(), sentAtMs: epochMs() }),
   },
   abort: {
@@ -148,6 +149,14 @@ export const signals = defineSignals({
     from: 'injector', to: 'scheduler', about: 'node', signed: false,
     doc: 'The answer to abort: how many of the run\'s faults this agent still holds.',
     data: z.strictObject({ run, node: z.string(), holding: z.int().nonnegative() }),
+  },
+  halted: {
+    from: 'injector', to: 'scheduler', about: 'node', signed: false,
+    doc: 'The halts by a file that this agent has found since it started, the last ten, for the audit. Every second, and at once when there is another.',
+    data: z.strictObject({
+      node: z.string(), sentAtMs: epochMs(),
+      halts: z.array(z.strictObject({ where: z.string().max(5_000), why: z.string().max(1_000), sinceMs: epochMs(), foundAtMs: epochMs(), goneAtMs: epochMs().optional() })).max(mostSightings),
+    }),
   },
   agent: {
     from: 'injector', to: 'scheduler', about: 'node', signed: false,

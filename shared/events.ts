@@ -144,13 +144,13 @@ export const facts = defineFacts({
   },
   'halt.set': {
     producer: 'scheduler',
-    readers: ['scheduler'],
+    readers: ['scheduler', 'prober'],
     doc: 'Everything is stopped: the runs under way are aborted, and new ones refused, until halt.released. Its subject is `halt`, in place of a run.',
     data: z.strictObject({ by: z.string(), why: z.string(), atMs: epochMs() }),
   },
   'halt.released': {
     producer: 'scheduler',
-    readers: ['scheduler'],
+    readers: ['scheduler', 'prober'],
     doc: 'Runs are taken again.',
     data: z.strictObject({ by: z.string(), atMs: epochMs() }),
   },
@@ -350,6 +350,16 @@ export const facts = defineFacts({
       passedOnFor: z.string().optional().describe('Where it came from to the scheduler on standby that passed it on, by its own word'),
       request: z.string().describe('Method and route, as the table of routes has them'), about: z.string().optional().describe('The run, the policy, or why it was halted'),
       outcome: z.enum(['allowed', 'refused']), why: z.string().optional(), atMs: epochMs(),
+    }),
+  },
+  'audit.halt': {
+    producer: 'scheduler',
+    readers: ['scheduler'],
+    stream: 'audit',
+    doc: 'A halt by a file or a ConfigMap was found, or is gone again. It asks nobody, so it is stored by whoever leads when it hears of it, once for each who has seen it. Its subject is `audit`.',
+    data: z.strictObject({
+      where: z.string().describe('The file or the ConfigMap'), seenBy: z.string().describe('The node of the agent that has seen it, or `the scheduler`'),
+      is: z.enum(['found', 'gone']), why: z.string(), sinceMs: epochMs().describe('Date of the file or the ConfigMap'), atMs: epochMs().describe('By the clock of who has seen it'),
     }),
   },
 })

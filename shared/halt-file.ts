@@ -23,6 +23,8 @@ export const nothingHalts: FindHalt = () => undefined
 /** Longer reasons are cut. */
 const mostCharacters = 500
 const mostBytes = 65_536
+/** Whoever makes a file dates it as they like, and no other dates can be printed (ECMA-262, "time range"). */
+const latestMs = 8_640_000_000_000_000
 
 /** The first of these files that is there, whatever it holds: its first line is the reason. */
 export function haltFiles(paths: readonly string[]): FindHalt {
@@ -67,7 +69,7 @@ export function printFoundHalt({ where, why, sinceMs }: FoundHalt): string {
 function look(path: string): FoundHalt | undefined {
   try {
     const link = lstatSync(path, { throwIfNoEntry: false }) // a link that leads nowhere is there, too
-    return link && { where: `the file ${path}`, why: readReason(path), sinceMs: Math.floor(link.mtimeMs) }
+    return link && { where: `the file ${path}`, why: readReason(path), sinceMs: Math.min(Math.max(0, Math.floor(link.mtimeMs)), latestMs) }
   } catch {
     return undefined
   }

@@ -30,7 +30,7 @@ export async function runService(name: Service, start: (context: ServiceContext)
     const [listen, metricsToken] = [listenAddress(config), config.get('metrics.token')]
     const [signingSeed, commandKey] = [config.get('commands.signingSeed'), config.get('commands.publicKey')]
     const bus = await connectBus({
-      ...configuredNats(config), service: name, log, replicas: Number(config.need('nats.replicas')), waitMs: Number(config.need('nats.waitSeconds')) * 1_000,
+      ...configuredNats(config, log), service: name, log, replicas: Number(config.need('nats.replicas')), waitMs: Number(config.need('nats.waitSeconds')) * 1_000,
       ...(signingSeed !== undefined && { signingSeed }), ...(commandKey !== undefined && { commandKey }),
     })
     showConnection(metrics, bus)

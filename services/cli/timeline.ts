@@ -56,7 +56,7 @@ export function tellFact(stored: StoredFact, { startedMs, experiment }: Context)
     }
     case 'policy.set': case 'policy.removed': case 'policy.ticked': case 'policy.missed': case 'policy.settled': case 'policy.paused': case 'policy.resumed': return undefined // of no run
     case 'probe.opened': case 'probe.closed': case 'probe.samples':
-    case 'run.services': case 'halt.set': case 'halt.released': case 'audit.request': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
+    case 'run.services': case 'halt.set': case 'halt.released': case 'audit.request': case 'audit.halt': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }
 

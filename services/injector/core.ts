@@ -256,7 +256,7 @@ function learn(state: State, epoch: Epoch): Next {
   return state.highestEpoch === undefined || isOlder(state.highestEpoch, epoch) ? { state: { ...state, highestEpoch: epoch }, effects: [{ effect: 'remember' }] } : nothing(state)
 }
 
-function isOlder(epoch: Epoch, than: Epoch | undefined): boolean {
+export function isOlder(epoch: Epoch, than: Epoch | undefined): boolean {
   if (than === undefined) return false
   return epoch.bucketCreatedMs === than.bucketCreatedMs ? epoch.revision < than.revision : epoch.bucketCreatedMs < than.bucketCreatedMs
 }

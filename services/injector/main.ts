@@ -8,6 +8,7 @@ import { connectKubernetes } from './cluster/kubernetes.ts'
 import { configuredPower } from './cluster/power.ts'
 import { clusterDriver } from './cluster-driver.ts'
 import type { Driver } from './driver.ts'
+import { tellHalts } from './halt-telling.ts'
 import { localDriver } from './local-driver.ts'
 import { nodeDriver } from './node-driver.ts'
 import type { DeclaredParent } from './process-targets.ts'
@@ -25,7 +26,15 @@ class DriverUnknown extends InvalidInput {
 await runService('injector', async ({ bus, clock, log, metrics, config }) => {
   const node = config.need('injector.node')
   const [stateFolder, findHalt] = [config.need('injector.stateFolder'), haltFiles(haltPaths(config))]
-  return startInjector({ bus, node, stateFolder, findHalt, driver: await configuredDriver(config, node, clock), clock, log, metrics })
+  const injector = await startInjector({ bus, node, stateFolder, findHalt, driver: await configuredDriver(config, node, clock), clock, log, metrics })
+  const halts = tellHalts({ bus, clock, node, findHalt })
+  return {
+    ready: () => injector.ready(),
+    async stop() {
+      halts.stop()
+      await injector.stop()
+    },
+  }
 })
 
 async function configuredDriver(config: Config, node: string, clock: Clock): Promise<Driver> {

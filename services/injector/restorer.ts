@@ -2,6 +2,9 @@
  * Ends what was done through the Kubernetes API when its agent cannot: `node services/injector/restorer.ts`, as pods of their own, two of them on two
  * nodes. It knows no NATS and takes no commands; it reads the records of faults (cluster/fault-records.ts), and when one has not been renewed in
  * time, it undoes what the record says, reads back, and marks the record. The next agent tells of it.
+ *
+ * It looks for no halt file: it begins nothing that a halt could stop, and what a halt ends is its agent's to undo, who has the file. With the agent dead nobody
+ * renews, so that the lease ends the fault here as ever; two who undo the same at once would only be a second way to go wrong.
  */
 import type { V1Lease } from '@kubernetes/client-node'
 import { systemClock } from '#shared/clock.ts'

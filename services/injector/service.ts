@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import { usualBlastRadius } from '#shared/blast-radius.ts'
 import type { Bus } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
-import type { Command, Reply } from '#shared/commands.ts'
+import type { Command, Reply, Signal } from '#shared/commands.ts'
 import { messageOf, MessageInvalid } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
 import { nothingHalts, printFoundHalt, type FindHalt } from '#shared/halt-file.ts'
@@ -13,6 +13,7 @@ import { parseItem, type Driver } from './driver.ts'
 import { initialState, keyOf, step, type Effect, type FaultName, type Input, type State } from './core.ts'
 import { leftFaultWork, newFaultWork, type FaultWork, type Machine } from './fault-work.ts'
 import { openJournal, type Journal, type Lease } from './journal.ts'
+import { hearRenewal, type HeardRenewals } from './renewals.ts'
 
 export interface InjectorOptions {
   bus: Bus
@@ -54,6 +55,7 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
   let state: State = { ...initialState, highestEpoch: memory.highestEpoch ?? undefined, tombstones: memory.tombstones }
   let phase: 'starting' | 'ready' | 'stopping' | 'stopped' = 'starting'
   const isStopped = () => phase === 'stopped'
+  let renewals: HeardRenewals = { startedAtMs: clock.nowMs(), last: new Map() }
   const work = new Map<string, FaultWork>()
   const replies = new Map<string, (reply: Reply<'inject'>) => void>()
   // two lines for each fault: a fact that cannot be stored yet never keeps a deed waiting
@@ -171,6 +173,14 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     return answered.promise
   }
 
+  function renew(renewal: Signal<'heartbeat'>): void {
+    const { heard, why } = hearRenewal(renewals, renewal, clock.nowMs())
+    renewals = heard
+    const { run, epoch, leaseMs } = renewal
+    if (why === undefined) return feed({ is: 'heartbeat', run, epoch, leaseMs })
+    log.warn({ ...runFields(run), why }, 'a renewal was ignored')
+  }
+
   const recorded = await driver.records?.all() ?? []
   for (const { entry, reverted } of recorded) if (reverted) journal.markReverted(entry.id, reverted)
   const left = [...entries, ...recorded.map(({ entry }) => entry).filter(({ id }) => !entries.some(entry => entry.id === id))]
@@ -208,7 +218,7 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
       feed({ is: 'revert', run: name.run, fault: name.fault })
       return { outcome: 'done', held }
     }),
-    bus.onSignal('heartbeat', '*', ({ run, epoch, leaseMs }) => feed({ is: 'heartbeat', run, epoch, leaseMs })),
+    bus.onSignal('heartbeat', '*', renew),
     bus.onSignal('abort', '*', ({ run }) => feed({ is: 'abort', run })),
   ]
   const sayPresent = () => bus.signal('agent', node, {

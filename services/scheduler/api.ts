@@ -13,7 +13,8 @@ import type { RunState } from './core.ts'
 import { coverageRoutes } from './coverage-api.ts'
 import { haltRoutes } from './halt-api.ts'
 import { guardHttp } from './http-guard.ts'
-import { keepAliveMs, pageApi } from './page-api.ts'
+import { openStream, type EventStream } from './open-stream.ts'
+import { pageApi } from './page-api.ts'
 import { pageRoutes } from './page-routes.ts'
 import type { Policies } from './policies.ts'
 import { policiesApi } from './policies-api.ts'
@@ -110,8 +111,7 @@ export function schedulerApi({ scheduler, bus, token, metricsToken, release, mor
   })
   api.get<{ Params: { run: string } }>('/api/v1/runs/:run/events', async (request, reply) => {
     if (!await find(request.params.run)) return unknown(reply, request.params.run)
-    reply.hijack()
-    return streamFacts(bus, request.params.run, reply)
+    return streamFacts(bus, request.params.run, openStream(request, reply))
   })
   api.post<{ Params: { run: string } }>('/api/v1/runs/:run/abort', async (request, reply) => {
     const { run } = request.params
@@ -148,16 +148,13 @@ const experimentDocument = z.unknown().superRefine((written, context) => {
 const problems = (error: ZodError) => error.issues.map(issue => ({ path: issue.path.join('.'), expected: issue.message }))
 const unknown = (reply: FastifyReply, run: string) => reply.code(404).send({ error: `no run ${run}` })
 
-async function streamFacts(bus: Bus, run: string, reply: FastifyReply): Promise<void> {
-  const { raw } = reply
-  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+async function streamFacts(bus: Bus, run: string, stream: EventStream): Promise<void> {
   await using facts = bus.follow({ run })
-  raw.on('close', () => void facts.stop())
-  const beating = setInterval(() => raw.write(': still here\n\n'), keepAliveMs)
-  raw.on('close', () => clearInterval(beating))
+  stream.onClose(() => void facts.stop())
   for await (const next of facts) {
-    if (next.is === 'fact') raw.write(`id: ${next.stored.stream}\nevent: ${next.stored.kind}\ndata: ${JSON.stringify(next.stored)}\n\n`)
-    if (next.is === 'fact' && next.stored.kind === 'run.judged') break
+    if (next.is !== 'fact') continue
+    stream.send(next.stored.kind, next.stored, next.stored.stream)
+    if (next.stored.kind === 'run.judged') break
   }
-  raw.end()
+  stream.end()
 }

@@ -22,7 +22,7 @@ export interface AuditLog {
 }
 
 /** In place of a run's name, in the subject of its facts. */
-const auditSubject = 'audit'
+export const auditSubject = 'audit'
 /** Whoever asked is still waiting. */
 const beforeWithinMs = 3_000
 /** NATS may come back. */

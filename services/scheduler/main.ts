@@ -3,17 +3,18 @@ import { hostname } from 'node:os'
 import type { KubeConfig } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
-import type { Config, SettingName } from '#shared/config.ts'
+import type { SettingName } from '#shared/config.ts'
 import { haltFiles, haltPaths } from '#shared/halt-file.ts'
 import { listenAddress, runService } from '#shared/main.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
-import { learnSecret } from '#shared/redaction.ts'
 import { openRotatingFile } from '#shared/rotating-file.ts'
+import { rotatingSetting } from '#shared/rotating-setting.ts'
 import { verdictKeys } from '#shared/verdict-keys.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './experiment-controller.ts'
 import type { HaltInKubernetes } from './halt-config-map.ts'
+import { recordHalts } from './halt-record.ts'
 import { joinLeadership } from './leadership.ts'
 import { startPolicies, type Policies } from './policies.ts'
 import { openWebhook } from './policy-webhook.ts'
@@ -27,18 +28,20 @@ const ownNamespace = 'faultline-system'
 await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   let listeningAt: string | undefined
   const leadership = await joinLeadership({
-    nats: configuredNats(config), replicas: Number(config.need('nats.replicas')), clock, log,
+    nats: configuredNats(config, log), replicas: Number(config.need('nats.replicas')), clock, log,
     holder: `${hostname()}-${randomBytes(2).toString('hex')}`, // a pod that starts its container again has the same name
     address: () => listeningAt,
   })
   const kubernetes = config.need('scheduler.experiments') === 'kubernetes' ? await connectKubernetes(log) : undefined
   const onDisk = haltFiles(haltPaths(config))
-  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics, findHalt: () => kubernetes?.halt.findHalt() ?? onDisk() })
+  const findHalt = () => kubernetes?.halt.findHalt() ?? onDisk()
+  const scheduler = await startScheduler({ bus, clock, log, leadership, metrics, findHalt })
+  const halts = recordHalts({ bus, clock, log, leads: () => leadership.epoch() !== undefined, findHalt })
   const [asked, webhookUrl] = [configuredPrometheus(config), config.get('policy.webhookUrl')]
   const prometheus = asked && connectPrometheus(asked)
   const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
   config.need('api.token')
-  const token = (name: SettingName) => rotating(config, name, log)
+  const token = (name: SettingName): Rotating => rotatingSetting(config, name, log) ?? config.get(name)
   const release = { token: token('release.token'), requirementsFolder: config.get('release.requirementsFolder'), trustedKeys: verdictKeys(config) }
   const tokensFile = config.get('access.tokensFile')
   const moreTokens = tokensFile === undefined ? undefined : openRotatingFile({ path: tokensFile, read: parseTokensFile, absent: [], log })
@@ -55,6 +58,7 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
       kubernetes?.halt.stop()
       await api.close()
       await policies.stop()
+      await halts.stop()
       prometheus?.close()
       await scheduler.stop()
     },
@@ -82,21 +86,6 @@ async function startControllers({ kubernetes, scheduler, policies, clock, log }:
     await startPolicyController({ kubernetes, policies, leads, clock, log }),
   ]
   return { stop: async () => void await Promise.all(controllers.map(controller => controller.stop())) }
-}
-
-/** A token that came from a file is another as soon as the file is; an empty file is a slip, and opens nothing. */
-function rotating(config: Config, name: SettingName, log: Logger): Rotating {
-  const path = config.fileOf(name)
-  if (path === undefined) return config.get(name)
-  return openRotatingFile({
-    path, log,
-    read(text) {
-      const content = text.trim()
-      if (content === '') return { problems: [`${name} is empty`] }
-      learnSecret(name, content)
-      return { content }
-    },
-  })
 }
 
 /** Where it listens may be every address of this machine, which is none for others. */

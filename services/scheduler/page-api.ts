@@ -1,14 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Bus } from '#shared/bus.ts'
 import type { RunState } from './core.ts'
 import { emptyLiveRun, foldLive, neededFacts, newsOf } from './live-news.ts'
+import { openStream, type EventStream } from './open-stream.ts'
 import type { RunSummary } from './page/wire.ts'
 import { summaryOf } from './run-summary.ts'
 import type { Scheduler } from './service.ts'
 
-/** How often a stream says that it is alive: whoever hears nothing for longer asks again. */
-export const keepAliveMs = 5_000
 /** Load samples come at this pace; more often nothing would have changed. */
 const newsEveryMs = 200
 /** Heartbeats and aborts must not wait until somebody's history is read. */
@@ -28,8 +27,8 @@ export interface PageApiOptions {
  *   GET /api/v1/runs/:run/live   server-sent events: `news` of one run (News, page/wire.ts), the first with all that has been; ends with the verdict
  */
 export function pageApi(guarded: FastifyInstance, { scheduler, bus, find }: PageApiOptions): void {
-  guarded.get('/api/v1/events', (_request, reply) => {
-    const stream = openStream(reply)
+  guarded.get('/api/v1/events', (request, reply) => {
+    const stream = openStream(request, reply)
     const sent = new Map<string, string>()
     const isNew = (summary: RunSummary) => {
       const text = JSON.stringify(summary)
@@ -46,7 +45,7 @@ export function pageApi(guarded: FastifyInstance, { scheduler, bus, find }: Page
   guarded.get<{ Params: { run: string } }>('/api/v1/runs/:run/live', async (request, reply) => {
     const { run } = request.params
     if (!await find(run)) return reply.code(404).send({ error: `no run ${run}` })
-    return streamNews(bus, run, openStream(reply))
+    return streamNews(bus, run, openStream(request, reply))
   })
 }
 
@@ -77,24 +76,4 @@ async function streamNews(bus: Bus, run: string, stream: EventStream): Promise<v
   isCaughtUp = true
   send()
   stream.end()
-}
-
-interface EventStream {
-  send(event: string, data: unknown): void
-  onClose(then: () => void): void
-  end(): void
-}
-
-/** Takes the reply over from fastify. */
-function openStream(reply: FastifyReply): EventStream {
-  reply.hijack()
-  const { raw } = reply
-  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
-  const beating = setInterval(() => raw.write(': still here\n\n'), keepAliveMs)
-  raw.on('close', () => clearInterval(beating))
-  return {
-    send: (event, data) => void raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
-    onClose: then => void raw.on('close', then),
-    end: () => void raw.end(),
-  }
 }

@@ -78,18 +78,28 @@ export function guardRoutes(api: FastifyInstance, { tokens, audit, rate = new Re
       audit.beside({ request, caller, about: namedIn(request), outcome: 'refused', why })
       return refuse(403, why, { told: caller })
     }
-    callers.set(request, caller)
+    const { needs } = access
+    opened.set(request, {
+      caller,
+      isStill() {
+        const now = tokens.callerOf(headers.authorization)
+        return now !== undefined && opens(now.role, needs)
+      },
+    })
   })
 }
 
-const callers = new WeakMap<FastifyRequest, Caller>()
+const opened = new WeakMap<FastifyRequest, { caller: Caller; isStill(): boolean }>()
 
 /** Whose token a request bore that its route was opened to. */
 export function callerOf(request: FastifyRequest): Caller {
-  const caller = callers.get(request)
-  if (!caller) throw new Error(`${routeOf(request)} needs no token, so nobody knows who asked`)
-  return caller
+  const to = opened.get(request)
+  if (!to) throw new Error(`${routeOf(request)} needs no token, so nobody knows who asked`)
+  return to.caller
 }
+
+/** Whether its route would be opened to it now, too: tokens change while it is answered. */
+export const isStillOpenTo = (request: FastifyRequest): boolean => opened.get(request)?.isStill() ?? false
 
 /** The run or the policy of its path. */
 const namedIn = ({ params }: FastifyRequest): string | undefined => Object.values(params as Record<string, string>)[0]

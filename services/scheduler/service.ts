@@ -114,7 +114,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
   const underWay = new Set<string>()
   const injecting = new Set<string>()
   const agents = new Map<string, KnownAgent>()
-  const heartbeatDueMs = new Map<string, number>()
+  const heartbeats = new Map<string, { dueMs: number; sentAtMs: number }>()
   const arrivals = new Map<string, Set<() => void>>()
   const listeners = new Set<FactListener>()
   const leverTurns: (() => void)[] = []
@@ -330,10 +330,12 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
 
   function heartbeat(state: RunState, epoch: Epoch): void {
     const nowMs = clock.monotonicMs()
-    if (nowMs < (heartbeatDueMs.get(state.run) ?? 0)) return
+    const last = heartbeats.get(state.run)
+    if (last && nowMs < last.dueMs) return
     const { leaseMs } = state.experiment
-    heartbeatDueMs.set(state.run, nowMs + Math.min(1_000, leaseMs / 3) - tickMs / 2)
-    bus.signal('heartbeat', state.run, { run: state.run, epoch, leaseMs, sentAtMs: clock.nowMs() })
+    const sentAtMs = Math.max(clock.nowMs(), (last?.sentAtMs ?? 0) + 1) // also when the clock is put back: agents take none that is not later than the one before
+    heartbeats.set(state.run, { dueMs: nowMs + Math.min(1_000, leaseMs / 3) - tickMs / 2, sentAtMs })
+    bus.signal('heartbeat', state.run, { run: state.run, epoch, leaseMs, sentAtMs })
   }
 
   const broadcastAbort = (run: string) => bus.signal('abort', run, { run, sentAtMs: clock.nowMs() })

@@ -20,7 +20,7 @@ const shown = [
   'fact run.submitted', 'fact run.phase', 'fact run.aborting', 'fact run.sealed', 'fact run.judged', 'fact fault.injected', 'fact fault.reverted',
   'fact load.state', 'fact load.sample', 'fact load.stats', 'fact gate.status', 'fact gate.closed', 'fact slo.answer', 'fact slo.tick', 'fact slo.history',
   'command plan', 'reply plan', 'command inject', 'reply inject', 'command load-start', 'reply load-start', 'command load-stop', 'reply load-stop',
-  'signal heartbeat', 'signal abort', 'signal aborted', 'signal agent',
+  'signal heartbeat', 'signal abort', 'signal aborted', 'signal halted', 'signal agent',
 ]
 
 const demoSchema = z.object({

@@ -112,7 +112,7 @@ test('the audit is written and read by the scheduler\'s user alone, and not even
   await bus.writer('scheduler').write('audit', 'audit.request', entry)
   for (const user of ['injector', 'cluster-agent', 'locust-bridge', 'slo-evaluator', 'prober']) {
     const other = await connect({ ...loginOptions(nats.login(user)), timeout: 2_000 })
-    for (const subject of [factSubject('audit', 'audit.request'), '$JS.API.STREAM.INFO.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT.x.faultline.audit.>']) {
+    for (const subject of [factSubject('audit', 'audit.request'), factSubject('audit', 'audit.halt'), '$JS.API.STREAM.INFO.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT.x.faultline.audit.>']) {
       await assert.rejects(other.request(subject, '{}', { timeout: 2_000 }), isForbidden, `${user}: ${subject}`)
     }
     await assertCannotHear(other, 'faultline.audit.>')

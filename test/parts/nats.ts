@@ -21,6 +21,8 @@ export interface Nats extends AsyncDisposable {
   /** SIGSTOP: it answers nobody, and its connections stay open. */
   pause(): void
   resume(): void
+  /** SIGHUP: it reads its configuration again. */
+  reload(): void
 }
 
 /** A real nats-server with JetStream on its own folder and port; nothing of it is left when it is disposed of. */
@@ -46,6 +48,31 @@ export async function startNatsWithTls(certificates: string, { verify = false } 
     return join(here, 'nats.conf')
   })
   return { ...nats, login: user => ({ ...nats.login(user), servers: nats.servers.replace('127.0.0.1', 'localhost') }) }
+}
+
+/** The one of Kubernetes with its passwords in a file of its own. `setPasswords`: these count from now on, and whoever came in by another is dropped. */
+export async function startNatsWithPasswords(): Promise<NatsWithUsers & { setPasswords(next: Readonly<Record<string, string>>): void }> {
+  const passwords = new Map(Object.keys(natsUsers).map(user => [user, passwordOf(user)]))
+  let here = ''
+  const write = () => {
+    const template = readFileSync(join(k8s, 'base/nats/authorization.conf'), 'utf8')
+    writeFileSync(join(here, 'authorization.conf'), [...passwords].reduce((text, [user, password]) => text.replace(`$${passwordVariable(user)}`, JSON.stringify(password)), template))
+  }
+  const nats = await startConfigured(folder => {
+    here = join(folder, 'configuration')
+    mkdirSync(here, { recursive: true })
+    for (const file of ['nats.conf', 'tls.conf']) copyFileSync(join(k8s, 'base/nats', file), join(here, file))
+    write()
+    return join(here, 'nats.conf')
+  })
+  return {
+    ...nats,
+    setPasswords(next) {
+      for (const [user, password] of Object.entries(next)) passwords.set(user, password)
+      write()
+      nats.reload()
+    },
+  }
 }
 
 export type NatsWithUsers = Omit<Nats, 'token'> & { login(user: string): NatsLogin }
@@ -105,6 +132,7 @@ async function startServer(command: (folder: string, port: number) => string[], 
     async restart() { server = await start() },
     pause: () => void server.kill('SIGSTOP'),
     resume: () => void server.kill('SIGCONT'),
+    reload: () => void server.kill('SIGHUP'),
     async [Symbol.asyncDispose]() {
       await kill()
       rmSync(folder, { recursive: true })

@@ -29,7 +29,8 @@ export class Chaos implements Weather {
     if (this.#strikes('signals-lost')) return []
     const delayMs = this.#strikes('signals-delayed')?.int(50, 2_500) ?? 0
     const again = this.#strikes('signals-doubled')?.int(0, 1_500)
-    return again === undefined ? [delayMs] : [delayMs, again]
+    const replayed = this.#strikes('signals-replayed')
+    return [delayMs, ...again === undefined ? [] : [again], ...replayed ? [replayed.int(500, 2_500), replayed.int(2_000, 5_000), replayed.int(4_000, 9_000)] : []]
   }
 
   command(): readonly number[] {

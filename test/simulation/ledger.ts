@@ -18,7 +18,7 @@ export interface Order {
   leaseMs: number
   durationMs: number | undefined
   deliveredMs: number
-  /** When a heartbeat of its run came to the agent last. */
+  /** When a heartbeat of its run came to the agent last that was sent later than those before. */
   renewedMs: number
   /** The agent had heard by then that the run is aborted. */
   wasBuried: boolean
@@ -34,6 +34,7 @@ export interface Order {
 export interface Span { order: Order; target: string; sinceMs: number; untilMs: number | undefined }
 export interface Act { order: Order | undefined; target: string; machine: Machine; atMs: number; isOptedIn: boolean; alsoHeldBy: string | undefined }
 
+interface Renewal { run: string; epoch: Epoch; sentAtMs: number }
 type Heard = { machine: Machine; process: Process; epoch?: Epoch; buries?: string }
 
 /** What has really happened, written down from outside: by the wires and the kernels, never by what a service believes. Invariants read it. */
@@ -48,6 +49,7 @@ export class Ledger {
   readonly #orders = new Map<string, Order>()
   readonly #heardEpoch = new Map<string, Epoch>()
   readonly #buried = new Map<string, number>()
+  readonly #renewals = new WeakMap<Process, Map<string, Renewal>>()
   readonly #open = new Map<string, Span>()
   #hearing: Heard[] = []
 
@@ -70,9 +72,19 @@ export class Ledger {
     if (!process || (name !== 'inject' && name !== 'heartbeat' && name !== 'abort')) return
     const { nowMs } = machine.world
     if (name === 'inject') this.#order(payload as never, machine)
-    if (name === 'heartbeat') for (const order of this.ordersOf(machine, run)) order.renewedMs = nowMs
+    if (name === 'heartbeat' && this.#isNews(process, payload as Renewal)) for (const order of this.ordersOf(machine, run)) order.renewedMs = nowMs
     if (name === 'abort') for (const order of this.ordersOf(machine, run)) order.aborted ??= { process, atMs: nowMs }
     this.#hearing.push({ machine, process, ...(epoch && { epoch }), ...(name === 'abort' && { buries: run }) })
+  }
+
+  /** To this start of the agent: not one that came before, nor one that another has overtaken. */
+  #isNews(process: Process, renewal: Renewal): boolean {
+    const { run, epoch, sentAtMs } = renewal
+    const heard = this.#renewals.get(process) ?? new Map<string, Renewal>()
+    const known = heard.get(run)
+    if (known && (isOlder(epoch, known.epoch) || (!isOlder(known.epoch, epoch) && sentAtMs <= known.sentAtMs))) return false
+    this.#renewals.set(process, heard.set(run, renewal))
+    return true
   }
 
   #order({ run, fault, item, targets, blastRadius, epoch, leaseMs, leftMs }: { run: string; fault: string; item: unknown; targets: { id: string }[]; blastRadius: BlastRadius; epoch: Epoch; leaseMs: number; leftMs?: number }, machine: Machine): void {

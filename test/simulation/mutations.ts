@@ -64,6 +64,10 @@ export const mutations: readonly Mutation[] = [
     changes: [{ file: agent, find: "if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
   },
   {
+    name: 'old renewals count', why: 'who has heard a renewal sends it again, and keeps the fault when nobody else does',
+    changes: [{ file: 'services/injector/renewals.ts', find: 'sentAtMs <= known.sentAtMs) return', put: 'sentAtMs < 0) return' }],
+  },
+  {
     name: 'the leader trusts its lease for too long', why: 'two schedulers act at once while one is cut off',
     changes: [{ file: 'services/scheduler/lease.ts', find: 'actsMs: 900', put: 'actsMs: 2_500' }],
   },

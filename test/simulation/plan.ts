@@ -15,7 +15,7 @@ interface Stretch { fromMs: number; toMs: number }
 
 /** `who` is a role such as `scheduler-1`; `where` a machine. Each is left out by itself when a failing seed is shrunk. */
 export type Disturbance =
-  | Stretch & { is: 'signals-lost' | 'signals-doubled' | 'signals-delayed' | 'commands-lost' | 'commands-delayed' | 'commands-replayed' | 'answers-lost' | 'acks-lost'; share: number }
+  | Stretch & { is: 'signals-lost' | 'signals-doubled' | 'signals-delayed' | 'signals-replayed' | 'commands-lost' | 'commands-delayed' | 'commands-replayed' | 'answers-lost' | 'acks-lost'; share: number }
   | Stretch & { is: 'partition' | 'follower-stalled' | 'disk-full' | 'undo-refused' | 'halt-file'; where: string }
   | Stretch & { is: 'nats-down' | 'samples-lost' | 'prometheus-away' | 'pids-recycled' | 'subject-sick' }
   | { is: 'paused' | 'crash'; who: string; atMs: number; forMs: number }
@@ -49,7 +49,7 @@ export function planOf(seed: number): Plan {
   return {
     seed, place, documents,
     constitution: { hurt: chance.pick([0, 0, 0, 0.05, 0.5, 1]), healsMs: chance.pick([0, 200, 1_000, 4_000]) },
-    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place)]),
+    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place), ...replays(seed)]),
   }
 }
 
@@ -61,6 +61,17 @@ function haltFiles(seed: number, place: Plan['place']): Disturbance[] {
   const fromMs = chance.int(1_500, 8_000)
   const toMs = fromMs + chance.int(500, 8_000)
   return [...where.map((machine): Disturbance => ({ is: 'halt-file', where: machine, fromMs, toMs })), ...chance.happens(0.4) ? [{ is: 'nats-down' as const, fromMs: fromMs - 300, toMs: fromMs + 3_000 }] : []]
+}
+
+/** Drawn apart: somebody has heard what the schedulers say, and says it again when they say nothing any more. */
+function replays(seed: number): Disturbance[] {
+  const chance = new Chance(seed, 5)
+  if (!chance.happens(0.08)) return []
+  const atMs = chance.int(2_200, 5_000)
+  return [
+    { is: 'signals-replayed', fromMs: 0, toMs: atMs, share: 1 },
+    ...['scheduler-1', 'scheduler-2'].map((who): Disturbance => ({ is: 'paused', who, atMs, forMs: 6_000 })),
+  ]
 }
 
 /**

@@ -12,7 +12,7 @@ import { simulate } from './simulation.ts'
 const seeds = 1_000
 
 const everything: Fired[] = [
-  'signals-lost', 'signals-doubled', 'signals-delayed', 'commands-lost', 'commands-delayed', 'commands-replayed', 'answers-lost', 'acks-lost', 'partition', 'follower-stalled',
+  'signals-lost', 'signals-doubled', 'signals-delayed', 'signals-replayed', 'commands-lost', 'commands-delayed', 'commands-replayed', 'answers-lost', 'acks-lost', 'partition', 'follower-stalled',
   'disk-full', 'undo-refused', 'nats-down', 'samples-lost', 'prometheus-away', 'pids-recycled', 'subject-sick', 'paused', 'crash', 'paused-at-step', 'crash-at-step', 'paused-at-moment', 'crash-at-moment', 'targets-recycled', 'power-loss',
   'fsync-lies', 'clock-jump', 'reverter-killed', 'target-dies', 'pod-comes-up', 'lease-bucket-lost', 'user-aborts', 'halt', 'halt-file',
   'leader paused beyond its lease', 'agent paused beyond its lease', 'agent crashed with a fault',

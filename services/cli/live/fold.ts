@@ -54,7 +54,7 @@ export function fold(before: LiveState, stored: StoredFact): LiveState {
       return state.phases[phase] === undefined ? { ...state, phases: { ...state.phases, [phase]: atMs } } : state
     }
     case 'run.aborting': return { ...state, abort: state.abort ?? stored.fact.data }
-    case 'run.services': case 'halt.set': case 'halt.released': case 'audit.request': return state
+    case 'run.services': case 'halt.set': case 'halt.released': case 'audit.request': case 'audit.halt': return state
     case 'run.sealed': return { ...state, sealedAtMs: state.sealedAtMs ?? stored.fact.data.atMs }
     case 'run.judged': return { ...state, judged: state.judged ?? stored.fact.data }
     case 'load.state': return { ...state, load: stored.fact.data }

@@ -12,11 +12,13 @@ import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
 import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
 import { signerOf } from '#shared/signing-key.ts'
 import { localDriver } from '../../injector/local-driver.ts'
+import { tellHalts } from '../../injector/halt-telling.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
 import { startLocustBridge } from '../../locust-bridge/service.ts'
 import { schedulerApi } from '../../scheduler/api.ts'
 import { takeEpoch } from '../../scheduler/epoch.ts'
+import { recordHalts } from '../../scheduler/halt-record.ts'
 import { soleLeader } from '../../scheduler/leadership.ts'
 import { startPolicies } from '../../scheduler/policies.ts'
 import { startScheduler } from '../../scheduler/service.ts'
@@ -53,6 +55,8 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   const agent = await begin('injector')
   const injector = await startInjector({ ...agent, node: 'local', stateFolder, findHalt, driver: localDriver(() => parents) })
   unfinished.defer(() => injector.stop())
+  const telling = tellHalts({ ...agent, node: 'local', findHalt })
+  unfinished.defer(() => telling.stop())
   await serve('injector', agent.metrics, () => injector.ready())
 
   const bridge = await startLocustBridge({ ...await begin('locust-bridge'), listen, token, findHalt, spawnLocust: spawnLocustIn(children, folder) })
@@ -62,6 +66,8 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   const leader = await begin('scheduler', { signingSeed: keys.signingSeed })
   const scheduler = await startScheduler({ ...leader, findHalt, leadership: soleLeader(await takeEpoch(nats)) })
   unfinished.defer(() => scheduler.stop())
+  const halts = recordHalts({ ...leader, findHalt, leads: () => scheduler.leadership.epoch() !== undefined })
+  unfinished.defer(() => halts.stop())
   let budgets: Prometheus | undefined
   const policies = await startPolicies({ ...leader, scheduler, prometheus: () => budgets })
   unfinished.defer(() => policies.stop())
@@ -71,7 +77,7 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   scrapeAt('scheduler', apiUrl, { bearerToken: token })
 
   const looking = await begin('prober')
-  const prober = await startProber({ ...looking, node: 'local', endpointsFolder })
+  const prober = await startProber({ ...looking, node: 'local', endpointsFolder, findHalt })
   unfinished.defer(() => prober.stop())
   await serve('prober', looking.metrics, () => looking.bus.connected)
 

@@ -9,7 +9,7 @@ export class NotAllowed extends Error {}
 /** This scheduler has no such thing. */
 export class NotThere extends Error {}
 
-/** A stream says every 5 s that it is alive (services/scheduler/page-api.ts). */
+/** A stream says every 5 s that it is alive (services/scheduler/open-stream.ts). */
 const silenceMs = 15_000
 const answerMs = 15_000
 
