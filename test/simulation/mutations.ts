@@ -95,7 +95,7 @@ export const mutations: readonly Mutation[] = [
     name: 'zero targets pass', why: 'zero targets is not a failure (Chaos Mesh); no data, assuming pass (Krkn)',
     changes: [
       { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
-      { file: 'services/scheduler/service.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
+      { file: 'services/scheduler/fault-orders.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
       { file: scheduler, find: 'const sinceMs = firstInjectedAtMs(state)\n  if (sinceMs === undefined ||', put: 'const sinceMs = firstInjectedAtMs(state) ?? state.phases.inject\n  if (sinceMs === undefined ||' },
       { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && injectionsOf', put: 'isJoined(id) || injectionsOf' },
       { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)\n    else if", put: 'if' },
@@ -127,7 +127,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'halt is forgotten', why: 'who starts anew has not heard that everything is stopped',
-    changes: [{ file: 'services/scheduler/service.ts', find: 'return turnLever(foldHalt(halt, stored))', put: 'return isReady ? turnLever(foldHalt(halt, stored)) : undefined' }],
+    changes: [{ file: 'services/scheduler/service.ts', find: 'return lever.take(stored)', put: 'return isReady ? lever.take(stored) : undefined' }],
   },
   {
     name: 'the agent looks for no halt file', why: 'with NATS down no word reaches it, and after a start it has forgotten what it heard',
