@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
+import { ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
 import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
@@ -9,7 +9,8 @@ import { commands, commandSubject, signals, signalSubject, type CommandName, typ
 import { CommandUnanswered, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
 import { facts, factStreams, factSubject, streamOf, type FactStream } from '#shared/events.ts'
 import { openFactStore, type FactStore } from '#shared/fact-store.ts'
-import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
+import { connectNats } from '#shared/nats-connection.ts'
+import type { NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
 import { parseMessage, readStored } from '#shared/stored-message.ts'
 import { toUnicode } from '#shared/unicode.ts'
@@ -56,7 +57,7 @@ export interface NatsOptions extends NatsLogin {
  * Connects and makes sure that the stream is there. Throws NatsUnreachable.
  *
  * Measured on nats 2.29 against server 2.15: publishes made while disconnected are lost silently, so facts go through JetStream
- * acks only; the client gives up after some 20 s unless told never to; a half-open connection is noticed only by small ping times.
+ * acks only.
  */
 export async function connectBus(options: NatsOptions): Promise<Bus> {
   const givenUpAt = performance.now() + (options.waitMs ?? 0)
@@ -76,10 +77,7 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
   const servers = withoutLogin(options.servers)
   let connection: NatsConnection
   try {
-    connection = await connect({
-      ...loginOptions(options), name: `faultline-${service}`,
-      maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
-    })
+    connection = await connectNats(options, `faultline-${service}`)
   } catch (cause) {
     throw new NatsUnreachable(`${whyNot(cause, servers)} (faultline config shows where it comes from)`, { cause })
   }
