@@ -94,7 +94,7 @@ test('both schedulers ask for the lease at a server that is stopped, and that do
     return leadership
   }
   const both = [await join('one')]
-  owned.defer(() => Promise.all(both.map(leadership => leadership.stop())))
+  owned.defer(async () => void await Promise.all(both.map(leadership => leadership.stop())))
   const server = await cluster.serverOf(leaseClient)
   for (;;) { // the client chooses its server by chance
     both[1] = await join('other')

@@ -68,6 +68,10 @@ export const mutations: readonly Mutation[] = [
     changes: [{ file: 'services/scheduler/lease.ts', find: 'actsMs: 900', put: 'actsMs: 2_500' }],
   },
   {
+    name: 'an empty lease is free', why: 'its bucket was lost, and a leader does not know of it yet',
+    changes: [{ file: 'services/scheduler/lease.ts', find: '  record?.released === true ||', put: '  record === undefined || record.released === true ||' }],
+  },
+  {
     name: 'deadlines are not kept', why: 'a command that was on its way for ever is still obeyed',
     changes: [{ file: agent, find: 'if (nowMs > input.deadlineMs) return', put: 'if (nowMs > input.deadlineMs + 60_000) return' }, { file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
   },
