@@ -94,7 +94,13 @@ const apiSideAgent = 'cluster'
 const tickMs = 100
 const arrivalMs = 10_000
 
-/** Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on, once it leads. */
+/**
+ * Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on, once it leads.
+ *
+ *   a fact --> take: fold it --.
+ *   every 100 ms --------------+--> act on the run: heartbeat, abort, and what core.ts decides --> undertake, once at a time --> perform --> facts, commands
+ *   the lever is turned -------'
+ */
 export async function startScheduler({ bus, clock, log, leadership, findHalt = nothingHalts, metrics }: SchedulerOptions): Promise<Scheduler> {
   const writer = bus.writer('scheduler')
   const runs = new Map<string, RunState>()
