@@ -36,11 +36,12 @@ export async function startNatsDoor(server: string): Promise<NatsDoor> {
       const [watch] = at === -1 ? [] : watched.splice(at, 1)
       const goOn = () => { if (!to.destroyed) to.write(chunk) }
       if (!watch) return goOn()
-      from.pause()
-      void (async () => watch.happens())().then(() => {
+      void (async () => {
+        from.pause()
+        await watch.happens()
         goOn()
         from.resume()
-      })
+      })()
     })
   }
 
