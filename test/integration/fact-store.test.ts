@@ -116,14 +116,17 @@ test('a verdict that was stored by a try that nobody answered is found as one\'s
     door.shut()
     stored.resolve()
   })
-  const written = bus.writer('slo-evaluator').write('r', 'run.judged', verdict('own'), { once: true })
-  await stored.promise
-  const later = () => raw.jetstream().publish('faultline.fact.other.run.sealed', 'x', { msgID: 'later' })
-  await later()
-  while ((await later()).duplicate) await delay(windowMs / 5)
-  door.open()
-  assert.equal(await written, 1)
-  const { state } = await (await raw.jetstreamManager()).streams.info(stream, { subjects_filter: subject })
-  assert.deepEqual(state.subjects, { [subject]: 1 })
-  await Promise.all([bus.close(), raw.close()])
+  try {
+    const written = bus.writer('slo-evaluator').write('r', 'run.judged', verdict('own'), { once: true })
+    await stored.promise
+    const later = () => raw.jetstream().publish('faultline.fact.other.run.sealed', 'x', { msgID: 'later' })
+    await later()
+    while ((await later()).duplicate) await delay(windowMs / 5)
+    door.open()
+    assert.equal(await written, 1)
+    const { state } = await (await raw.jetstreamManager()).streams.info(stream, { subjects_filter: subject })
+    assert.deepEqual(state.subjects, { [subject]: 1 })
+  } finally {
+    await Promise.all([bus.close(), raw.close()])
+  }
 })

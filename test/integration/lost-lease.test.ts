@@ -3,46 +3,43 @@ import { test } from 'node:test'
 import { connect } from 'nats'
 import { pino } from 'pino'
 import { systemClock } from '#shared/clock.ts'
-import type { Epoch } from '#shared/events.ts'
 import { ensureEpochBucket, epochStream, epochSubject } from '../../services/scheduler/epoch.ts'
 import { joinLeadership } from '../../services/scheduler/leadership.ts'
+import { startNatsDoor } from '../parts/nats-door.ts'
 import { startNats } from '../parts/nats.ts'
 import { until } from '../parts/until.ts'
 
 const log = pino({ level: 'silent' })
-const rounds = 6
 
-test('the bucket of the lease is lost while one leads: two never lead at once, and the epoch that comes next is later than any before', async () => {
+test('the bucket of the lease is lost, and whoever leads is cut off and does not know: nobody leads beside it, and the epoch that comes next is later', async () => {
   await using nats = await startNats()
+  await using door = await startNatsDoor(nats.servers)
+  const join = async (holder: string, servers: string) => {
+    const leadership = await joinLeadership({ nats: { servers, token: nats.token }, replicas: 1, holder, address: () => undefined, clock: systemClock, log })
+    await leadership.campaign()
+    return leadership
+  }
+  const one = await join('one', door.servers)
+  const other = await join('other', nats.servers)
   const raw = await connect({ servers: nats.servers, token: nats.token })
-  const manager = await raw.jetstreamManager()
-  const both = await Promise.all(['one', 'other'].map(holder => joinLeadership({ nats, replicas: 1, holder, address: () => undefined, clock: systemClock, log })))
-  await Promise.all(both.map(leadership => leadership.campaign()))
-  const leading = () => {
-    const epochs = both.flatMap(leadership => leadership.epoch() ?? [])
-    assert.ok(epochs.length < 2, `two lead: ${JSON.stringify(epochs)}`)
-    return epochs[0]
-  }
-  const untilLeading = async (afterRevision: number) => {
-    let found: Epoch | undefined
-    await until(`one leads with a later epoch than ${afterRevision}`, () => {
-      const epoch = leading()
-      if (epoch && epoch.revision > afterRevision) found = epoch
-      return found !== undefined
-    }, 10_000, { lookMs: 1 })
-    return found ?? assert.fail()
-  }
   try {
-    let epoch = await untilLeading(0)
-    for (let round = 0; round < rounds; round++) {
-      await manager.streams.delete(epochStream)
-      const next = await untilLeading(epoch.revision)
-      assert.ok(next.bucketCreatedMs > epoch.bucketCreatedMs)
-      epoch = next
-    }
+    await until('it leads', () => one.epoch() !== undefined, 10_000)
+    const epoch = one.epoch() ?? assert.fail()
+    door.shut()
+    await (await raw.jetstreamManager()).streams.delete(epochStream)
+    assert.ok(one.epoch(), 'it leads on until its lease is over')
+    await until('the other leads', () => {
+      assert.ok(!(one.epoch() && other.epoch()), 'two lead')
+      return other.epoch() !== undefined
+    }, 10_000, { lookMs: 1 })
+    const next = other.epoch() ?? assert.fail()
+    assert.ok(next.bucketCreatedMs > epoch.bucketCreatedMs && next.revision > epoch.revision, JSON.stringify([epoch, next]))
+    door.open()
+    await until('the one that was cut off knows who leads', () => one.leader()?.holder === 'other', 10_000)
+    assert.deepEqual([one.epoch(), other.epoch()], [undefined, next])
   } finally {
-    await Promise.all(both.map(leadership => leadership.stop()))
-    await raw.close()
+    door.open()
+    await Promise.all([one.stop(), other.stop(), raw.close()])
   }
 })
 
