@@ -1,16 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
+import { ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
-import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
+import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
 import { hear, newStamp, stampSchema, type HeardCommands } from '#shared/command-stamp.ts'
 import { commands, commandSubject, signals, signalSubject, type CommandName, type SignalName } from '#shared/commands.ts'
-import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
-import { facts, factStreams, factSubject, misplaced, parseFact, streamOf, type FactStream, type FactType } from '#shared/events.ts'
-import { isDeeper } from '#shared/json-depth.ts'
-import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
+import { CommandUnanswered, MessageInvalid, messageOf, MessageTooLarge, NatsUnreachable } from '#shared/errors.ts'
+import { facts, factStreams, factSubject, streamOf, type FactStream } from '#shared/events.ts'
+import { openFactStore, type FactStore } from '#shared/fact-store.ts'
+import { connectNats } from '#shared/nats-connection.ts'
+import type { NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
+import { parseMessage, readStored } from '#shared/stored-message.ts'
 import { toUnicode } from '#shared/unicode.ts'
 
 const text = StringCodec()
@@ -19,9 +21,8 @@ const refusedLogin: string = ErrorCode.AuthorizationViolation
 const noTls: string = ErrorCode.ServerOptionNotAvailable
 /** Node's codes for what is wrong with a certificate, or with the handshake. */
 const tlsTrouble = /CERT|SIGNATURE|^ERR_(?:SSL|TLS)/
-/** JetStream's own numbers for them (jetstream/errors.json). */
+/** JetStream's own number for it (jetstream/errors.json). */
 const streamNotFound = 10059
-const wrongLastSequence = 10071
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
@@ -31,8 +32,6 @@ const lookAgainMs = 250
  * and 30 s would leave an evaluator deaf for half a minute of a run.
  */
 const pull = { max_messages: 1_000, expires: 2_000, idle_heartbeat: 500 } as const
-/** An experiment is nested 50 deep at most, and is wrapped in messages. */
-const mostLevels = 100
 /** Room for a message's headers, which count too. */
 const headerBytes = 1_024
 /** `pending`: how many facts are history. */
@@ -58,7 +57,7 @@ export interface NatsOptions extends NatsLogin {
  * Connects and makes sure that the stream is there. Throws NatsUnreachable.
  *
  * Measured on nats 2.29 against server 2.15: publishes made while disconnected are lost silently, so facts go through JetStream
- * acks only; the client gives up after some 20 s unless told never to; a half-open connection is noticed only by small ping times.
+ * acks only.
  */
 export async function connectBus(options: NatsOptions): Promise<Bus> {
   const givenUpAt = performance.now() + (options.waitMs ?? 0)
@@ -78,10 +77,7 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
   const servers = withoutLogin(options.servers)
   let connection: NatsConnection
   try {
-    connection = await connect({
-      ...loginOptions(options), name: `faultline-${service}`,
-      maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
-    })
+    connection = await connectNats(options, `faultline-${service}`)
   } catch (cause) {
     throw new NatsUnreachable(`${whyNot(cause, servers)} (faultline config shows where it comes from)`, { cause })
   }
@@ -89,7 +85,7 @@ async function connectOnce(options: NatsOptions): Promise<Bus> {
     const manager = await connection.jetstreamManager()
     await ensureStream(manager, 'runs', replicas)
     if (service === 'scheduler') await ensureStream(manager, 'audit', replicas)
-    return new NatsBus(connection, manager, options)
+    return new NatsBus(connection, { manager, store: await openFactStore(connection) }, options)
   } catch (cause) {
     await connection.close()
     if (cause instanceof NatsUnreachable) throw cause
@@ -124,6 +120,7 @@ class NatsBus implements Bus {
   readonly #connection: NatsConnection
   readonly #manager: JetStreamManager
   readonly #js: JetStreamClient
+  readonly #factStore: FactStore
   readonly #log: Logger
   readonly #signer: KeyPair | undefined
   readonly #verifier: KeyPair | undefined
@@ -131,9 +128,10 @@ class NatsBus implements Bus {
   #connected = true
   #heard: HeardCommands = { startedAtMs: Date.now(), nonces: new Map() }
 
-  constructor(connection: NatsConnection, manager: JetStreamManager, { log, signingSeed, commandKey }: NatsOptions) {
+  constructor(connection: NatsConnection, { manager, store }: { manager: JetStreamManager; store: FactStore }, { log, signingSeed, commandKey }: NatsOptions) {
     this.#connection = connection
     this.#manager = manager
+    this.#factStore = store
     this.#js = connection.jetstream({ timeout: 2_000 })
     this.#log = log
     this.#signer = signingSeed === undefined ? undefined : nkeys.fromSeed(text.encode(signingSeed))
@@ -171,7 +169,7 @@ class NatsBus implements Bus {
         this.#demandRoom(payload, `a ${type} of run ${run}`) // before it is numbered: what was never sent leaves no gap in the log
         counters.set(run, sequence)
         // one after another, so that the stream's order is the source's own order
-        const written = last.then(() => this.#store({ run, type, id: fact.id, payload }, { deadlineMs, once }))
+        const written = last.then(() => this.#factStore.store({ type, subject: factSubject(run, type), id: fact.id, payload }, { deadlineMs, once }))
         last = written.catch(() => undefined)
         return written
       },
@@ -192,38 +190,6 @@ class NatsBus implements Bus {
     const mostBytes = this.#mostBytes
     const bytes = Buffer.byteLength(payload)
     if (bytes > mostBytes) throw new MessageTooLarge(`${what} is ${bytes} bytes of JSON, and the NATS server takes ${mostBytes}; make it smaller, or raise max_payload in the server's configuration`)
-  }
-
-  /** A publish that times out may have been stored: the same id again is stored once (within the stream's duplicate window). */
-  async #store({ run, type, id, payload }: { run: string; type: FactType; id: string; payload: string }, { deadlineMs, once }: Required<WriteOptions>): Promise<number> {
-    const subject = factSubject(run, type)
-    const givenUpAt = performance.now() + deadlineMs
-    let lastSubjectSequence = 0
-    for (;;) {
-      try {
-        const ack = await this.#js.publish(subject, payload, { msgID: id, ...(once && { expect: { lastSubjectSequence } }) })
-        return ack.seq
-      } catch (cause) {
-        const isTaken = once && cause instanceof NatsError && cause.api_error?.err_code === wrongLastSequence
-        const [, taken] = isTaken ? /wrong last sequence: (\d+)/.exec(messageOf(cause)) ?? [] : []
-        if (taken !== undefined && await this.#hasFact(run, type)) throw new FactAlreadyWritten(`${subject} is on record already: ${messageOf(cause)}`, { cause })
-        if (performance.now() >= givenUpAt || this.#connection.isClosed()) {
-          throw new FactNotStored(`the fact ${id} could not be stored within ${deadlineMs} ms: ${messageOf(cause)}; the run's log now has a gap, so it cannot pass`, { cause })
-        }
-        if (taken === undefined) await delay(50)
-        else lastSubjectSequence = Number(taken)
-      }
-    }
-  }
-
-  /** What is no fact does not count, such as garbage in its place: it would keep a run from its verdict for ever. */
-  async #hasFact(run: string, type: FactType): Promise<boolean> {
-    await using following = this.follow({ run, types: [type] })
-    for await (const next of following) {
-      if (next.is === 'fact') return true
-      if (next.is === 'caught-up') return false
-    }
-    return false
   }
 
   follow({ run = '*', types }: FactFilter): Following {
@@ -334,14 +300,14 @@ class NatsBus implements Bus {
 
   #unseal(subject: string, raw: string, { signed, once = false }: { signed: boolean; once?: boolean }): { is: 'opened'; payload: unknown } | { is: 'refused'; why: string } {
     try {
-      const { payload, stamp, signature } = parseJson(raw) as { payload: string; stamp?: string; signature?: string }
+      const { payload, stamp, signature } = parseMessage(raw) as { payload: string; stamp?: string; signature?: string }
       if (signed) {
         if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
         const valid = typeof signature === 'string' && this.#verifier.verify(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
         if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
       }
       const why = once ? this.#whyNotNow(stamp) : undefined
-      return why === undefined ? { is: 'opened', payload: parseJson(payload) } : { is: 'refused', why }
+      return why === undefined ? { is: 'opened', payload: parseMessage(payload) } : { is: 'refused', why }
     } catch (error) {
       return { is: 'refused', why: `unreadable: ${messageOf(error)}` }
     }
@@ -350,7 +316,7 @@ class NatsBus implements Bus {
   /** Remembers the command as heard, if there is nothing against it. */
   #whyNotNow(stamp: string | undefined): string | undefined {
     if (stamp === undefined) return 'it bears no nonce: a scheduler of an older version has sent it; bring that up to date'
-    const { heard, why } = hear(this.#heard, stampSchema.parse(parseJson(stamp)), Date.now())
+    const { heard, why } = hear(this.#heard, stampSchema.parse(parseMessage(stamp)), Date.now())
     this.#heard = heard
     return why
   }
@@ -374,7 +340,7 @@ class StreamFollowing implements Following {
     let historyLeft = pending
     if (historyLeft === 0) yield { is: 'caught-up' }
     for await (const message of messages) {
-      yield read(message.string(), message)
+      yield readStored(message.string(), message)
       if (historyLeft === 0) continue
       historyLeft = message.info.pending === 0 ? 0 : historyLeft - 1
       if (historyLeft === 0) yield { is: 'caught-up' }
@@ -389,21 +355,6 @@ class StreamFollowing implements Following {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
-  }
-}
-
-function parseJson(text: string): unknown {
-  if (isDeeper(text, mostLevels)) throw new Error(`JSON nested more than ${mostLevels} levels deep`)
-  return JSON.parse(text)
-}
-
-function read(raw: string, { seq, subject }: { seq: number; subject: string }): Followed {
-  try {
-    const stored = parseFact(parseJson(raw), seq)
-    const why = misplaced(subject, stored)
-    return why === undefined ? { is: 'fact', stored } : { is: 'invalid', stream: seq, why }
-  } catch (error) {
-    return { is: 'invalid', stream: seq, why: messageOf(error) }
   }
 }
 

@@ -1,6 +1,7 @@
-import { messageOf, InvalidInput } from '#shared/errors.ts'
+import { InvalidInput } from '#shared/errors.ts'
 import { ApiClient, RequestRefused } from './api-client.ts'
 import { connectScheduler, type ClusterOptions } from './cluster/scheduler.ts'
+import { askSessions } from './local/ask-sessions.ts'
 import { localSessions } from './local/folder.ts'
 
 class NothingToAbort extends InvalidInput {
@@ -24,16 +25,8 @@ async function abortInCluster(run: string | undefined, cluster: ClusterOptions):
 }
 
 async function abortLocally(run: string | undefined): Promise<Aborted> {
-  const all: Aborted = { aborted: [], exitCode: 0 }
-  for (const session of localSessions()) {
-    try {
-      all.aborted.push(...await ask(new ApiClient(session), run))
-    } catch (error) {
-      process.stderr.write(`the session of process ${session.pid}: ${messageOf(error)}\n`)
-      if (run === undefined) all.exitCode = 4 // a named run may be another session's
-    }
-  }
-  return all
+  const { answers, deaf } = await askSessions(localSessions(), client => ask(client, run))
+  return { aborted: answers.flat(), exitCode: run === undefined && deaf > 0 ? 4 : 0 } // a named run may be another session's
 }
 
 /** The runs that were under way, and are aborted now. */

@@ -1,7 +1,8 @@
-import { InvalidInput, messageOf } from '#shared/errors.ts'
+import { InvalidInput } from '#shared/errors.ts'
 import { duration } from '#shared/units.ts'
 import { ApiClient, type AuditRecord } from './api-client.ts'
 import { connectScheduler, type ClusterOptions } from './cluster/scheduler.ts'
+import { askSessions } from './local/ask-sessions.ts'
 import { localSessions } from './local/folder.ts'
 
 /** As given on the command line. */
@@ -24,19 +25,9 @@ export async function auditCommand({ since, json = false }: AuditOptions, cluste
   }
   const sessions = localSessions()
   if (sessions.length === 0) throw new AuditOptionInvalid('no local session is under way, and each keeps its own; with --cluster it is the cluster that is meant')
-  const found: Asked[] = []
-  let exitCode: 0 | 4 = 0
-  for (const session of sessions) {
-    const scheduler = `the session of process ${session.pid}`
-    try {
-      found.push({ scheduler, ...await new ApiClient(session).audit(since) })
-    } catch (error) {
-      process.stderr.write(`${scheduler}: ${messageOf(error)}\n`)
-      exitCode = 4
-    }
-  }
-  print(found, json)
-  return exitCode
+  const { answers, deaf } = await askSessions(sessions, async (client, scheduler) => ({ scheduler, ...await client.audit(since) }))
+  print(answers, json)
+  return deaf > 0 ? 4 : 0
 }
 
 function print(found: readonly Asked[], json: boolean): void {

@@ -4,6 +4,7 @@ import { removeHaltFile, writeHaltFile } from '#shared/halt-file.ts'
 import { ApiClient, runsAreTaken } from './api-client.ts'
 import type { Told } from './cluster/halt-object.ts'
 import { connectScheduler, type ClusterOptions } from './cluster/scheduler.ts'
+import { askSessions } from './local/ask-sessions.ts'
 import { localSessions } from './local/folder.ts'
 import { haltFilesHere, haltFileToWrite } from './local/halt-files.ts'
 
@@ -35,7 +36,7 @@ async function haltHere({ why, byFile }: HaltOptions): Promise<0 | 4> {
   if (byFile) return haltByFile(why)
   const sessions = localSessions()
   if (sessions.length === 0) throw new NothingToHalt('no local session is under way; with --file none can begin anything either, with --cluster it is the cluster that is meant')
-  const deaf = await askEach(sessions, client => client.halt(why))
+  const { deaf } = await askSessions(sessions, async (client, session) => say(`${session}: ${await client.halt(why)}`))
   return deaf > 0 ? haltByFile(why) : 0
 }
 
@@ -55,7 +56,7 @@ async function resumeHere(): Promise<0 | 4> {
   const { removed, stuck } = removeFiles()
   const sessions = localSessions()
   if (removed + stuck + sessions.length === 0) throw new NothingToHalt('no local session is under way, and no file halts this machine; with --cluster it is the cluster that is meant')
-  const deaf = await askEach(sessions, client => client.resume())
+  const { deaf } = await askSessions(sessions, async (client, session) => say(`${session}: ${await client.resume()}`))
   return deaf + stuck > 0 ? 4 : 0
 }
 
@@ -72,20 +73,6 @@ function removeFiles(): { removed: number; stuck: number } {
     }
   }
   return count
-}
-
-/** How many did not answer. */
-async function askEach(sessions: ReturnType<typeof localSessions>, ask: (client: ApiClient) => Promise<string>): Promise<number> {
-  let deaf = 0
-  for (const session of sessions) {
-    try {
-      say(`the session of process ${session.pid}: ${await ask(new ApiClient(session))}`)
-    } catch (error) {
-      deaf += 1
-      warn(`the session of process ${session.pid}: ${messageOf(error)}`)
-    }
-  }
-  return deaf
 }
 
 async function haltCluster({ why, byFile }: HaltOptions, cluster: ClusterOptions): Promise<0> {

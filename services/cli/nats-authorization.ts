@@ -61,7 +61,7 @@ export function natsPermissions(user: string): NatsPermissions {
 
 /**
  * Facts are read through consumers that live as long as their connection; JetStream can hold a consumer of several types to no list, so who
- * reads any of a stream reads all of it. Nobody may delete, purge or change a stream, and the scheduler alone makes them, and holds the lease that counts the epochs.
+ * reads any of a stream reads all of it; the evaluator also asks for single ones, to know whether a run has its verdict. Nobody may delete, purge or change a stream, and the scheduler alone makes them, and holds the lease that counts the epochs.
  */
 function jetStreamOf(service: Service, read: ReadonlySet<FactStream>): string[] {
   const api = (what: string) => `$JS.API.${what}`
@@ -72,6 +72,7 @@ function jetStreamOf(service: Service, read: ReadonlySet<FactStream>): string[] 
       api(`CONSUMER.CREATE.${name}`), api(`CONSUMER.CREATE.${name}.>`), api(`CONSUMER.DELETE.${name}.*`),
       api(`CONSUMER.INFO.${name}.*`), api(`CONSUMER.MSG.NEXT.${name}.*`),
     ]),
+    ...service === 'slo-evaluator' ? [api(`STREAM.MSG.GET.${runs.name}`)] : [],
     ...service === 'scheduler' ? [
       api(`STREAM.INFO.${audit.name}`), ...[runs.name, audit.name, epochStream].map(name => api(`STREAM.CREATE.${name}`)),
       api(`STREAM.INFO.${epochStream}`), api(`STREAM.MSG.GET.${epochStream}`), epochSubject,

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { Clock } from '#shared/clock.ts'
-import type { KnownAgent } from './service.ts'
+import type { KnownAgent } from './known-agents.ts'
 
 export interface AgentMetricsOptions {
   metrics: Registry

@@ -10,14 +10,16 @@ export const epochStream = `KV_${epochBucket}`
 export const epochSubject = `$KV.${epochBucket}.${epochKey}`
 
 /**
- * Makes the bucket unless it is there; gives its creation time (Unix epoch, milliseconds), which comes first in an epoch, because a bucket that was lost
- * and made again starts at revision 1. Made as a stream, because buckets that a client makes may answer from a server that lags behind.
+ * Makes the bucket unless it is there; gives its creation time (Unix epoch, milliseconds), which comes first in an epoch. Its revisions begin with the time of day: a bucket that was lost and
+ * made again has none that the lost one had, so that no renewal of a lease in the lost one is taken for one in this. (Those that an older version made begin with 1, and stay.)
+ * Made as a stream, because buckets that a client makes may answer from a server that lags behind.
  */
 export async function ensureEpochBucket(manager: JetStreamManager, replicas: number): Promise<number> {
-  const { created } = await manager.streams.add({
+  const known = await manager.streams.info(epochStream).catch(() => undefined) // what is wrong with it shows below
+  const { created } = known ?? await manager.streams.add({
     name: epochStream, subjects: [`$KV.${epochBucket}.>`], storage: StorageType.File, num_replicas: replicas, max_msgs_per_subject: 1,
-    discard: DiscardPolicy.New, allow_rollup_hdrs: true, deny_delete: true, allow_direct: false,
-  }).catch(async (error: unknown) => { // made with other settings: by an older version, or by the operator
+    discard: DiscardPolicy.New, allow_rollup_hdrs: true, deny_delete: true, allow_direct: false, first_seq: Date.now(),
+  }).catch(async (error: unknown) => { // another scheduler has just made it
     return manager.streams.info(epochStream).catch(() => { throw error })
   })
   return Date.parse(created)

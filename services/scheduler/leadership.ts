@@ -1,9 +1,10 @@
-import { connect, NatsError, type JetStreamClient, type JetStreamManager } from 'nats'
+import { NatsError, type JetStreamClient, type JetStreamManager } from 'nats'
 import type { Logger } from 'pino'
 import type { Clock } from '#shared/clock.ts'
 import { messageOf, NatsUnreachable } from '#shared/errors.ts'
 import type { Epoch } from '#shared/events.ts'
-import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
+import { connectNats } from '#shared/nats-connection.ts'
+import type { NatsLogin } from '#shared/nats-login.ts'
 import { ensureEpochBucket, epochStream, epochSubject } from './epoch.ts'
 import { beginLease, leaderOf, leads, leaseRecordSchema, step, type Candidate, type LeaseEffect, type LeaseInput, type LeaseState } from './lease.ts'
 
@@ -45,9 +46,7 @@ const wrongRevision = 10071
 
 /** The lease of lease.ts in NATS, on a connection of its own, so that a flood of facts cannot delay a renewal. Throws NatsUnreachable. */
 export async function joinLeadership({ nats, replicas, holder, address, clock, log }: LeadershipOptions): Promise<Leadership> {
-  const connection = await connect({
-    ...loginOptions(nats), name: 'faultline-scheduler-lease', maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
-  }).catch((cause: unknown) => { throw new NatsUnreachable(`the lease cannot be asked for: ${messageOf(cause)}`, { cause }) })
+  const connection = await connectNats(nats, 'faultline-scheduler-lease').catch((cause: unknown) => { throw new NatsUnreachable(`the lease cannot be asked for: ${messageOf(cause)}`, { cause }) })
   const manager: JetStreamManager = await connection.jetstreamManager({ timeout: answerWithinMs, checkAPI: false })
   const jetStream: JetStreamClient = connection.jetstream({ timeout: answerWithinMs })
   const bucketIsThere = async () => ensureEpochBucket(await connection.jetstreamManager({ checkAPI: false }), replicas) // made slowly where several servers keep it

@@ -8,13 +8,16 @@ import { z } from 'zod'
  *      ^                                                 |                   |
  *      '--------------- another was first ---------------+-------------------'
  *
+ * A key that holds nothing is waited for like one that is not renewed: it may have been lost just now, with a leader who does not know of it yet. What is made in its place
+ * has other revisions (epoch.ts), so that this one's renewals are refused.
+ *
  * Dates of two machines are never compared. A standby counts from when it *saw* the last renewal, the leader from when it *asked* for it, which was
  * earlier, and for less long: it has stopped acting when another begins. A write that nobody answered may have been stored, so it is looked for.
  * All times are milliseconds of the monotonic clock.
  */
 export interface LeaseState {
   readonly me: Candidate
-  /** What lies in the bucket as far as is known, since when it is seen unchanged. `revision: 0`: nothing was ever written. */
+  /** What lies in the bucket as far as is known, since when it is seen unchanged. `revision: 0`: nothing was ever written to it. */
   readonly seen?: { revision: number; record?: LeaseRecord; sinceMs: number }
   /** `epoch`: the revision of the write that took it; renewals keep it. */
   readonly held?: { epoch: number; revision: number; renewedMs: number }
@@ -89,7 +92,7 @@ function tick(state: LeaseState, nowMs: number): LeaseNext {
 }
 
 const isFree = ({ record, sinceMs }: NonNullable<LeaseState['seen']>, nowMs: number): boolean =>
-  record === undefined || record.released === true || nowMs >= sinceMs + leaseTimes.goneMs
+  record?.released === true || nowMs >= sinceMs + leaseTimes.goneMs
 
 function look(state: LeaseState, { revision, record }: LeaseInput & { is: 'read' }, nowMs: number): LeaseState {
   const seen = { revision, ...(record && { record }), sinceMs: state.seen?.revision === revision ? state.seen.sinceMs : nowMs }

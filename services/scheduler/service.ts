@@ -1,25 +1,23 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { Gauge, type Registry } from 'prom-client'
-import type { BlastRadius } from '#shared/blast-radius.ts'
+import type { Registry } from 'prom-client'
 import type { Bus, Subscription } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
-import type { Joining } from '#shared/commands.ts'
 import type { Coverage } from '#shared/coverage.ts'
 import { experimentHashOf } from '#shared/decision-record.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
-import type { Epoch, FactData, FactType, StoredFact } from '#shared/events.ts'
-import { experimentSchema, type Experiment, type ExperimentFault } from '#shared/experiment.ts'
+import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
+import { experimentSchema } from '#shared/experiment.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { nothingHalts, type FindHalt } from '#shared/halt-file.ts'
 import { runFields } from '#shared/log.ts'
-import type { BoundTarget } from '#shared/target.ts'
 import type { TestedService } from '#shared/tested-service.ts'
-import { showAgents } from './agent-metrics.ts'
-import { begin, broadcasting, decide, fold, patience, renewing, type Effect, type RunState } from './core.ts'
+import { begin, broadcasting, decide, fold, renewing, type Effect, type RunState } from './core.ts'
 import { watchCoverage } from './coverage.ts'
-import { foldHalt, haltSubject, inForce, notHalted, printHalt, toldAgain, type Halt } from './halt.ts'
+import { faultOrders } from './fault-orders.ts'
+import { printHalt, type Halt } from './halt.ts'
+import { holdLever, type Turn } from './halt-lever.ts'
+import { hearAgents } from './known-agents.ts'
 import type { Leadership } from './leadership.ts'
 import { previewExperiment } from './preview.ts'
 import { showRuns } from './run-metrics.ts'
@@ -84,15 +82,6 @@ export interface SchedulerOptions {
   metrics: Registry
 }
 
-/** An agent as it last told of itself. `quarantined`: ids of what it could not confirm as undone; `seenMs`: monotonic. */
-export interface KnownAgent { node: string; kinds: readonly string[]; quarantined: readonly string[]; seenMs: number }
-
-/** What one agent is to do it to. */
-interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string>; widens?: true | undefined }
-
-/** What a fault is to be done to, or only what is to join it. */
-interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius; joining?: Joining }
-
 /** The facts a scheduler folds: all but the many that only judge. */
 const followed: FactType[] = [
   'halt.set', 'halt.released',
@@ -103,29 +92,28 @@ const followed: FactType[] = [
 /** Name of the agent that may use the Kubernetes API; there is one. */
 const apiSideAgent = 'cluster'
 const tickMs = 100
-const agentStaleMs = 3_500
 const arrivalMs = 10_000
 
-/** Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on, once it leads. */
+/**
+ * Starts the scheduler: what comes in, what it does about it, `stop`. Runs that were under way in the stream go on, once it leads.
+ *
+ *   a fact --> take: fold it --.
+ *   every 100 ms --------------+--> act on the run: heartbeat, abort, and what core.ts decides --> undertake, once at a time --> perform --> facts, commands
+ *   the lever is turned -------'
+ */
 export async function startScheduler({ bus, clock, log, leadership, findHalt = nothingHalts, metrics }: SchedulerOptions): Promise<Scheduler> {
   const writer = bus.writer('scheduler')
   const runs = new Map<string, RunState>()
   const documents = new Map<string, unknown>()
   const underWay = new Set<string>()
-  const injecting = new Set<string>()
-  const agents = new Map<string, KnownAgent>()
   const heartbeats = new Map<string, { dueMs: number; sentAtMs: number }>()
   const arrivals = new Map<string, Set<() => void>>()
   const listeners = new Set<FactListener>()
-  const leverTurns: (() => void)[] = []
-
-  new Gauge({ name: 'faultline_halted', help: '1 while everything is stopped by `faultline halt`', registers: [metrics], collect() { this.set(haltInForce().halted ? 1 : 0) } })
-  const covered = watchCoverage({ bus, clock, log, metrics, apiSideAgent, leads: () => leadership.epoch() !== undefined })
+  const leads = () => leadership.epoch() !== undefined
+  const covered = watchCoverage({ bus, clock, log, metrics, apiSideAgent, leads })
   const facts = bus.follow({ types: followed })
   const caughtUp = Promise.withResolvers<void>()
   let isReady = false
-  let halt = notHalted
-  const haltInForce = () => inForce(halt, findHalt())
 
   const following = (async () => {
     for await (const next of facts) {
@@ -148,7 +136,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
   })
 
   function take(stored: StoredFact): void {
-    if (stored.kind === 'halt.set' || stored.kind === 'halt.released') return turnLever(foldHalt(halt, stored))
+    if (stored.kind === 'halt.set' || stored.kind === 'halt.released') return lever.take(stored)
     const run = stored.fact.subject
     covered.take(stored)
     if (stored.kind === 'run.submitted') {
@@ -168,36 +156,31 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     act(next)
   }
 
-  function turnLever(now: Halt): void {
-    halt = now
-    for (const state of isReady ? runs.values() : []) if (state.sealedAtMs === undefined) act(state)
-    for (const tell of leverTurns.splice(0)) tell()
-  }
-
-  function keepHalted(): void {
-    const data = leadership.epoch() && toldAgain(halt, clock.nowMs())
-    if (!data || underWay.has(haltSubject)) return
-    underWay.add(haltSubject)
-    writer.write(haltSubject, 'halt.set', data)
-      .catch((error: unknown) => log.error({ why: messageOf(error) }, 'the halt could not be told anew; tried again'))
-      .finally(() => setTimeout(() => underWay.delete(haltSubject), 1_000).unref())
-  }
-
-  const presence = bus.onSignal('agent', '*', ({ node, kinds, quarantined }) => {
-    agents.set(node, { node, kinds, quarantined, seenMs: clock.monotonicMs() })
+  const agents = hearAgents({ bus, clock, metrics })
+  const lever = holdLever({ writer, clock, log, metrics, findHalt, leads, following, onTurned: () => { if (isReady) actOnAll() } })
+  const orders = faultOrders({
+    bus, writer, clock, log, agents, apiSideAgent, demandLead, documentOf: run => documents.get(run),
+    mayBegin(run) {
+      const now = runs.get(run)
+      return !lever.inForce().halted && now !== undefined && renewing(now)
+    },
   })
+
+  function actOnAll(): void {
+    for (const state of runs.values()) if (state.sealedAtMs === undefined) act(state)
+  }
 
   const ticking = setInterval(() => {
     if (!isReady) return
-    keepHalted()
-    for (const state of runs.values()) if (state.sealedAtMs === undefined) act(state)
+    lever.keep()
+    actOnAll()
   }, tickMs)
 
   function act(state: RunState): void {
     const epoch = leadership.epoch()
     if (!epoch) return
     const nowMs = clock.nowMs()
-    const now = haltInForce()
+    const now = lever.inForce()
     if (renewing(state) && !now.halted) heartbeat(state, epoch) // the abort may not get through: then the leases end it
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)
     if (now.halted && !state.abort && state.sealedAtMs === undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'user', detail: printHalt(now) })
@@ -227,13 +210,8 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
       case 'load-start': await bus.request('load-start', 'locust-bridge', { run, epoch, deadlineMs: atMs + 10_000 }, { timeoutMs: 30_000 }); return
       case 'load-stop': await bus.request('load-stop', 'locust-bridge', { run }, { timeoutMs: 5_000 }); return
       case 'revert': await Promise.all(effect.nodes.map(node => bus.request('revert', node, { run, fault: effect.fault }, { timeoutMs: 5_000 }))); return
-      case 'inject': {
-        const key = `${run}/${effect.fault.id}`
-        injecting.add(key)
-        await inject(run, effect.fault, experiment).finally(() => injecting.delete(key))
-        return
-      }
-      case 'join': await join(run, effect, experiment); return
+      case 'inject': await orders.inject(run, effect.fault, experiment); return
+      case 'join': await orders.join(run, effect, experiment); return
       case 'abort': {
         broadcastAbort(run) // before the fact is stored: the breach is being paid for by users
         const { cause, detail, gate } = effect
@@ -241,85 +219,6 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
         await writer.write(run, 'run.aborting', { cause, detail, ...(gate !== undefined && { gate }), atMs, clock: clockId })
       }
     }
-  }
-
-  /** Finds out who is to do it to what, then has each agent do it to exactly those. */
-  async function inject(run: string, fault: ExperimentFault, experiment: Experiment): Promise<void> {
-    const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)({ run, fault, ...experiment })
-    if (orders.length === 0) {
-      await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
-      return
-    }
-    await order(run, fault.id, orders, experiment)
-  }
-
-  /** Has the agents do it also to what came up since. Who is refused is looked at again a second later, as long as the fault lasts. */
-  async function join(run: string, { fault, part, joining, endsAtMs }: Effect & { effect: 'join' }, experiment: Experiment): Promise<void> {
-    if (injecting.has(`${run}/${fault.id}`)) return // not all that it is done to is known yet
-    const { orders, why } = await ordersByResolving({ run, fault, joining, ...experiment })
-    const leftMs = endsAtMs - clock.nowMs()
-    if (orders.length === 0) log.debug({ ...runFields(run), fault: fault.id }, `nothing joins${why}`)
-    else if (leftMs >= patience.joinMs / 2) await order(run, part, orders, experiment, leftMs)
-  }
-
-  async function order(run: string, fault: string, orders: readonly Order[], { leaseMs, blastRadius }: Experiment, leftMs?: number): Promise<void> {
-    const item = writtenFault(run, fault)
-    const epoch = demandLead() // finding them took a while, in which another may have come to lead, or the run have left its path
-    const now = runs.get(run)
-    if (haltInForce().halted || !now || !renewing(now)) return
-    const deadlineMs = clock.nowMs() + 5_000
-    await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
-      const command = { run, fault, item, targets, peers, vouchers, widens, blastRadius, epoch, deadlineMs, leaseMs, leftMs }
-      const reply = await bus.request('inject', agent, command, { timeoutMs: 10_000 })
-      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault, node: agent }, `refused: ${reply.why}`)
-    }))
-  }
-
-  /** Processes: every agent that can do it is asked for its own. */
-  async function ordersByPlanning({ run, fault, blastRadius }: Search): Promise<{ orders: Order[]; why: string }> {
-    const item = writtenFault(run, fault.id)
-    const able = await ableAgents(fault.kind)
-    if (able.length === 0) return { orders: [], why: noAgent(fault.kind) }
-    const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item, blastRadius }, { timeoutMs: 5_000 }) })))
-    const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
-    return {
-      orders: plans.flatMap(({ node, plan }) => plan.outcome === 'done' && plan.targets.length > 0 ? [{ agent: node, targets: plan.targets.map(planned => planned.target), peers: [], vouchers: {} }] : []),
-      why: ` has no target: ${refusals.join('; ') || 'nothing matches'}`,
-    }
-  }
-
-  /** In Kubernetes: the API-side agent finds them, vouches for them, and says who is to act on each. */
-  async function ordersByResolving({ run, fault, joining, blastRadius }: Search): Promise<{ orders: Order[]; why: string }> {
-    const question = { run, fault: fault.id, item: writtenFault(run, fault.id), blastRadius, joining }
-    const resolved = await bus.request('resolve', apiSideAgent, question, { timeoutMs: 10_000 })
-    if (resolved.outcome === 'refused') return { orders: [], why: ` has no target: ${resolved.why}` }
-    const able = new Set((await ableAgents(fault.kind)).map(({ node }) => node))
-    const unable = resolved.targets.find(({ agent }) => !able.has(agent))
-    if (unable) return { orders: [], why: `: nobody can do it to ${unable.target.description}, since no agent ${unable.agent} that is alive can do ${fault.kind}` }
-    return {
-      orders: [...Map.groupBy(resolved.targets, ({ agent }) => agent)].map(([agent, found]) => ({
-        agent, targets: found.map(({ target }) => target), peers: resolved.peers, widens: resolved.widens, vouchers: Object.fromEntries(found.map(({ target, voucher }) => [target.id, voucher])),
-      })),
-      why: ' has no target: nothing matches',
-    }
-  }
-
-  const noAgent = (kind: string) => `: no agent that is alive can do ${kind}; alive: ${[...agents.keys()].join(', ') || 'none'}`
-
-  /** Agents that were heard lately and can do it; they may have started just now, so the first is waited for a little. */
-  async function ableAgents(kind: string): Promise<{ node: string }[]> {
-    const givenUpAtMs = clock.monotonicMs() + agentStaleMs
-    for (;;) {
-      const able = [...agents.values()].filter(agent => isAlive(agent) && agent.kinds.includes(kind))
-      if (able.length > 0 || clock.monotonicMs() > givenUpAtMs) return able
-      await delay(50)
-    }
-  }
-
-  /** The fault as the experiment's author wrote it: agents check it with the same schema again. */
-  function writtenFault(run: string, id: string): unknown {
-    const document = documents.get(run) as { faults: unknown[] } | undefined
-    return document?.faults[Number(id.split('-')[0]) - 1]
   }
 
   function demandLead(): Epoch {
@@ -356,31 +255,22 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     listeners.add(listener)
     return { stop: () => void listeners.delete(listener) }
   }
-  const isAlive = ({ seenMs }: { seenMs: number }) => seenMs > clock.monotonicMs() - agentStaleMs
-  showAgents({ metrics, clock, agents, isAlive })
-  const counting = showRuns({ metrics, clock, onFact, runs: () => [...runs.values()], leads: () => leadership.epoch() !== undefined })
-  const recording = recordServices({
-    bus, writer, clock, log, onFact, leads: () => leadership.epoch() !== undefined,
-    apiSideAgent: () => [...agents.values()].find(agent => agent.node === apiSideAgent && isAlive(agent))?.node,
-  })
+  const counting = showRuns({ metrics, clock, onFact, runs: () => [...runs.values()], leads })
+  const recording = recordServices({ bus, writer, clock, log, onFact, leads, apiSideAgent: () => agents.isAlive(apiSideAgent) ? apiSideAgent : undefined })
 
   await caughtUp.promise
   await leadership.campaign() // not before: who leads can act at once
   log.info({ epoch: leadership.epoch(), leader: leadership.leader()?.holder, runsUnderWay: [...runs.values()].filter(run => run.sealedAtMs === undefined).length }, 'scheduler ready')
 
-  /** Stores the fact, and waits until it is folded here too. */
-  async function pull(lever: { type: 'halt.set'; data: FactData<'halt.set'> } | { type: 'halt.released'; data: FactData<'halt.released'> }): Promise<Halt> {
+  const pull = async (turn: Turn): Promise<Halt> => {
     demandLead()
-    const turned = new Promise<void>(resolve => { leverTurns.push(resolve) })
-    await writer.write(haltSubject, lever.type, lever.data)
-    await Promise.race([turned, following])
-    return haltInForce()
+    return lever.pull(turn)
   }
 
   return {
     leadership,
     halt: {
-      state: haltInForce,
+      state: lever.inForce,
       set: (by, why) => pull({ type: 'halt.set', data: { by, why, atMs: clock.nowMs() } }),
       release: by => pull({ type: 'halt.released', data: { by, atMs: clock.nowMs() } }),
     },
@@ -393,7 +283,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
       const experiment = experimentSchema.parse(document)
       const epoch = demandLead()
       if (runs.has(run)) return run
-      const now = haltInForce()
+      const now = lever.inForce()
       if (now.halted) throw new Halted(`no run is taken: ${printHalt(now)}; faultline resume`)
       const busy = experiment.load && [...runs.values()].find(other => other.sealedAtMs === undefined && other.experiment.load)
       if (busy) throw new LoadBusy(`the run ${busy.run} has the load generator; wait for it, or abort it: faultline abort ${busy.run}`)
@@ -402,7 +292,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
       await arrival(run, arrivalMs) // whoever is told of the run may ask about it at once
       return run
     },
-    preview: document => previewExperiment({ bus, apiSideAgent, ableAgents }, document),
+    preview: document => previewExperiment({ bus, apiSideAgent, ableAgents: agents.able }, document),
     async abort(run, by) {
       demandLead()
       const state = runs.get(run)
@@ -418,7 +308,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
       recording.stop()
       covered.stop()
       counting.stop()
-      presence.stop()
+      agents.stop()
       await facts.stop()
       await following.catch((error: unknown) => log.error({ why: messageOf(error) }, 'following ended'))
     },

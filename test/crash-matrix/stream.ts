@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, DeliverPolicy } from 'nats'
+import { DeliverPolicy } from 'nats'
 import { messageOf } from '#shared/errors.ts'
 import { factStreams, factSubject, parseFact, type StoredFact } from '#shared/events.ts'
-import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
+import { connectNats } from '#shared/nats-connection.ts'
+import type { NatsLogin } from '#shared/nats-login.ts'
 
 const stream = factStreams.runs.name
 const answerWithinMs = 2_000
@@ -23,7 +24,7 @@ export interface FactStream extends AsyncDisposable {
 }
 
 export async function openFactStream(login: NatsLogin): Promise<FactStream> {
-  const connection = await connect({ ...loginOptions(login), name: 'crash-matrix', maxReconnectAttempts: -1, reconnectTimeWait: 100, reconnectJitter: 50, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000 })
+  const connection = await connectNats(login, 'crash-matrix')
   const manager = await connection.jetstreamManager({ timeout: answerWithinMs, checkAPI: false })
 
   const end = () => insist('where the stream ends', async () => {

@@ -8,7 +8,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
-import { CommandUnanswered, NatsUnreachable } from '#shared/errors.ts'
+import { CommandUnanswered, FactAlreadyWritten, NatsUnreachable } from '#shared/errors.ts'
 import { factSubject } from '#shared/events.ts'
 import { loginOptions } from '#shared/nats-login.ts'
 import { judge } from '#shared/verdict.ts'
@@ -70,6 +70,16 @@ test('the bridge reads the runs, writes its load, and answers commands as its ow
   assert.deepEqual([await asked('cluster'), await asked('n1')].map(reply => reply.outcome === 'refused' && reply.why), ['by the API-side agent', 'by the node'])
   await bridge.stop()
   await Promise.all([scheduler, bridgeBus, cluster, node].map(bus => bus.close()))
+})
+
+test('the evaluator\'s user may find out that a run has its verdict already', async () => {
+  await using nats = await startNatsWithUsers()
+  const scheduler = await connectBus({ ...nats.login('scheduler'), service: 'scheduler', log })
+  const bus = await connectBus({ ...nats.login('slo-evaluator'), service: 'slo-evaluator', log })
+  const verdict = { verdict: 'passed' as const, reasons: ['a'], revertUnconfirmed: false }
+  await bus.writer('slo-evaluator').write('r', 'run.judged', verdict, { once: true })
+  await assert.rejects(bus.writer('slo-evaluator').write('r', 'run.judged', verdict, { once: true, deadlineMs: 2_000 }), FactAlreadyWritten)
+  await Promise.all([scheduler, bus].map(each => each.close()))
 })
 
 test('an injector\'s user can neither command, nor write another service\'s fact, nor read facts, nor touch the stream', async () => {

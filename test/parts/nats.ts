@@ -28,7 +28,7 @@ export interface Nats extends AsyncDisposable {
 /** A real nats-server with JetStream on its own folder and port; nothing of it is left when it is disposed of. */
 export async function startNats(): Promise<Nats> {
   const token = 'test-token'
-  const server = await startServer((folder, port) => natsServerPlan({ folder, port, token }).argv)
+  const server = await startNatsServer((folder, port) => natsServerPlan({ folder, port, token }).argv)
   return { ...server, token }
 }
 
@@ -79,7 +79,7 @@ export type NatsWithUsers = Omit<Nats, 'token'> & { login(user: string): NatsLog
 
 async function startConfigured(configIn: (folder: string) => string): Promise<NatsWithUsers> {
   const monitorPort = await freePort()
-  const server = await startServer(
+  const server = await startNatsServer(
     (folder, port) => [toolPath('nats-server'), '-c', configIn(folder), '-a', '127.0.0.1', '-p', String(port), '-m', String(monitorPort)], environmentIn,
   )
   return { ...server, login: user => ({ servers: server.servers, user, password: passwordOf(user) }) }
@@ -108,7 +108,8 @@ export function checkRoutes(certificates: string): string {
 
 const k8s = fileURLToPath(new URL('../../k8s', import.meta.url))
 
-async function startServer(command: (folder: string, port: number) => string[], environment: (folder: string) => Record<string, string> = () => ({})): Promise<Omit<Nats, 'token'>> {
+/** `command`: the program and its arguments, for a folder and a port of its own. Resolves when the port is open. */
+export async function startNatsServer(command: (folder: string, port: number) => string[], environment: (folder: string) => Record<string, string> = () => ({})): Promise<Omit<Nats, 'token'>> {
   const folder = mkdtempSync(join(tmpdir(), 'nats-'))
   const port = await freePort()
   const [program = '', ...args] = command(folder, port)

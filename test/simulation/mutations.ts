@@ -72,6 +72,10 @@ export const mutations: readonly Mutation[] = [
     changes: [{ file: 'services/scheduler/lease.ts', find: 'actsMs: 900', put: 'actsMs: 2_500' }],
   },
   {
+    name: 'an empty lease is free', why: 'its bucket was lost, and a leader does not know of it yet',
+    changes: [{ file: 'services/scheduler/lease.ts', find: '  record?.released === true ||', put: '  record === undefined || record.released === true ||' }],
+  },
+  {
     name: 'deadlines are not kept', why: 'a command that was on its way for ever is still obeyed',
     changes: [{ file: agent, find: 'if (nowMs > input.deadlineMs) return', put: 'if (nowMs > input.deadlineMs + 60_000) return' }, { file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
   },
@@ -99,7 +103,7 @@ export const mutations: readonly Mutation[] = [
     name: 'zero targets pass', why: 'zero targets is not a failure (Chaos Mesh); no data, assuming pass (Krkn)',
     changes: [
       { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
-      { file: 'services/scheduler/service.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
+      { file: 'services/scheduler/fault-orders.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
       { file: scheduler, find: 'const sinceMs = firstInjectedAtMs(state)\n  if (sinceMs === undefined ||', put: 'const sinceMs = firstInjectedAtMs(state) ?? state.phases.inject\n  if (sinceMs === undefined ||' },
       { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && injectionsOf', put: 'isJoined(id) || injectionsOf' },
       { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)\n    else if", put: 'if' },
@@ -131,7 +135,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'halt is forgotten', why: 'who starts anew has not heard that everything is stopped',
-    changes: [{ file: 'services/scheduler/service.ts', find: 'return turnLever(foldHalt(halt, stored))', put: 'return isReady ? turnLever(foldHalt(halt, stored)) : undefined' }],
+    changes: [{ file: 'services/scheduler/service.ts', find: 'return lever.take(stored)', put: 'return isReady ? lever.take(stored) : undefined' }],
   },
   {
     name: 'the agent looks for no halt file', why: 'with NATS down no word reaches it, and after a start it has forgotten what it heard',

@@ -74,15 +74,10 @@ function replays(seed: number): Disturbance[] {
   ]
 }
 
-/**
- * Who kills the agent and its reverters at once has undone what was promised: one of the two is always left, unless the whole machine is gone.
- * And who was out of touch while the lease's bucket was lost may find the very revision that it remembers in the new one.
- */
+/** Who kills the agent and its reverters at once has undone what was promised: one of the two is always left, unless the whole machine is gone. */
 function promised(drawn: Disturbance[]): Disturbance[] {
   const withoutReverters = new Set(drawn.flatMap(disturbance => disturbance.is === 'reverter-killed' ? [`agent-${disturbance.where}`] : []))
-  const losesTouch = drawn.some(disturbance => disturbance.is === 'acks-lost' || disturbance.is === 'nats-down' || ('who' in disturbance && disturbance.who.startsWith('scheduler'))
-    || ('where' in disturbance && (disturbance.where === 's1' || disturbance.where === 's2')))
-  return drawn.filter(disturbance => (!('who' in disturbance) || !withoutReverters.has(disturbance.who)) && !(losesTouch && disturbance.is === 'lease-bucket-lost'))
+  return drawn.filter(disturbance => !('who' in disturbance) || !withoutReverters.has(disturbance.who))
 }
 
 function experiment(chance: Chance, place: Plan['place'], { load = chance.happens(0.75) }: { load?: boolean } = {}): unknown {

@@ -28,7 +28,8 @@ export class Nats {
   isDown = false
   /** Called when something did not come through. */
   onBlocked: ((by: 'nats-down' | 'partition') => void) | undefined
-  lease: { createdMs: number; revision: number; record?: LeaseRecord } = { createdMs: beginMs, revision: 0 }
+  /** As a scheduler has left it that ended some time ago. `revision: 0`: nothing is there, and what comes first has the revision `first`. */
+  lease: { createdMs: number; first: number; revision: number; record?: LeaseRecord } = { createdMs: beginMs, first: 1, revision: 1, record: { holder: 'a scheduler of old', released: true } }
   readonly #stored = new Map<string, number>()
   readonly #world: World
 
@@ -60,12 +61,14 @@ export class Nats {
   /** Compare and set, by the revision that it replaces. */
   writeLease(over: number, record: LeaseRecord): number | 'refused' {
     if (over !== this.lease.revision) return 'refused'
-    this.lease = { ...this.lease, revision: over + 1, record }
+    const { first, revision } = this.lease
+    this.lease = { ...this.lease, revision: revision === 0 ? first : revision + 1, record }
     return this.lease.revision
   }
 
-  /** The key is lost with its bucket, and the bucket made anew: revisions begin at 1 again. */
+  /** The key is lost with its bucket, and the bucket made anew, with revisions that begin as in epoch.ts. */
   loseLease(): void {
-    this.lease = { createdMs: beginMs + this.#world.nowMs, revision: 0 }
+    const createdMs = beginMs + this.#world.nowMs
+    this.lease = { createdMs, first: createdMs, revision: 0 }
   }
 }

@@ -53,7 +53,7 @@ function print(effect: LeaseEffect): string {
 }
 
 test('where it answers is written as soon as it is known', () => {
-  const { state } = step(step(beginLease({ holder: 'me' }), { is: 'tick' }, 0).state, { is: 'read', revision: 0 }, 1)
+  const { state } = step(step(beginLease({ holder: 'me' }), { is: 'tick' }, 0).state, { is: 'read', revision: 4, record: { holder: 'other', released: true } }, 1)
   const [effect] = step(state, { is: 'tick', address: 'http://10.0.0.1:9646' }, 50).effects
   assert.deepEqual(effect?.effect === 'write' && effect.record, { holder: 'me', address: 'http://10.0.0.1:9646' })
 })
@@ -66,16 +66,19 @@ const trouble = fc.record({
   delaysMs: fc.array(fc.integer({ min: 1, max: 600 }), { minLength: 5, maxLength: 60 }),
   losses: fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 5, maxLength: 60 }),
   stops: fc.array(fc.record({ who: fc.integer({ min: 0, max: 2 }), atMs: fc.integer({ min: 0, max: 15_000 }), forMs: fc.integer({ min: 10, max: 6_000 }) }), { maxLength: 6 }),
+  /** When the key is lost, with its bucket. */
+  lossMs: fc.option(fc.integer({ min: 0, max: 3_000 }).map(steps => steps * 5)),
 })
 
-test('whatever is late, lost or stopped, two never lead at once, and each new leader has a higher epoch', () => {
+test('whatever is late, lost or stopped, and if the key is lost itself, two never lead at once, and each new leader has a higher epoch', () => {
   let leaders = 0
-  fc.assert(fc.property(trouble, ({ delaysMs, losses, stops }) => {
+  fc.assert(fc.property(trouble, ({ delaysMs, losses, stops, lossMs }) => {
     const schedulers: Simulated[] = ['a', 'b', 'c'].map((holder, index) => ({ state: beginLease({ holder }), offsetMs: index * 1e6, stoppedUntilMs: 0 }))
-    let stored: { revision: number; record?: LeaseRecord } = { revision: 0 }
+    let stored: { revision: number; record?: LeaseRecord } = { revision: 1, record: { holder: 'one of old', released: true } }
     let draws = 0
     const leading = new Map<number, string>()
     for (let nowMs = 0; nowMs < 15_000; nowMs += 5) {
+      if (nowMs === lossMs) stored = { revision: 0 }
       for (const [index, scheduler] of schedulers.entries()) {
         for (const stop of stops) if (stop.who === index && stop.atMs <= nowMs && nowMs < stop.atMs + 5) scheduler.stoppedUntilMs = Math.max(scheduler.stoppedUntilMs, nowMs + stop.forMs)
         const { underWay } = scheduler
@@ -83,7 +86,7 @@ test('whatever is late, lost or stopped, two never lead at once, and each new le
           if (underWay.effect.effect === 'read') underWay.answer = { is: 'read', ...stored }
           else if (underWay.effect.over !== stored.revision) underWay.answer = { is: 'refused' }
           else {
-            stored = { revision: stored.revision + 1, record: underWay.effect.record }
+            stored = { revision: stored.revision === 0 ? 1e6 + nowMs : stored.revision + 1, record: underWay.effect.record } // as epoch.ts has it
             underWay.answer = { is: 'written', revision: stored.revision }
           }
         }

@@ -47,6 +47,7 @@ test('nobody may change, purge or delete a stream, and only those who read facts
   for (const user of users) {
     for (const what of ['UPDATE', 'PURGE', 'DELETE', 'MSG.DELETE', 'RESTORE', 'SNAPSHOT']) assert.equal(publishes(user, `$JS.API.STREAM.${what}.FAULTLINE`), false, `${user} ${what}`)
     assert.equal(publishes(user, '$JS.API.STREAM.CREATE.FAULTLINE'), user === 'scheduler')
+    assert.equal(publishes(user, '$JS.API.STREAM.MSG.GET.FAULTLINE'), user === 'slo-evaluator')
     for (const what of ['UPDATE', 'PURGE', 'DELETE', 'MSG.DELETE', 'MSG.GET', 'RESTORE', 'SNAPSHOT']) assert.equal(publishes(user, `$JS.API.STREAM.${what}.FAULTLINE_AUDIT`), false, `${user} ${what}`)
     for (const what of ['STREAM.CREATE.FAULTLINE_AUDIT', 'STREAM.INFO.FAULTLINE_AUDIT', 'CONSUMER.CREATE.FAULTLINE_AUDIT', 'CONSUMER.CREATE.FAULTLINE_AUDIT.x.faultline.audit.>', 'CONSUMER.MSG.NEXT.FAULTLINE_AUDIT.x']) assert.equal(publishes(user, `$JS.API.${what}`), user === 'scheduler', `${user} ${what}`)
     assert.equal(publishes(user, '$KV.FAULTLINE_EPOCH.scheduler'), user === 'scheduler')
