@@ -97,10 +97,14 @@ export const isExcessRuledOut = (compared: Compared, question: PassQuestion): bo
 /** How likely two exponential variables are to come to x together. */
 const chanceOf = (x: number): number => x > greatestExponent ? 0 : (1 + x) * Math.exp(-x)
 
+/** Cleared of what sums leave behind: from a share that ought to be 1 and is not quite, 1 itself is infinitely far. */
+const shareOf = (count: number, all: number): number => Number((count / all).toFixed(12))
+
 /** x; 0 where what was seen is itself not allowed. */
 function distance({ pairs, bad, controlBad }: Compared, { budget: limit, requestsPerBurst }: PassQuestion): number {
-  if (pairs === 0 || bad / pairs >= controlBad / pairs + limit) return 0
-  const [badShare, controlShare] = [bad / pairs, controlBad / pairs]
+  if (pairs === 0) return 0
+  const [badShare, controlShare] = [shareOf(bad, pairs), shareOf(controlBad, pairs)]
+  if (badShare >= controlShare + limit) return 0
   const control = nearestControl(badShare, controlShare, { limit, slack: 1 }, Math.max(0, badShare - limit), Math.min(controlShare, 1 - limit))
   return pairs / requestsPerBurst * (divergence(badShare, control + limit) + divergence(controlShare, control))
 }

@@ -32,7 +32,7 @@ def divergence(a, b):
 
 
 def slope(a, b):
-    return (1 - a) / (1 - b) - (a / b if a > 0 else 0.0)
+    return ((1 - a) / (1 - b) if b < 1 else np.inf if a < 1 else 0.0) - (a / b if a > 0 else 0.0)
 
 
 def nearest(own, control, limit, slack, low, high):
@@ -83,7 +83,7 @@ def distance(limit, pairs, own, control):
 
 def bound(pairs, bad, control_bad, alpha, burst):
     excess = lambda limit: distance(limit, pairs / burst, bad / pairs, control_bad / pairs) - gamma.isf(alpha, 2)
-    return brentq(excess, max(1e-12, (bad - control_bad) / pairs + 1e-12), 1 - 1e-12, xtol=1e-16, rtol=4 * np.finfo(float).eps, maxiter=500)
+    return brentq(excess, max(1e-7, (bad - control_bad) / pairs + 1e-7), 1 - 1e-9, xtol=1e-16, rtol=4 * np.finfo(float).eps, maxiter=500)
 
 
 def blocks_of(count, own, control, noise):
@@ -114,7 +114,7 @@ made = {
         {"pairs": pairs, "bad": bad, "controlBad": control_bad, "alpha": alpha, "burst": burst, "bound": bound(pairs, bad, control_bad, alpha, burst)}
         for pairs, bad, control_bad, alpha, burst in [
             (473, 0, 0, 0.05, 1), (1_800, 0, 0, 0.05, 1), (1_000, 5, 3, 0.05, 1), (1_000, 3, 5, 0.05, 1), (1_000, 300, 300, 0.05, 1), (5_000, 40.5, 38.25, 0.05, 7), (120, 60, 2, 0.05, 1),
-            (120, 2, 60, 0.05, 1), (40, 0, 40, 0.05, 1), (1e6, 1_000, 900, 0.01, 1), (250, 249, 1, 0.1, 1), (30, 0, 0, 0.05, 12),
+            (120, 20, 26, 0.05, 1), (40, 40, 38, 0.05, 1), (1e6, 1_000, 900, 0.01, 1), (250, 249, 1, 0.1, 1), (30, 0, 0, 0.05, 12),
         ]
     ],
 }

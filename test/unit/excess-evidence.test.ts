@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { planEProcess } from '#shared/e-process.ts'
-import { excessBound, excessFactors, expectedShare, isExcessRuledOut, missingPairs, withPairs, type Compared } from '#shared/excess-evidence.ts'
+import { excessBound, excessFactors, expectedShare, isExcessRuledOut, missingPairs, withPairs } from '#shared/excess-evidence.ts'
 import { decideRun, excessLimit, gatesFor } from '../bench/control-simulation.ts'
 import { seededRandom } from '../parts/seeded-random.ts'
 
@@ -86,7 +86,7 @@ test('how many good requests a pass takes, and that bursts take as many times mo
   assert.deepEqual([excessBound(nothing, question), missingPairs({ ...nothing, pairs: 93 }, question)], [1, 0])
 })
 
-const compared = fc.record({ pairs: fc.integer({ min: 1, max: 5_000 }), own: share, control: share }).map(({ pairs, own, control }): Compared => ({ pairs, bad: own * pairs, controlBad: control * pairs }))
+const compared = fc.integer({ min: 1, max: 5_000 }).chain(pairs => fc.record({ pairs: fc.constant(pairs), bad: fc.integer({ min: 0, max: pairs }), controlBad: fc.integer({ min: 0, max: pairs }) }))
 
 test('the bound is what is just not ruled out, it is above what was seen, and what is missing is enough', () => {
   fc.assert(fc.property(compared, fc.constantFrom(0.01, 0.2), fc.constantFrom(1, 7), (seen, alpha, requestsPerBurst) => {
@@ -102,11 +102,16 @@ test('the bound is what is just not ruled out, it is above what was seen, and wh
 })
 
 test('more bad requests never help to a pass, and more of the control never hinder it', () => {
-  fc.assert(fc.property(compared, share, (seen, part) => {
+  fc.assert(fc.property(compared, fc.nat({ max: 1_000 }), (seen, more) => {
     const bound = excessBound(seen, question)
-    assert.ok(excessBound({ ...seen, bad: seen.bad + part * (seen.pairs - seen.bad) }, question) >= bound - 1e-9)
-    assert.ok(excessBound({ ...seen, controlBad: seen.controlBad + part * (seen.pairs - seen.controlBad) }, question) <= bound + 1e-9)
+    assert.ok(excessBound({ ...seen, bad: Math.min(seen.pairs, seen.bad + more) }, question) >= bound - 1e-9)
+    assert.ok(excessBound({ ...seen, controlBad: Math.min(seen.pairs, seen.controlBad + more) }, question) <= bound + 1e-9)
   }))
+})
+
+test('where all are bad in both arms but for what rounding leaves, nothing is ruled out that could not be before', () => {
+  const [all, nearly] = [1, 1 - 2 ** -52].map(part => excessBound({ pairs: 10, bad: 10 * part, controlBad: 9 }, question))
+  assert.ok(all !== undefined && nearly !== undefined && Math.abs(all - nearly) < 1e-6, `${all}, ${nearly}`)
 })
 
 test('of each block both arms count the same, so that noise in one half and traffic in the other make no difference between them', () => {
@@ -126,7 +131,7 @@ test('what is expected of the control is the limit at first, then what it has ha
 /** As the bench, with fewer runs: within three standard errors of alpha. */
 const runs = 150
 const most = 0.05 + 3 * Math.sqrt(0.05 * 0.95 / runs)
-const bursts = { share: 0.5, burstS: 2, gapS: 48 }
+const bursts = { share: 0.9, burstS: 5, gapS: 45 }
 
 for (const [name, noise, requestsPerSecond] of [
   ['without noise', { share: 0, burstS: 0, gapS: 0 }, { own: 20, control: 20 }],
@@ -140,7 +145,7 @@ for (const [name, noise, requestsPerSecond] of [
     const shareOf = (isSo: (each: (typeof decided)[number]) => boolean) => decided.filter(isSo).length / runs
     const [aborted, passed] = [shareOf(({ controlled }) => controlled.isAborted), shareOf(({ controlled }) => controlled.isPassed)]
     assert.ok(aborted <= most && passed <= most, `${aborted} aborted, ${passed} passed`)
-    if (noise.share > 0) assert.ok(shareOf(({ alone }) => alone.isAborted) > 0.9, 'the same without its control is')
+    if (noise.share > 0) assert.ok(shareOf(({ alone }) => alone.isAborted) > 0.7, 'the same without its control is')
   })
 }
 
