@@ -34,8 +34,8 @@ const holdMs = 16_500
 /** Of five requests so many fail, by milliseconds since the injection. */
 type Course = (sinceMs: number) => number
 const none: Course = () => 0
-/** Everything fails for a second and more, again and again. */
-const noise: Course = sinceMs => (sinceMs + 60_000) % 5_000 > 3_700 ? requestsPerTick : 0
+/** Everything fails for two seconds, again and again. */
+const noise: Course = sinceMs => (sinceMs + 60_000) % 5_000 > 3_000 ? requestsPerTick : 0
 const fault: Course = sinceMs => sinceMs > 5_000 ? 3 : 0
 const both = (...courses: Course[]): Course => sinceMs => Math.max(...courses.map(course => course(sinceMs)))
 
