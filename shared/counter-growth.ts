@@ -23,8 +23,8 @@ export interface SeenCounters {
 
 export const nothingSeen: SeenCounters = { series: {}, targets: {} }
 
-/** One sample's part in it. `is`: `begun` counts from here on. */
-export interface Growth { part: CounterSeries['part']; series: string; target: string; atMs: number; added: number; is: 'grown' | 'reset' | 'appeared' | 'begun' }
+/** One sample's part in it: what has come since the sample before it, at `sinceMs`. `is`: `begun` counts from here on. */
+export interface Growth { part: CounterSeries['part']; series: string; target: string; sinceMs: number; atMs: number; added: number; is: 'grown' | 'reset' | 'appeared' | 'begun' }
 
 interface Moment { fromMs: number; intervalMs: number }
 interface Sample extends Pick<CounterSeries, 'part' | 'series' | 'target'> { atMs: number; value: number }
@@ -71,14 +71,14 @@ function withoutAhead(samples: readonly Sample[], scrapes: Readonly<Record<strin
 
 function growthOf(sample: Sample, known: DatedValue | undefined, previousMs: number | undefined, { fromMs, intervalMs }: Moment): Growth {
   const { part, series, target, atMs, value } = sample
-  const told = (is: Growth['is'], added: number): Growth => ({ part, series, target, atMs, added, is })
+  const told = (is: Growth['is'], added: number, sinceMs = atMs): Growth => ({ part, series, target, sinceMs, atMs, added, is })
   if (known === undefined) {
     const wasNotThereMs = previousMs ?? atMs - intervalMs
-    return wasNotThereMs >= fromMs ? told('appeared', value) : told('begun', 0)
+    return wasNotThereMs >= fromMs ? told('appeared', value, wasNotThereMs) : told('begun', 0)
   }
   const [knownMs, before] = known
   if (knownMs < fromMs) return told('begun', 0)
-  return value < before ? told('reset', value) : told('grown', value - before)
+  return value < before ? told('reset', value, knownMs) : told('grown', value - before, knownMs)
 }
 
 /**
@@ -93,6 +93,7 @@ function bucketGrowth(sample: Sample, known: DatedValue | undefined, whole: Grow
 
 /** `bad` at least and `badAtMost`; the same but for a histogram without a bucket at the limit. */
 export interface CountedBlock { total: number; bad: number; badAtMost: number }
+export const noCounts: CountedBlock = { total: 0, bad: 0, badAtMost: 0 }
 
 export function countGrowth({ is }: Pick<CounterRule, 'is'>, grown: readonly Growth[]): CountedBlock {
   const sum = (...parts: CounterSeries['part'][]) => grown.reduce((all, { part, added }) => parts.includes(part) ? all + added : all, 0)

@@ -17,6 +17,8 @@ export interface EPlan {
   p0: number
   /** K; undefined: nobody knows how many blocks there will be. */
   plannedBlocks: number | undefined
+  /** Each q. */
+  alternatives: readonly number[]
   /** Of each alternative: (q - p0) / (p0 (1 - p0)). */
   slopes: readonly number[]
 }
@@ -39,20 +41,22 @@ export function planEProcess(p0: number, plannedBlocks?: number): EPlan {
   if (plannedBlocks !== undefined && !(plannedBlocks >= 1)) throw new RangeError(`expected at least one planned block, found ${plannedBlocks}`)
   const least = Math.min(2 * p0, (1 + p0) / 2) // twice the limit may be above 1; halfway to 1 never is, and is above the limit
   const shares = Array.from({ length: alternatives }, (_, index) => least ** (1 - index / (alternatives - 1)))
-  return { p0, plannedBlocks, slopes: shares.map(share => (share - p0) / (p0 * (1 - p0))) }
+  return { p0, plannedBlocks, alternatives: shares, slopes: shares.map(share => (share - p0) / (p0 * (1 - p0))) }
 }
 
 export const beginEProcess = ({ slopes }: EPlan): EState => ({ blocks: 0, worths: slopes.map(() => 0) })
 
 /** One more block. `badShare` from 0 to 1; undefined: nothing ended in it, which says nothing. */
-export function nextBlock(plan: EPlan, { blocks, worths }: EState, badShare: number | undefined): EState {
-  const bet = betOf(plan, blocks + 1)
+export function nextBlock(plan: EPlan, state: EState, badShare: number | undefined): EState {
   const distance = (badShare ?? plan.p0) - plan.p0
-  return {
-    blocks: blocks + 1,
-    // never negative: the greatest slope is that of q = 1, 1 / p0, but for what rounding leaves
-    worths: worths.map((worth, index) => Math.min(greatestWorth, (worth + bet) * Math.max(0, 1 + (plan.slopes[index] ?? 0) * distance))),
-  }
+  // never negative: the greatest slope is that of q = 1, 1 / p0, but for what rounding leaves
+  return nextFactors(plan, state, plan.slopes.map(slope => Math.max(0, 1 + slope * distance)))
+}
+
+/** One more block, by the factor of each alternative's bet: on average at most 1 while the limit is kept, given all blocks before, and never negative. */
+export function nextFactors(plan: EPlan, { blocks, worths }: EState, factors: readonly number[]): EState {
+  const bet = betOf(plan, blocks + 1)
+  return { blocks: blocks + 1, worths: worths.map((worth, index) => Math.min(greatestWorth, (worth + bet) * (factors[index] ?? 1))) }
 }
 
 /** E: 1 at the begin. */

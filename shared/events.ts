@@ -41,8 +41,11 @@ export type GateVerdict = z.output<typeof gateVerdict>
 /** Of a gate with several ranges: what each one's value was. */
 const over = z.array(z.strictObject({ windowMs: z.number().positive(), value: z.number() })).optional()
 
+/** Of a gate with a control: that one's requests. */
+const control = z.strictObject({ bad: z.number().nonnegative(), total: z.number().nonnegative() }).optional()
+
 const measurement = z.discriminatedUnion('is', [
-  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional(), over }),
+  z.strictObject({ is: z.literal('measured'), value: z.number(), breaks: z.boolean(), bad: z.number().optional(), total: z.number().optional(), control, over }),
   z.strictObject({ is: z.literal('no-data'), why: z.string() }),
 ])
 
@@ -53,13 +56,16 @@ const counterSeries = z.strictObject({
   part: z.enum(['total', 'bad', 'fast', 'surely-fast', 'maybe-fast']), series: z.string(), target: z.string(), samples: z.array(z.tuple([epochMs(), z.number().nonnegative()])),
 })
 
+/** What Prometheus has of one arm of a gate on counters. */
+const foundCounters = { series: z.array(counterSeries), scrapeIntervalMs: z.number().positive().optional(), gap: z.string().optional(), warnings }
+
 /** One look of a gate as the evaluator took it. */
 const look = z.strictObject({
   gate: z.string(), phase: z.enum(['steady', 'during', 'recovery']),
   startMs: epochMs().describe('begin of what it looked at, by the clock of the load, or of Prometheus'), endMs: epochMs(),
   measurement,
   /** Of a gate with a `limit`: requests of the phase so far, and with a rate what the evidence against it has come to. */
-  bad: z.number().nonnegative().optional(), total: z.number().nonnegative().optional(), eValue: z.number().nonnegative().optional(),
+  bad: z.number().nonnegative().optional(), total: z.number().nonnegative().optional(), control, eValue: z.number().nonnegative().optional(),
 })
 export type RecordedLook = z.output<typeof look>
 
@@ -238,7 +244,7 @@ export const facts = defineFacts({
       counted: z.literal(true).optional().describe('the raw samples of the gate\'s counters were asked for, not a value'),
       answer: z.discriminatedUnion('is', [
         z.strictObject({ is: z.literal('value'), value: z.number(), over, warnings }),
-        z.strictObject({ is: z.literal('counters'), series: z.array(counterSeries), scrapeIntervalMs: z.number().positive().optional(), gap: z.string().optional(), warnings }),
+        z.strictObject({ is: z.literal('counters'), ...foundCounters, control: z.strictObject(foundCounters).optional().describe('the same of the gate\'s control'), warnings }),
         z.strictObject({ is: z.literal('no-data'), why: z.string(), warnings }),
       ]),
     }),

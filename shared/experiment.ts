@@ -3,7 +3,7 @@ import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import { calibrationKey, type Calibration } from '#shared/experiment-calibration.ts'
 import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
-import { alphaKey, checkSequential, countersTiming, describeSequential, resolveSequential, sequentialKeys } from '#shared/experiment-sequential.ts'
+import { alphaKey, checkSequential, countersTiming, resolveSequential, sequentialKeys, sequentialRule } from '#shared/experiment-sequential.ts'
 import { bindRule, checkRange, checkSlos, readSlos, sloItem } from '#shared/experiment-slos.ts'
 import type { Path } from '#shared/experiment-yaml.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
@@ -214,7 +214,7 @@ function resolve(from: Document): Experiment {
     const { rule } = bound
     const gate = resolveGate(item, sourceOf(item, kind, rule, from), kind, rule)
     const sequential = resolveSequential(item, rule, common)
-    return sequential ? { ...gate, ...countersTiming(sequential, gate), sequential, rule: { ...rule, description: describeSequential(sequential) } } : gate
+    return sequential ? { ...gate, ...countersTiming(sequential, gate), sequential, rule: sequentialRule(sequential, rule) } : gate
   }))
   const isFaultless = from.faults.length === 0
   return {

@@ -3,7 +3,7 @@ import type { GateSpec } from '#shared/experiment.ts'
 import { countGrowth, grow, type CountedBlock, type Growth, type SeenCounters } from '#shared/counter-growth.ts'
 import type { CounterSeries, CountersAnswer } from '#shared/counter-series.ts'
 import { measureShare } from '#shared/gate-share.ts'
-import { nothingCounted, withBlock, type CountedFrom, type CounterTally, type SequentialSpec, type Tally } from '#shared/gate-sequential.ts'
+import { byShare, nothingCounted, withBlock, type CountedFrom, type CounterTally, type SequentialSpec, type Tally } from '#shared/gate-sequential.ts'
 import type { Measurement } from '#shared/gate.ts'
 import { printDuration } from '#shared/units.ts'
 
@@ -35,36 +35,65 @@ type Counters = CountedFrom & { is: 'counters' }
 
 /** The block that ends then, by the answer to it. */
 export function readCounters(gate: GateSpec, spec: SequentialSpec, counted: Counters, tally: Tally, answer: Answer, phaseStartMs: number, endMs: number): { tally: Tally; measurement: Measurement } {
-  const before = tally.counters ?? nothingCounted
   if (answer.is === 'no-data') return unread(spec, tally, answer.why)
-  const intervalMs = answer.scrapeIntervalMs ?? before.intervalMs
-  const startMs = endMs - spec.blockMs
-  const several = counted.sum ? undefined : severalSeries(answer.series, startMs)
-  if (several !== undefined) return unread(spec, tally, several)
-  const { seen, grown } = grow(before.seen, answer.series, { fromMs: phaseStartMs, intervalMs: intervalMs ?? spec.blockMs })
-  const block = countGrowth(counted.counters, grown)
-  const told = measured(gate, block, grown, startMs)
-  const doubt = doubtOf(answer, { startMs, blockMs: spec.blockMs, intervalMs, seen })
+  const read = countAnswer(gate, spec, counted, { before: tally.counters ?? nothingCounted, isFirst: tally.measured === 0 }, answer, phaseStartMs, endMs)
+  if (read.is === 'unread') return unread(spec, tally, read.why)
+  const { block, told, doubt, counting, isSound, isBaseline } = read
   const measurement: Measurement = told.is === 'measured' && !told.breaks && doubt !== undefined ? { is: 'no-data', why: doubt } : told
-  const isSound = block.bad <= block.total
-  const isBaseline = tally.measured === 0 && told.is === 'no-data' && grown.some(({ is, part, atMs }) => is === 'begun' && part === 'total' && atMs >= phaseStartMs)
-  const gap = answer.gap ?? before.gap
-  const counting: CounterTally = {
-    seen, answeredMs: endMs,
-    badAtMost: exact(before.badAtMost + (isSound ? block.badAtMost : 0)),
-    resets: before.resets + grown.filter(({ is }) => is === 'reset').length,
-    appeared: before.appeared + grown.filter(({ is }) => is === 'appeared').length,
-    baselines: before.baselines + (isBaseline ? 1 : 0),
-    ...(intervalMs !== undefined && { intervalMs }),
-    ...(gap !== undefined && { gap }),
-  }
+  const counters = { ...counting, baselines: counting.baselines + (isBaseline ? 1 : 0) }
   const sums = isSound ? { bad: exact(tally.bad + block.bad), total: exact(tally.total + block.total) } : {}
-  return { measurement, tally: withBlock(spec, { ...tally, ...sums, counters: counting }, measurement, told) }
+  return { measurement, tally: withBlock(spec, { ...tally, ...sums, counters }, measurement, byShare(told)) }
 }
 
-function unread(spec: SequentialSpec, tally: Tally, why: string): { tally: Tally; measurement: Measurement } {
+/** What an answer adds to what is known of counters. */
+export type CountedAnswer = {
+  is: 'counted'
+  grown: readonly Growth[]
+  block: CountedBlock
+  /** With this answer; its `baselines` are as before. */
+  counting: CounterTally
+  /** No more are bad than there are. */
+  isSound: boolean
+  /** It only gave what later ones are counted from. */
+  isBaseline: boolean
+  /** The block's share. */
+  told: Measurement
+  /** Why it was not looked at in full: enough to break a limit, but not to hold one. */
+  doubt: string | undefined
+} | { is: 'unread'; why: string }
+
+/** `isFirst`: no block was readable yet. */
+export function countAnswer(
+  gate: GateSpec, { blockMs }: SequentialSpec, { counters: rule, sum }: Pick<Counters, 'counters' | 'sum'>, { before, isFirst }: { before: CounterTally; isFirst: boolean },
+  answer: Omit<CountersAnswer, 'is'>, phaseStartMs: number, endMs: number,
+): CountedAnswer {
+  const intervalMs = answer.scrapeIntervalMs ?? before.intervalMs
+  const startMs = endMs - blockMs
+  const several = sum ? undefined : severalSeries(answer.series, startMs)
+  if (several !== undefined) return { is: 'unread', why: several }
+  const { seen, grown } = grow(before.seen, answer.series, { fromMs: phaseStartMs, intervalMs: intervalMs ?? blockMs })
+  const block = countGrowth(rule, grown)
+  const isSound = block.bad <= block.total
+  const told = measured(gate, block, grown, startMs)
+  const gap = answer.gap ?? before.gap
+  return {
+    is: 'counted', grown, block, isSound, told, doubt: doubtOf(answer, { startMs, blockMs, intervalMs, seen }),
+    isBaseline: isFirst && told.is === 'no-data' && grown.some(({ is, part, atMs }) => is === 'begun' && part === 'total' && atMs >= phaseStartMs),
+    counting: {
+      seen, answeredMs: endMs,
+      badAtMost: exact(before.badAtMost + (isSound ? block.badAtMost : 0)),
+      resets: before.resets + grown.filter(({ is }) => is === 'reset').length,
+      appeared: before.appeared + grown.filter(({ is }) => is === 'appeared').length,
+      baselines: before.baselines,
+      ...(intervalMs !== undefined && { intervalMs }),
+      ...(gap !== undefined && { gap }),
+    },
+  }
+}
+
+export function unread(spec: SequentialSpec, tally: Tally, why: string): { tally: Tally; measurement: Measurement } {
   const measurement = { is: 'no-data', why } as const
-  return { measurement, tally: withBlock(spec, tally, measurement, measurement) }
+  return { measurement, tally: withBlock(spec, tally, measurement, byShare(measurement)) }
 }
 
 function measured({ rule: { limit } }: GateSpec, { bad, total }: CountedBlock, grown: readonly Growth[], startMs: number): Measurement {
@@ -76,7 +105,7 @@ function measured({ rule: { limit } }: GateSpec, { bad, total }: CountedBlock, g
 }
 
 /** Why a block was not looked at in full: enough to break a limit, but not to hold one. */
-function doubtOf({ warnings }: CountersAnswer, { startMs, blockMs, intervalMs = 0, seen }: { startMs: number; blockMs: number; intervalMs: number | undefined; seen: SeenCounters }): string | undefined {
+function doubtOf({ warnings }: Pick<CountersAnswer, 'warnings'>, { startMs, blockMs, intervalMs = 0, seen }: { startMs: number; blockMs: number; intervalMs: number | undefined; seen: SeenCounters }): string | undefined {
   if (warnings !== undefined && warnings.length > 0) return `Prometheus warned that it may not be all: ${warnings.join('; ')}`
   if (intervalMs > blockMs * jitter) return `blocks of ${printDuration(blockMs)} are shorter than the ${printDuration(Math.round(intervalMs))} between two scrapes; give a block of ${printDuration(Math.ceil(2 * intervalMs / 1_000) * 1_000)}`
   const silent = Object.entries(seen.targets).filter(([, atMs]) => atMs <= startMs && atMs > startMs - blockMs).map(([target]) => target)
@@ -96,7 +125,7 @@ function severalSeries(series: readonly CounterSeries[], startMs: number): strin
 }
 
 /** Cleared of what binary fractions leave behind; counters may count in fractions. */
-const exact = (count: number): number => Number(count.toPrecision(12))
+export const exact = (count: number): number => Number(count.toPrecision(12))
 
 /** What there was to the counters, where there was anything: `; 2 resets, 1 series appeared`. */
 export function printCounters({ resets, appeared, gap }: CounterTally): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Block, GateRule, Limit, LoadSample, Measurement, QueryContext, RequestRule } from '#shared/gate.ts'
+import type { Block, CounterRule, GateRule, Limit, LoadSample, Measurement, QueryContext, RequestRule } from '#shared/gate.ts'
 import { breaksRule } from '#shared/gate.ts'
 import { loadMetrics, overdueIn, sumWhere, thresholdLabel } from '#shared/load-metrics.ts'
 import { promqlProblem } from '#shared/promql.ts'
@@ -58,6 +58,22 @@ export function loadShareQuery({ run, windowMs }: QueryContext, overdueAfterMs: 
 export function ownShareQuery({ total, bad }: { total: string; bad: string }, windowMs: number): string {
   const increase = (selector: string) => `sum(increase(${selector}[${windowMs}ms]))`
   return `(${increase(bad)} or 0 * ${increase(metricName(bad))}) / ${increase(total)}`
+}
+
+/** PromQL of the share of requests slower than the limit, by a user's own histogram. */
+export function ownSlowShareQuery({ histogram, maxMs }: { histogram: string; maxMs: number }, windowMs: number): string {
+  const labels = labelsOf(histogram)
+  const ended = (suffix: string, more: string) => `sum(increase(${metricName(histogram)}${suffix}{${[labels, more].filter(Boolean).join(',')}}[${windowMs}ms]))`
+  return `1 - ${ended('_bucket', bucketAt(maxMs))} / ${ended('_count', '')}`
+}
+
+/** Prometheus 3 stores a whole number of seconds as `2.0`, Prometheus 2 as the target wrote it. */
+export const bucketAt = (ms: number) => ms % 1_000 === 0 ? `le=~"${thresholdLabel(ms)}(\\\\.0)?"` : `le="${thresholdLabel(ms)}"`
+
+/** PromQL of how much larger the share of bad requests is by the one than by the other. */
+export function excessQuery(own: CounterRule, control: CounterRule, windowMs: number): string {
+  const share = (rule: CounterRule) => rule.is === 'pair' ? ownShareQuery(rule, windowMs) : ownSlowShareQuery(rule, windowMs)
+  return `(${share(own)}) - (${share(control)})`
 }
 
 /** `name` or `name{label="value"}`. */

@@ -2,6 +2,7 @@ import type { FactData, GateStatus } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
 import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
 import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
+import { readControlled } from '#shared/gate-control.ts'
 import { printCounters, readCounters } from '#shared/gate-counters.ts'
 import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printCounts, printForPass, readTally, standingOf, thinned, type SequentialSpec, type Standing, type Tally } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
@@ -96,7 +97,9 @@ function readSequential(watch: Watch, spec: SequentialSpec, tally: Tally, endMs:
   if (counted.is === 'stream') return readTally(gate, spec, counted.requests, tally, buffer, endMs - spec.blockMs)
   const answer = answerTo(watch, endMs, buffer.tickMs)
   if (!answer) return undefined
-  return readCounters(gate, spec, counted, tally, answer.is === 'value' ? { is: 'no-data', why: 'a value, not counters' } : answer, startMs, endMs)
+  const told = answer.is === 'value' ? { is: 'no-data' as const, why: 'a value, not counters' } : answer
+  const { control } = counted
+  return control ? readControlled(gate, spec, { ...counted, control }, tally, told, startMs, endMs) : readCounters(gate, spec, counted, tally, told, startMs, endMs)
 }
 
 /** Keeps an answer until its look is closed. An answer to no open look of this watch changes nothing. */
@@ -179,13 +182,14 @@ export function missingEvidence(watch: Watch): string | undefined {
 
 export const measuredLooks = (watch: Watch): number => watch.tally?.measured ?? watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
 
-/** The measurement in words: `43 % (12 of 28 requests)`, `burns 20.1x its budget over 1m and 22x over 10s`. */
+/** The measurement in words: `43 % (12 of 28 requests)`, `1 % above the control (5 bad of 100 requests against 4 of 100)`, `burns 20.1x its budget over 1m and 22x over 10s`. */
 export function printMeasurement({ rule }: GateSpec, measurement: Measurement): string {
   if (measurement.is === 'no-data') return `no data: ${measurement.why}`
   if (measurement.over) return `burns ${measurement.over.map(({ windowMs, value }, index) => `${times(value)}${index === 0 ? ' its budget' : ''} over ${printDuration(windowMs)}`).join(' and ')}`
   const value = rule.limit.unit === 'ratio' ? percent(measurement.value) : String(Number(measurement.value.toPrecision(6)))
   if (measurement.bad === undefined || measurement.total === undefined) return value
-  return `${value} (${measurement.bad} bad of ${measurement.total} requests)`
+  const { bad, total, control } = measurement
+  return control ? `${value} above the control (${bad} bad of ${total} requests against ${control.bad} of ${control.total})` : `${value} (${bad} bad of ${total} requests)`
 }
 
 const times = (value: number) => `${Number(value.toPrecision(3))}x`

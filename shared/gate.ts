@@ -26,11 +26,12 @@ export interface Block {
 }
 
 /**
- * What one look at an SLI says. `breaks` is the gate's own limit; `bad` of `total` requests where it counts requests; `over`: of a gate with several
+ * What one look at an SLI says. `breaks` is the gate's own limit; `bad` of `total` requests where it counts requests; `control`: those of the control, above whose
+ * share `value` is, so that it may be negative; `over`: of a gate with several
  * ranges each one's value, of which `value` is the least.
  */
 export type Measurement =
-  | { is: 'measured'; value: number; breaks: boolean; bad?: number; total?: number; over?: RangeValue[] }
+  | { is: 'measured'; value: number; breaks: boolean; bad?: number; total?: number; control?: { bad: number; total: number }; over?: RangeValue[] }
   | { is: 'no-data'; why: string }
 
 export interface RangeValue { windowMs: number; value: number }

@@ -11,9 +11,9 @@ const coreFiles = [
   'services/*/core.ts',
   'services/scheduler/{lease,campaign-object,experiment-object,kubernetes-events,live-news}.ts',
   'services/scheduler/page/run-fold.ts',
-  'shared/{gate,gate-blocks,gate-core,gate-counters,gate-sequential,gate-share,gate-watch}.ts',
+  'shared/{gate,gate-blocks,gate-control,gate-core,gate-counters,gate-sequential,gate-share,gate-watch}.ts',
   'shared/{counter-growth,counter-series}.ts',
-  'shared/{e-process,pass-evidence}.ts', // what they are made of is held to SciPy's figures
+  'shared/{e-process,excess-evidence,pass-evidence}.ts', // what they are made of is held to SciPy's figures
   'shared/{verdict,verdict-breach,verdict-breach-counters,verdict-breach-sequential,verdict-log,verdict-parts}.ts',
   'shared/{decision-record,look-record}.ts',
   'services/cli/verify/{follow-chain,verify-record}.ts',

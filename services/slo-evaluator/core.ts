@@ -42,7 +42,7 @@ export type Effect =
   | { effect: 'closed'; data: FactData<'gate.closed'> }
   /** With `ranges`, each of them is asked for, and `leastOf` their answers is the answer to `query`. */
   | { effect: 'ask'; gate: string; query: string; ranges?: NonNullable<GateRule['ranges']>; freshForMs: number; evaluatedAtMs: number }
-  | { effect: 'count'; gate: string; counters: CounterRule; evaluatedAtMs: number; wanted: WantedSamples }
+  | { effect: 'count'; gate: string; counters: CounterRule; control?: CounterRule; evaluatedAtMs: number; wanted: WantedSamples }
   | { effect: 'history'; gate: string; query: string; startMs: number; endMs: number; stepMs: number }
   | { effect: 'judge' }
 
@@ -140,7 +140,8 @@ function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; eff
 function askAt(state: EvaluatorState, watch: Watch, evaluatedAtMs: number): Effect {
   const { gate, tally, startMs } = watch
   if (gate.sequential?.counted.is === 'counters' && tally?.counters) {
-    return { effect: 'count', gate: gate.name, counters: gate.sequential.counted.counters, evaluatedAtMs, wanted: wantedSamples(startMs, gate.sequential, tally.counters) }
+    const { counters, control } = gate.sequential.counted
+    return { effect: 'count', gate: gate.name, counters, ...(control && { control }), evaluatedAtMs, wanted: wantedSamples(startMs, gate.sequential, tally.counters) }
   }
   return { effect: 'ask', gate: gate.name, query: queryOf(state, watch), ...(gate.rule.ranges && { ranges: gate.rule.ranges }), freshForMs: gate.windowMs, evaluatedAtMs }
 }

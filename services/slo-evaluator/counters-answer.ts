@@ -10,8 +10,19 @@ type Answer = Exclude<FactData<'slo.answer'>['answer'], { is: 'value' }>
 /** Each is in every answer, and so in the log. */
 const mostSeries = 500
 
-/** What Prometheus has of a gate's counters up to that date, as the gate's block takes it; never rejects. */
-export async function countersAnswer(prometheus: Prometheus, { counters, evaluatedAtMs, wanted }: { counters: CounterRule; evaluatedAtMs: number; wanted: WantedSamples }): Promise<Answer> {
+type Asked = { evaluatedAtMs: number; wanted: WantedSamples }
+
+/** What Prometheus has of a gate's counters up to that date, and of those of its control, as the gate's block takes it; never rejects. */
+export async function countersAnswer(prometheus: Prometheus, { counters, control, ...asked }: Asked & { counters: CounterRule; control?: CounterRule }): Promise<Answer> {
+  const own = await answerOf(prometheus, counters, asked)
+  if (!control || own.is === 'no-data') return own
+  const other = await answerOf(prometheus, control, asked) // of one arm alone no block is counted, so that both are counted of the same time
+  if (other.is === 'no-data') return { is: 'no-data', why: `control: ${other.why}` }
+  const { is: _, ...found } = other
+  return { ...own, control: found }
+}
+
+async function answerOf(prometheus: Prometheus, counters: CounterRule, { evaluatedAtMs, wanted }: Asked): Promise<Answer> {
   const stored: StoredSeries[][] = []
   const warnings: string[] = []
   for (const query of counterQueries(counters, evaluatedAtMs - wanted.fromMs)) { // one after the other: the bad ones must not be older than the total

@@ -62,7 +62,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     const { gate, evaluatedAtMs } = effect
     const askedAtMs = clock.nowMs()
     const startedMs = clock.monotonicMs()
-    const query = effect.effect === 'ask' ? effect.query : counterQueries(effect.counters, evaluatedAtMs - effect.wanted.fromMs).join('\n')
+    const query = effect.effect === 'ask' ? effect.query : [effect.counters, effect.control ?? []].flat().flatMap(rule => counterQueries(rule, evaluatedAtMs - effect.wanted.fromMs)).join('\n')
     const found = !prometheus ? { is: 'no-data' as const, why: 'no Prometheus is configured; set prometheus.url' }
       : effect.effect === 'ask' ? await valueOf(prometheus, effect) : await countersAnswer(prometheus, effect)
     shown?.queries.observe({ outcome: found.is }, (clock.monotonicMs() - startedMs) / 1_000)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineGate } from '#shared/gate.ts'
-import { complement, countBlock, labelsOf, loadShareQuery, measureShare, metricName, onlyByPrometheus, percent, selector } from '#shared/gate-share.ts'
-import { loadMetrics, thresholdLabel } from '#shared/load-metrics.ts'
+import { bucketAt, complement, countBlock, loadShareQuery, measureShare, onlyByPrometheus, ownSlowShareQuery, percent, selector } from '#shared/gate-share.ts'
+import { loadMetrics } from '#shared/load-metrics.ts'
 import { duration, printDuration } from '#shared/units.ts'
 
 export default defineGate({
@@ -31,7 +31,7 @@ taken, and a native histogram will do: what lies between them speaks neither for
         : { counters: { is: 'histogram' as const, histogram, maxMs: max, budget: limit.value, description } }),
       readsLoadMetrics: histogram === undefined,
       measure: block => histogram === undefined ? measureShare(limit, countBlock(block, max, (_outcome, ms) => ms > max), 'bad') : onlyByPrometheus,
-      query: context => histogram === undefined ? loadQuery(context, max) : ownQuery(histogram, context.windowMs, max),
+      query: context => histogram === undefined ? loadQuery(context, max) : ownSlowShareQuery({ histogram, maxMs: max }, context.windowMs),
     }
   },
 })
@@ -40,12 +40,3 @@ function loadQuery(context: { run: string; windowMs: number }, maxMs: number): s
   const ended = (suffix: string, labels: string) => `sum(increase(${loadMetrics.duration}${suffix}{run="${context.run}"${labels}}[${context.windowMs}ms]))`
   return loadShareQuery(context, maxMs, `(${ended('_count', '')} - ${ended('_bucket', `,${bucketAt(maxMs)}`)})`)
 }
-
-function ownQuery(histogram: string, windowMs: number, maxMs: number): string {
-  const labels = labelsOf(histogram)
-  const ended = (suffix: string, more: string) => `sum(increase(${metricName(histogram)}${suffix}{${[labels, more].filter(Boolean).join(',')}}[${windowMs}ms]))`
-  return `1 - ${ended('_bucket', bucketAt(maxMs))} / ${ended('_count', '')}`
-}
-
-/** Prometheus 3 stores a whole number of seconds as `2.0`, Prometheus 2 as the target wrote it. */
-const bucketAt = (ms: number) => ms % 1_000 === 0 ? `le=~"${thresholdLabel(ms)}(\\\\.0)?"` : `le="${thresholdLabel(ms)}"`

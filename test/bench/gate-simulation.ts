@@ -50,7 +50,7 @@ export function blocksOf({ requestsPerSecond, badShare, burstS }: Service, block
 }
 
 /** Draws by the inverse of the distribution function, which is tabled up to where nothing is left. */
-function poisson(mean: number, random: () => number): () => number {
+export function poisson(mean: number, random: () => number): () => number {
   const most = Math.ceil(mean + 12 * Math.sqrt(mean) + 20)
   const below = new Float64Array(most + 1)
   let sum = 0
@@ -93,7 +93,7 @@ function poissonOf(mean: number, random: () => number): number {
   }
 }
 
-function binomial(trials: number, share: number, random: () => number): number {
+export function binomial(trials: number, share: number, random: () => number): number {
   let found = 0
   for (let trial = 0; trial < trials; trial += 1) if (random() < share) found += 1
   return found

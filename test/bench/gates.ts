@@ -7,6 +7,7 @@ import v8 from 'node:v8'
 import vm from 'node:vm'
 import { seededRandom } from '../parts/seeded-random.ts'
 import { calibrateSimulated } from './calibration.ts'
+import { decideRun, excessLimit, gatesFor } from './control-simulation.ts'
 import { measureGateLoad } from './gate-load.ts'
 import { detectionDelayS, isAborted, isPassed, requestsPerBurstOf } from './gate-simulation.ts'
 
@@ -82,6 +83,28 @@ for (const service of calibratedServices) {
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`
   row(requestsPerSecond, percent(badShare), burstS === 0 ? 'none' : `${burstS} s`, bursts?.count ?? 'none', bursts ? `${seconds(bursts.lengthMs)} (${seconds(bursts.lengthAtMostMs)})` : '–',
     clumping ? `${clumping.value.toFixed(1)} (${clumping.atMost.toFixed(1)})` : '–', blockMs === undefined ? 'not known' : seconds(blockMs), aborts === undefined ? '–' : percent(aborts), burstNeeded ?? 'not known', passes === undefined ? '–' : percent(passes))
+}
+
+console.log(`\n## With a control\n
+Counters of two arms, scraped every 5 s at times of their own, 20 requests/s each, limit 1 %, blocks of 20 s, ${phaseS} s, alpha ${alpha}: ${runs} runs a cell. Noise: of the requests of both arms in the same
+seconds. Beyond it, the arm with the fault has so much more bad. In brackets the same gate without its control, which holds the sum of both against the limit.\n`)
+head('noise', 'beyond it', 'aborted', 'passed')
+seed = 2_000_000
+const gates20s = gatesFor(phaseS)
+const noises = [
+  ['none', { share: 0, burstS: 0, gapS: 0 }], ['2 % for all the time', { share: 0.02, burstS: 0, gapS: 0 }], ['half, for 2 s every 100 s', { share: 0.5, burstS: 2, gapS: 98 }], ['nine of ten, for 10 s every 100 s', { share: 0.9, burstS: 10, gapS: 90 }],
+] as const
+const beyonds = [['nothing', 0, 0], ['1 %, the limit', excessLimit, 0], ['20 % from 150 s on', 0.2, 150]] as const
+for (const [noiseName, noise] of noises) for (const [name, excess, fromS] of beyonds) {
+  const random = seededRandom(seed += 7_919)
+  const decided = Array.from({ length: runs }, () => decideRun({ requestsPerSecond: { own: 20, control: 20 }, noise, excess, fromS }, gates20s, random))
+  const share = (of: (each: (typeof decided)[number]) => boolean) => decided.filter(of).length / runs
+  const [aborted, passed] = [share(({ controlled }) => controlled.isAborted), share(({ controlled }) => controlled.isPassed)]
+  const cell = `noise of ${noiseName}, ${name} beyond it`
+  if (excess > excessLimit) holds(aborted >= 0.95, `${cell}: only ${percent(aborted)} aborted`)
+  else holds(aborted <= mostWrong, `${cell}: ${percent(aborted)} aborted`)
+  if (excess > 0) holds(passed <= mostWrong, `${cell}: ${percent(passed)} passed`)
+  row(noiseName, name, `${percent(aborted)} (${percent(share(({ alone }) => alone.isAborted))})`, `${percent(passed)} (${percent(share(({ alone }) => alone.isPassed))})`)
 }
 
 console.log('\n## What the gates cost\n')

@@ -4,16 +4,14 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Counter, Histogram, Registry } from 'prom-client'
-import type { Bus } from '#shared/bus.ts'
 import { connectBus } from '#shared/bus-nats.ts'
-import { clockId, systemClock } from '#shared/clock.ts'
+import { systemClock } from '#shared/clock.ts'
 import { countGrowth, grow, nothingSeen } from '#shared/counter-growth.ts'
 import { counterQueries } from '#shared/counter-series.ts'
-import type { GateStatus, StoredFact } from '#shared/events.ts'
 import { connectPrometheus } from '#shared/prometheus.ts'
-import { judge, type Judgement } from '#shared/verdict.ts'
 import { countersAnswer } from '../../services/slo-evaluator/counters-answer.ts'
 import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
+import { runOnCounters } from '../parts/counted-run.ts'
 import { startNats } from '../parts/nats.ts'
 import { startPrometheus } from '../parts/prometheus.ts'
 import { serve } from '../parts/sample-recorder.ts'
@@ -97,40 +95,6 @@ const scenarios = {
 type Name = keyof typeof scenarios
 const names = Object.keys(scenarios) as Name[]
 
-const target = { id: 'process:1:2', pid: 1, startTicks: 2, description: 'postgres' }
-
-/** Writes the facts of one run as they happen, with an instant fault, and gives its judgement. */
-async function runOf(bus: Bus, run: string, gates: object[], { holds = holdMs, until = () => false }: { holds?: number; until?: ((told: GateStatus) => boolean) | undefined } = {}): Promise<{ judgement: Judgement; facts: StoredFact[]; injectedMs: number }> {
-  const [scheduler, injector] = [bus.writer('scheduler'), bus.writer('injector')]
-  const experiment = {
-    apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'counted' }, faults: [{ kind: 'kill', target: { process: { match: 'postgres' } }, at: '0s' }],
-    gates: gates.map(gate => ({ limit: 'rate', block: '2s', ...gate })), hold: `${holds}ms`,
-  }
-  await scheduler.write(run, 'run.submitted', { experiment, experimentHash: 'x', epoch: { bucketCreatedMs: 0, revision: 1 } })
-  const injectedMs = Date.now()
-  await scheduler.write(run, 'run.phase', { phase: 'inject', atMs: injectedMs })
-  await injector.write(run, 'fault.injected', { fault: '1-kill', kind: 'kill', node: 'n1', targets: [target], verified: true, readBack: [], requestedAtMs: injectedMs, injectedAtMs: injectedMs, clock: clockId })
-  await scheduler.write(run, 'run.phase', { phase: 'hold', atMs: injectedMs })
-  const facts: StoredFact[] = []
-  await using following = bus.follow({ run })
-  const lost = setTimeout(() => void following.stop(), holds + 20_000)
-  const timer = setTimeout(() => void scheduler.write(run, 'run.phase', { phase: 'revert', atMs: Date.now() }), holds + 50)
-  for await (const followed of following) {
-    if (followed.is !== 'fact') continue
-    facts.push(followed.stored)
-    const { stored } = followed
-    if (stored.kind === 'gate.status' && stored.fact.data.phase === 'during' && until(stored.fact.data.status)) {
-      clearTimeout(timer)
-      await scheduler.write(run, 'run.aborting', { cause: 'gate', detail: 'x', atMs: Date.now(), clock: clockId })
-    }
-    if (stored.kind === 'gate.closed') await scheduler.write(run, 'run.sealed', { atMs: Date.now() })
-    if (stored.kind === 'run.judged') break
-  }
-  clearTimeout(lost)
-  assert.equal(facts.at(-1)?.kind, 'run.judged', `${run} was never judged; its last facts: ${facts.filter(({ kind }) => kind !== 'slo.tick').slice(-8).map(({ kind, fact: { data } }) => `${kind} ${JSON.stringify(data).slice(0, 1_000)}`).join('\n')}`)
-  return { judgement: judge(facts), facts, injectedMs }
-}
-
 const log = pino({ level: 'silent' })
 
 test('gates with a limit judge counters of a real Prometheus', { timeout: 120_000 }, async t => {
@@ -161,7 +125,7 @@ test('gates with a limit judge counters of a real Prometheus', { timeout: 120_00
   injectedMs = Date.now()
   const runs = new Map(await Promise.all(names.map(async name => {
     const breaches = name === 'appears' || name === 'exact'
-    return [name, await runOf(bus, name, [{ name: 'one', ...scenarios[name].gate(name) }], breaches ? { until: told => told === 'breached' } : {})] as const
+    return [name, await runOnCounters(bus, name, [{ name: 'one', ...scenarios[name].gate(name) }], { holdMs, until: breaches ? told => told === 'breached' : undefined })] as const
   })))
   const gateOf = (name: Name) => {
     const gate = runs.get(name)?.judgement.gates[0]
@@ -217,7 +181,7 @@ test('gates with a limit judge counters of a real Prometheus', { timeout: 120_00
   await t.test('what many gates ask at once is asked once', async () => {
     asked.length = 0
     const gates = ['a', 'b', 'c'].map(name => ({ name, ...scenarios.healthy.gate('healthy') }))
-    const { judgement } = await runOf(bus, 'shared', gates, { holds: 4_100 })
+    const { judgement } = await runOnCounters(bus, 'shared', gates, { holdMs: 4_100 })
     assert.deepEqual(judgement.gates.map(({ sequential }) => sequential?.total), Array.from({ length: 3 }, () => judgement.gates[0]?.sequential?.total))
     const raw = asked.filter(query => /ms\]&time=/.test(query) && query.startsWith('query=shop_requests'))
     assert.ok(raw.length >= 4, asked.join('\n'))
@@ -230,7 +194,7 @@ test('gates with a limit judge counters of a real Prometheus', { timeout: 120_00
       isPrometheusThere = false
     }
     const dying = die()
-    const { facts, judgement } = await runOf(bus, 'dead', [{ name: 'one', ...scenarios.healthy.gate('healthy') }], { holds: 20_000, until: told => told === 'unreadable' })
+    const { facts, judgement } = await runOnCounters(bus, 'dead', [{ name: 'one', ...scenarios.healthy.gate('healthy') }], { holdMs: 20_000, until: told => told === 'unreadable' })
     await dying
     assert.equal(judgement.gates[0]?.verdict, 'inconclusive')
     const unreadable = facts.flatMap(stored => stored.kind === 'gate.status' && stored.fact.data.status === 'unreadable' ? [stored.fact.data.evidence] : [])

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DatedValue, CounterSeries } from '#shared/counter-series.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { emptyGates, fold, reports } from '#shared/gate-core.ts'
 import { wantedSamples } from '#shared/gate-counters.ts'
@@ -8,6 +7,7 @@ import { nothingCounted } from '#shared/gate-sequential.ts'
 import type { FactData, StoredFact } from '#shared/events.ts'
 import { counterBreachOf } from '#shared/verdict-breach-counters.ts'
 import { judge } from '#shared/verdict.ts'
+import { scrapedUntil, type Course, type Exposed } from '../parts/scraped-counters.ts'
 import { document, injectedMs, logOf, revertedMs, t0, type Story } from '../parts/verdict-log-builder.ts'
 
 /** The fault lasts ten blocks of a second; in each are two scrapes, 250 ms before and after its middle. */
@@ -18,29 +18,14 @@ const p95Gate = { ...rateGate, errorRate: undefined, latency: { quantile: 0.95, 
 
 type Answer = FactData<'slo.answer'>['answer']
 type Counters = Extract<Answer, { is: 'counters' }>
-/** A counter's value at a scrape, by milliseconds since the injection; undefined: it is not exposed. */
-type Course = (ms: number) => number | undefined
-interface Exposed { part: CounterSeries['part']; course: Course; series?: string; target?: string }
 
 const hundred: Course = ms => 5_000 + Math.round(ms / 500) * 100
 const total: Exposed = { part: 'total', course: hundred }
 const none: Exposed = { part: 'bad', course: () => 7 }
 
-/** What Prometheus has at that date of the last two blocks. */
-function countersAt(atMs: number, exposed: readonly Exposed[], more: Partial<Counters> = {}): Counters {
-  const scrapes = Array.from({ length: 80 }, (_, index) => t0 + 250 + index * 500).filter(ms => ms <= atMs && ms > atMs - 2_500)
-  const series = exposed.map(({ part, course, series: name = `{of="${part}"}`, target = '{job="shop"}' }) => ({
-    part, series: name, target, samples: scrapes.flatMap((ms): DatedValue[] => {
-      const value = course(ms - injectedMs)
-      return value === undefined ? [] : [[ms, value]]
-    }),
-  }))
-  return { is: 'counters', series: series.filter(({ samples }) => samples.length > 0), scrapeIntervalMs: 500, ...more }
-}
-
 const storyOf = (gate: object, exposed: readonly Exposed[], change: (answer: Counters, afterMs: number) => Answer = answer => answer): Story => ({
   gates: [JSON.parse(JSON.stringify(gate)) as object], load: false,
-  answerAt: atMs => atMs > revertedMs ? { is: 'value', value: 0 } : { ...change(countersAt(atMs, exposed), atMs - injectedMs), counted: true },
+  answerAt: atMs => atMs > revertedMs ? { is: 'value', value: 0 } : { ...change({ is: 'counters', ...scrapedUntil(atMs, exposed) }, atMs - injectedMs), counted: true },
 })
 function judged(story: Story) {
   const judgement = judge(logOf(story))

@@ -1,8 +1,8 @@
 import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
+import { fewestForPass, isControlled } from '#shared/gate-sequential.ts'
 import { complement, percent } from '#shared/gate-share.ts'
 import { stepMs } from '#shared/gate-watch.ts'
-import { missingRequests } from '#shared/pass-evidence.ts'
 import { sampleSize } from '#shared/sample-size.ts'
 import { printDuration } from '#shared/units.ts'
 import { patience } from '../../scheduler/core.ts'
@@ -93,12 +93,12 @@ function unreadable(gate: GateSpec, rps: number | undefined): EvidenceWarning[] 
 
 function tooFewRequests(gate: GateSpec, { holdMs }: Experiment, rps: number | undefined): EvidenceWarning[] {
   const { sequential } = gate
-  const needed = sequential ? missingRequests({ bad: 0, total: 0 }, sequential.pass) : requestsNeeded(gate)
+  const needed = sequential ? fewestForPass(sequential) : requestsNeeded(gate)
   if (gate.phase !== 'during' || needed === undefined || holdMs === 0) return []
   const expected = rps === undefined ? null : Math.floor(rps * holdMs / 1_000)
   if (expected !== null && expected >= needed) return []
   const perSecond = roundedUp(needed / holdMs * 1_000)
-  const needs = `needs ${grouped(needed)} requests: ${perSecond} a second for ${printDuration(holdMs)}`
+  const needs = `needs ${grouped(needed)} requests${sequential && isControlled(sequential) ? ' of either arm' : ''}: ${perSecond} a second for ${printDuration(holdMs)}`
   const gets = expected === null ? '--rps tells whether it gets them' : `at ${rps} a second it gets ${grouped(expected)}`
   const says = `${sequential ? 'to pass' : `to show ${shown(gate)}`} ${needs}; ${gets}`
   return [{ gate: gate.name, about: 'requests', never: sequential !== undefined && expected !== null, says, requestsNeeded: needed, requestsPerSecondNeeded: perSecond, requestsExpected: expected }]

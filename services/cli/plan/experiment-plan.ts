@@ -5,10 +5,9 @@ import type { Problem } from '#shared/experiment-problem.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { counterQueries } from '#shared/counter-series.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
-import type { SequentialSpec } from '#shared/gate-sequential.ts'
+import { fewestForPass, isControlled, type SequentialSpec } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
 import { stepMs } from '#shared/gate-watch.ts'
-import { requestsForPass } from '#shared/pass-evidence.ts'
 import { faultKinds } from '#shared/registry.ts'
 import { isProcess, pickOf, printTargetSpec, type Pick as TargetPick } from '#shared/target.ts'
 import { printDuration } from '#shared/units.ts'
@@ -231,7 +230,9 @@ function planGate(gate: GateSpec): GatePlan {
 
 /** Of counters the raw samples are asked for, once a block; a query on each line. */
 function promqlOf({ rule, windowMs, sequential }: GateSpec): string {
-  return sequential?.counted.is === 'counters' ? counterQueries(sequential.counted.counters, sequential.blockMs).join('\n') : rule.query({ run: '<run>', windowMs })
+  if (sequential?.counted.is !== 'counters') return rule.query({ run: '<run>', windowMs })
+  const { counters, control } = sequential.counted
+  return [counters, control ?? []].flat().flatMap(arm => counterQueries(arm, sequential.blockMs)).join('\n')
 }
 
 function printFalseAborts({ gates, calibration }: Experiment): string | null {
@@ -241,9 +242,10 @@ function printFalseAborts({ gates, calibration }: Experiment): string | null {
   return `${percent(falseAborts)} of ${windows} fault-free windows (95 %: at most ${percent(atMost)}), measured on ${measuredAt}`
 }
 
-function printLimit({ limit, pass }: SequentialSpec): NonNullable<GatePlan['limit']> {
+function printLimit(spec: SequentialSpec): NonNullable<GatePlan['limit']> {
+  const { limit } = spec
   return {
     breach: limit.is === 'rate' ? `evidence of ${Number(limit.eNeeded.toPrecision(4))} to 1 (E)` : `more than ${limit.mostBad} bad requests in the whole run`,
-    pass: `takes ${requestsForPass(0, pass)} requests if none is bad, and more with each that is`,
+    pass: `takes ${fewestForPass(spec)} requests${isControlled(spec) ? ' of either arm' : ''} if none is bad, and more with each that is`,
   }
 }

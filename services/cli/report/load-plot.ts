@@ -45,7 +45,7 @@ function errorsPanel(report: RunReport): Panel {
     unit: percent,
     ceiling: 1,
     curves: [{ label: 'bad', tone: 'failed', filled: true, points: curve(report, point => point.badShare) }],
-    limits: report.gates.filter(({ kind }) => kind === 'errorRate' || kind === 'availability').flatMap(({ name, limits, description }) => limits.map(limit => ({
+    limits: report.gates.filter(({ kind, sequential }) => (kind === 'errorRate' || kind === 'availability') && !sequential?.control).flatMap(({ name, limits, description }) => limits.map(limit => ({
       label: `${name}: ${printLimit(limit)}`,
       tooltip: `${name}: ${description}`,
       value: limit.breaksWhen === 'above' ? limit.value : 1 - limit.value,
