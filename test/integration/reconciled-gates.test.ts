@@ -58,7 +58,7 @@ async function judgementOf(counts: (code: number) => boolean, exitCode: number):
     const served = new Counter({ name: 'served_total', help: 'Requests', labelNames: ['code'], registers: [registry] })
     let requests = 0
     await using service = await serve((request, response) => {
-      if (request.url === '/metrics') return void registry.metrics().then(text => response.end(text))
+      if (request.url === '/metrics') return void registry.metrics().then(text => response.setHeader('content-type', registry.contentType).end(text))
       requests += 1
       const code = requests % 40 === 0 ? 500 : 200
       if (counts(code)) served.inc({ code })
