@@ -21,6 +21,7 @@ const selectors = { total: 'requests_total', bad: 'requests_total{code="500"}' }
 const client = { name: 'errors', limit: 'rate', errorRate: { max: '10%' }, reconcile: { with: 'asked' } }
 const server = { name: 'asked', limit: 'rate', block: '1s', errorRate: { max: '10%', ...selectors } }
 type Answer = FactData<'slo.answer'>['answer']
+type Counts = Partial<FactData<'load.sample'>>
 
 /** `perSecond`: what the service counts; `change`: what Prometheus says of it, by milliseconds since the injection. */
 interface Counted { perSecond: { total: number; bad?: number | undefined }; change?: (answer: Answer, afterMs: number) => Answer }
@@ -36,7 +37,7 @@ function scrapedBy(atMs: number, total: number, bad: number): Answer {
   return { is: 'counters', scrapeIntervalMs: 500, series: [series('total', total), series('bad', bad)] }
 }
 /** One of the ten requests of every second sample ends so during the fault. */
-const oneOfTwenty = (more: object) => (atMs: number) => atMs > injectedMs && atMs <= revertedMs && (atMs - injectedMs) % 400 === 0 ? { ok: { 20: 9 }, ...more } : {}
+const oneOfTwenty = (more: Counts) => (atMs: number): Counts => atMs > injectedMs && atMs <= revertedMs && (atMs - injectedMs) % 400 === 0 ? { ok: { 20: 9 }, ...more } : {}
 const failing = oneOfTwenty({ failed: { 20: 1 } })
 
 function judged(story: Story) {
@@ -92,7 +93,7 @@ test('how far the two may differ is for the file to say, but for bad ones not ab
 })
 
 test('a failure on either side stays one', () => {
-  const down = (atMs: number) => atMs > injectedMs + 5_000 && atMs <= revertedMs ? { ok: {}, failed: { 20: 10 } } : {}
+  const down = (atMs: number): Counts => atMs > injectedMs + 5_000 && atMs <= revertedMs ? { ok: {}, failed: { 20: 10 } } : {}
   const outage = judged(storyOf(down, { perSecond: { total: 50 } }))
   assert.deepEqual([outage.verdict, outage.reconciliation?.is, outage.judgement.verdict], ['failed', 'disagreed', 'failed'])
   const service = judged(storyOf(undefined, { perSecond: { total: 50, bad: 50 } }))
@@ -134,7 +135,7 @@ test('a plan says which gate it must agree with, and how closely', () => {
 const rule: RequestRule = { budget: 0.1, overdueAfterMs: 2_000, failedIsBad: true, description: '' }
 const counters: CounterRule = { is: 'pair', ...selectors, budget: 0.1, description: '' }
 const phase = { fromMs: t0, untilMs: t0 + 100_000 }
-const load = (change: (endMs: number) => Partial<FactData<'load.sample'>> = () => ({})) => Array.from({ length: 510 }, (_, index) => sample(t0 - 800 + index * 200, change((index - 4) * 200)))
+const load = (change: (endMs: number) => Counts = () => ({})) => Array.from({ length: 510 }, (_, index) => sample(t0 - 800 + index * 200, change((index - 4) * 200)))
 /** A counter's value by milliseconds since the phase began; undefined: its target is not there. */
 type Course = (ms: number) => number | undefined
 interface Target { course: Course; part?: CounterSeries['part']; of?: string; firstMs?: number; intervalMs?: number }
