@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { CounterRule, GateRule, GateSource, RequestRule } from '#shared/gate.ts'
-import { percent } from '#shared/gate-share.ts'
 import { dnsLabel, printDuration, ratio } from '#shared/units.ts'
 
 /** The part of the experiment format that is about one SLI seen from two sides. What the words mean is in docs/gates.md. */
@@ -10,7 +9,7 @@ const mostTolerance = 0.2
 
 export const reconcileKey = z.strictObject({
   with: dnsLabel().describe('The gate with a limit that reads the same SLI from counters of the service'),
-  tolerance: ratio().refine(value => value <= mostTolerance, `a ratio of at most ${percent(mostTolerance)}: with more, any two sides would agree`).default(0.01)
+  tolerance: ratio().refine(value => value <= mostTolerance, `a ratio of at most ${mostTolerance * 100}%: with more, any two sides would agree`).default(0.01)
     .describe('Share of the requests that the two sides may differ by, beyond what scrapes explain; of bad ones at most half of what the stricter limit allows'),
 }).describe('With a limit on the load stream: the gate that sees the same requests from the service\'s side. Where the two do not agree, the run does not pass')
 
