@@ -37,15 +37,16 @@ async function cluster(...args: string[]): Promise<{ code: number | null; out: s
 
 /**
  * What a machine shows of a cluster, without what others make on it meanwhile: the cluster that is up for other tests, images in buildah's default
- * storage, and cgroups with nobody but strangers in them.
+ * storage, and, unless
+ * they are asked for, cgroups with nobody but strangers in them.
  */
-async function traces(): Promise<string[]> {
+async function traces(asked?: { ofStrangers: boolean }): Promise<string[]> {
   const others = /flc-|\/run\/netns\/(?!flt)|\/var\/lib\/containers\/storage/
   const namespaces = (await run(['ip', 'netns', 'list'])).split('\n').map(line => line.split(' ')[0] ?? '')
   const own = ownProcesses()
   const cgroups = (await run(['find', '/sys/fs/cgroup', '-type', 'd'])).split('\n').filter(path => {
     const members = membersOf(path)
-    return members && (members.length === 0 || members.some(pid => own.includes(pid)))
+    return members && (asked?.ofStrangers || members.length === 0 || members.some(pid => own.includes(pid)))
   })
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map(line => line.split(' ').slice(4).join(' '))
   const made = ['/etc/cni', '/opt/cni', '/opt/containerd', '/usr/libexec/kubernetes', '/var/lib/cni', '/var/lib/kubelet', '/var/log/pods', '/var/log/containers', '/run/mount', '/run/flannel', '/run/containerd', '/run/xtables.lock', '/usr/sbin/policy-rc.d']
@@ -79,7 +80,7 @@ function environmentOf(pid: string): string[] {
   }
 }
 
-const before = await traces()
+const before = await traces({ ofStrangers: true })
 const kept = ['bin', 'cache', 'lock'] // what `down` leaves in its folder
 
 async function assertNothingLeft(): Promise<void> {
