@@ -216,6 +216,7 @@ export const facts = defineFacts({
     data: z.strictObject({
       worker: z.string(), index: count(), startMs: epochMs(), endMs: epochMs(), users: count(),
       ok: counts, failed: counts, inFlight: counts, inFlightTotal: count(),
+      unanswered: counts.optional().describe('of the failed ones, those without any answer: refused, reset, timed out; left out: none is known'),
       lateMs: z.number().nonnegative(), dropped: count(), clock,
     }),
   },

@@ -28,7 +28,7 @@ const subject = z.looseObject({ load: z.looseObject({ host: z.unknown().optional
 /** SHA-256, in hex, of what false aborts depend on beside the service, wherever that is: of a document as it was written. */
 export function calibrationSubject(document: unknown): string {
   const { load: { host: _host, ...load } = {}, alpha, gates } = subject.parse(document)
-  const limited = gates.filter(({ limit }) => limit !== undefined).map(({ block: _block, burst: _burst, phase: _phase, ...asked }) => asked) // they are all of one phase
+  const limited = gates.filter(({ limit }) => limit !== undefined).map(({ block: _block, burst: _burst, phase: _phase, reconcile: _reconcile, ...asked }) => asked) // they are all of one phase, and what they are held against aborts nothing
   return createHash('sha256').update(canonicalize({ load, gates: limited, ...(alpha !== undefined && { alpha }) }) ?? '').digest('hex')
 }
 

@@ -3,6 +3,7 @@ import { blastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import { calibrationKey, type Calibration } from '#shared/experiment-calibration.ts'
 import { probeItem, resolveProbe } from '#shared/experiment-probes.ts'
+import { checkReconcile, reconcileKey, type ReconcileSpec, type Side } from '#shared/experiment-reconcile.ts'
 import { alphaKey, checkSequential, countersTiming, resolveSequential, sequentialKeys, sequentialRule } from '#shared/experiment-sequential.ts'
 import { bindRule, checkRange, checkSlos, readSlos, sloItem } from '#shared/experiment-slos.ts'
 import type { Path } from '#shared/experiment-yaml.ts'
@@ -68,6 +69,8 @@ export interface GateSpec {
   minRequests: number
   /** Of a gate with a `limit`: its blocks, and the evidence that it takes. The keys above that name looks then hold for the recovery alone. */
   sequential?: SequentialSpec
+  /** Of a gate with a `limit` on the load stream: the gate on the service's own counters that sees the same requests, and how far they may differ. */
+  reconcile?: ReconcileSpec
 }
 
 /** What /swarm of Locust's web API means by these names is said by keys of their own, or by the phases of the run. */
@@ -96,6 +99,7 @@ const gateCommon = z.strictObject({
   noDataAfter: duration({ minMs: 500 }).default(5_000).describe('Without a readable look for this long, the run is inconclusive; with a limit on counters not before three blocks'),
   minRequests: z.int().min(1).max(1_000_000).default(5).describe('Stream: a block with fewer requests is no data'),
   ...sequentialKeys,
+  reconcile: reconcileKey.optional(),
 })
 type GateCommon = z.output<typeof gateCommon>
 
@@ -166,6 +170,7 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
   }
   const slos = isSound('slos') ? readSlos(experiment.slos) : undefined
   if (slos) checkSlos(experiment.slos, slos, context, problem)
+  const sides = isSound('gates') ? sidesOf(experiment) : undefined
   const names = new Set<string>()
   for (const [index, item] of experiment.gates.entries()) {
     const at = ['gates', index]
@@ -182,6 +187,7 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
       }
       const { rule } = bound
       const source = sourceOf(item, kind, rule, experiment)
+      if (item.reconcile && sides) checkReconcile(item.reconcile, { name: item.name, limit: item.limit, source, rule }, sides, (path, message) => problem([...at, ...path], message))
       if (isSound('hold') && isSound('faults')) checkRange(item, kind.kind, rule, holdMs(experiment), (path, message) => problem([...at, ...path], message))
       if (rule.probe) {
         checkProbeGate(item, [...at, kind.kind], rule.probe.name, experiment, problem)
@@ -193,6 +199,11 @@ function checkTogether(experiment: Document, context: z.core.$RefinementCtx<Docu
       else if (!experiment.load && rule.readsLoadMetrics) problem([...at, kind.kind], 'the names of the service\'s own metrics; an experiment without load has none of its own')
     }
   }
+}
+
+/** What each gate counts, and from where. */
+function sidesOf(experiment: Document): Side[] {
+  return experiment.gates.flatMap(item => rulesIn(item).map(({ kind, rule }) => ({ name: item.name, limit: item.limit, source: sourceOf(item, kind, rule, experiment), rule })))
 }
 
 /** A gate on a probe is judged from the whole run at its end: it has no windows, no looks, and no other phase. */
@@ -256,6 +267,7 @@ function resolveGate(item: GateCommon, source: GateSource, kind: GateKind, rule:
     consecutive: item.consecutive ?? (source === 'stream' ? 3 : 2),
     noDataAfterMs: item.noDataAfter,
     minRequests: item.minRequests,
+    ...(item.reconcile && { reconcile: item.reconcile }),
   }
 }
 

@@ -13,6 +13,8 @@ export interface LoadSample {
   ok: Readonly<Record<string, number>>
   /** Requests that ended badly in this stretch, by response time in whole milliseconds. */
   failed: Readonly<Record<string, number>>
+  /** Of the failed ones, those without any answer (refused, reset, timed out): the service may never have seen them. Left out: none is known. */
+  unanswered?: Readonly<Record<string, number>> | undefined
   /** Requests still unanswered at `endMs`, by age in milliseconds rounded down to 50; younger than 100 ms left out. */
   inFlight: Readonly<Record<string, number>>
 }

@@ -1,5 +1,5 @@
-import { countGrowth, grow, nothingSeen, type Growth } from '#shared/counter-growth.ts'
-import { scrapeIntervalMs, type CounterSeries } from '#shared/counter-series.ts'
+import { countGrowth, type Growth } from '#shared/counter-growth.ts'
+import { growthInLog } from '#shared/counter-log.ts'
 import { beginEProcess, eValue, nextBlock } from '#shared/e-process.ts'
 import type { StoredFact } from '#shared/events.ts'
 import type { CounterRule } from '#shared/gate.ts'
@@ -12,17 +12,13 @@ import type { Dated } from '#shared/verdict-breach.ts'
  * first block with which the evidence was enough. From all samples of the log, each in the block of its own date, whichever answer brought it.
  */
 export function counterBreachOf({ limit, blockMs, counted, pass }: SequentialSpec, rule: CounterRule, gate: string, phaseStartMs: number, facts: readonly StoredFact[]): Dated {
-  const answers = facts.flatMap(stored => stored.kind === 'slo.answer' && stored.fact.data.gate === gate && stored.fact.data.answer.is === 'counters' ? [stored.fact.data.answer] : [])
-  const grownOf = (samples: readonly CounterSeries[]): Growth[] => {
-    const series = mergedSeries(samples)
-    return grow(nothingSeen, series, { fromMs: phaseStartMs, intervalMs: scrapeIntervalMs(series) ?? blockMs }).grown.filter(({ atMs }) => atMs > phaseStartMs)
-  }
+  const grownOf = (of?: 'control') => growthInLog(gate, { blockMs }, phaseStartMs, facts, of).grown.filter(({ atMs }) => atMs > phaseStartMs)
   const blockOf = ({ atMs }: Growth) => Math.ceil((atMs - phaseStartMs) / blockMs) // a sample at the very end of a block is in it
-  const grown = grownOf(answers.flatMap(({ series }) => series))
+  const grown = grownOf()
   if (limit.is === 'budget') return budgetBreach(limit.mostBad, rule, Map.groupBy(grown, ({ atMs }) => atMs))
   const byBlock = Map.groupBy(grown, blockOf)
   if (counted.is !== 'counters' || !counted.control) return rateBreach(limit, byBlock, (_index, own) => byShareOf(rule, own))
-  const controlByBlock = Map.groupBy(grownOf(answers.flatMap(({ control }) => control?.series ?? [])), blockOf)
+  const controlByBlock = Map.groupBy(grownOf('control'), blockOf)
   return rateBreach(limit, byBlock, againstControl({ ...counted, control: counted.control }, pass, controlByBlock))
 }
 
@@ -66,16 +62,4 @@ function budgetBreach(mostBad: number, rule: CounterRule, byDate: ReadonlyMap<nu
     if (spent > mostBad) return { is: 'dated', atMs, clocks: [] }
   }
   return { is: 'unknown', why: 'the samples of the counters do not spend the budget' }
-}
-
-/** Answers overlap: what a series has in several is one series. */
-function mergedSeries(answers: readonly CounterSeries[]): CounterSeries[] {
-  const merged = new Map<string, { series: CounterSeries; samples: Map<number, number> }>()
-  for (const series of answers) {
-    const key = `${series.part} ${series.series}`
-    const { samples } = merged.get(key) ?? { samples: new Map<number, number>() }
-    for (const [atMs, value] of series.samples) samples.set(atMs, value)
-    merged.set(key, { series, samples })
-  }
-  return [...merged.values()].map(({ series, samples }) => ({ ...series, samples: [...samples].sort(([a], [b]) => a - b) }))
 }

@@ -1,5 +1,6 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment, GateSpec } from '#shared/experiment.ts'
+import { growthInLog } from '#shared/counter-log.ts'
 import { faultOfPart } from '#shared/fault.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
 import { probeRecoveryEvidence, recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
@@ -7,6 +8,7 @@ import { figuresOf as sequentialFigures, type SequentialFigures } from '#shared/
 import { evidenceOf, missingEvidence, type Watch } from '#shared/gate-watch.ts'
 import { figuresOf, samplesOnce } from '#shared/load-figures.ts'
 import { probeFigures, probeRecoveryOf } from '#shared/probe-core.ts'
+import { printReconciliation, reconcile, type Reconciliation } from '#shared/reconciliation.ts'
 import { breachOf, firstBadOf, type Dated } from '#shared/verdict-breach.ts'
 
 /** The parts of a judgement: what happened, in numbers. What follows from them is decided in verdict.ts. */
@@ -23,6 +25,8 @@ export interface JudgedGate {
   value?: number | null
   /** Of a gate with a `limit` alone: what its evidence came to, at the breach or in the end. */
   sequential?: SequentialFigures
+  /** Of a gate that says `reconcile` alone: what it and the service's own counters have to say of the same requests. */
+  reconciliation?: Reconciliation
   /** From the raw samples; only of a gate that failed in the during phase. */
   breachedAtMs?: number
 }
@@ -66,7 +70,29 @@ export interface JudgedRecovery {
   evidence: string[]
 }
 
+/** A pass takes both sides to agree; what is no pass by itself stays what it is. */
 export function judgeGate(gate: GateSpec, gates: GateState, facts: readonly StoredFact[]): JudgedGate {
+  const judged = judgeAlone(gate, gates, facts)
+  const reconciliation = reconciliationOf(gate, gates, facts)
+  if (!reconciliation) return judged
+  const verdict = judged.verdict === 'passed' && reconciliation.is !== 'agreed' ? 'inconclusive' : judged.verdict
+  return { ...judged, verdict, evidence: `${judged.evidence}; ${printReconciliation(reconciliation)}`, reconciliation }
+}
+
+/** Undefined of a gate that is held against no other, and while its phase has not begun. */
+function reconciliationOf({ name, sequential, reconcile: wanted }: GateSpec, { experiment, watches }: GateState, facts: readonly StoredFact[]): Reconciliation | undefined {
+  const watch = watches.find(({ gate }) => gate.name === name)
+  const other = experiment?.gates.find(gate => gate.name === wanted?.with)?.sequential
+  if (!wanted || !watch || sequential?.counted.is !== 'stream' || other?.counted.is !== 'counters') return undefined
+  const { phaseStartMs: fromMs, end } = watch
+  return reconcile({
+    client: { rule: sequential.counted.requests, samples: samplesOnce(facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])) },
+    server: { name: wanted.with, counters: other.counted.counters, ...growthInLog(wanted.with, other, fromMs, facts) },
+    phase: { fromMs, untilMs: end?.atMs ?? Infinity }, tolerance: wanted.tolerance,
+  })
+}
+
+function judgeAlone(gate: GateSpec, gates: GateState, facts: readonly StoredFact[]): JudgedGate {
   if (gate.rule.probe) return judgeProbeGate(gate, gate.rule.probe, gates)
   const watch = [...gates.watches, ...gates.recovery].find(found => found.gate.name === gate.name && found.phase === gate.phase)
   const common = { name: gate.name, phase: gate.phase, source: gate.source, kind: gate.kind, description: gate.rule.description }

@@ -30,7 +30,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 import gevent
@@ -71,6 +71,7 @@ class Counts(TypedDict):
 
     ok: dict[int, int]  # response time -> how many; exact, not bucketed
     failed: dict[int, int]  # the same, for requests whose event carried an exception
+    unanswered: NotRequired[dict[int, int]]  # those of the failed that no status came to: refused, reset, timed out
     inFlight: dict[int, int]  # age, rounded down to 50 -> how many; only those at least 100 old
     inFlightTotal: int  # of any age
 
@@ -88,6 +89,7 @@ class Tally:
     def __init__(self) -> None:
         self._ok: dict[int, int] = {}
         self._failed: dict[int, int] = {}
+        self._unanswered: dict[int, int] = {}
         self._started_s: dict[object, float] = {}
 
     def watch(self, request: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,20 +113,29 @@ class Tally:
 
         return watched
 
-    def on_request(self, response_time: float | None, exception: object = None, **_: object) -> None:
-        """Locust's own rule says what failed (`if exception`), so that both totals agree. No time given counts as 0 ms."""
+    def on_request(self, response_time: float | None, exception: object = None, response: object = None, **_: object) -> None:
+        """Locust's own rule says what failed (`if exception`), so that both totals agree. No time given counts as 0 ms.
+
+        To a request without an answer Locust's sessions give a response whose status is 0. What has no status at all, such as a client of the user's own, may have
+        been answered in some other way.
+        """
         self._started_s.pop(getcurrent(), None)
         counts = self._failed if exception else self._ok
         whole_ms = int((response_time or 0) + 0.5)
         counts[whole_ms] = counts.get(whole_ms, 0) + 1
+        if exception and getattr(response, "status_code", None) == 0:
+            self._unanswered[whole_ms] = self._unanswered.get(whole_ms, 0) + 1
 
     def cut(self, now_s: float) -> Counts:
         """Hands over what was counted since the last cut, and looks at what is in flight."""
-        ok, failed = self._ok, self._failed
-        self._ok, self._failed = {}, {}
+        ok, failed, unanswered = self._ok, self._failed, self._unanswered
+        self._ok, self._failed, self._unanswered = {}, {}, {}
         ages_ms = [int((now_s - started_s) * 1000) for started_s in self._started_s.values()]
         overdue = Counter(age - age % AGE_STEP_MS for age in ages_ms if age >= OVERDUE_MS)
-        return {"ok": ok, "failed": failed, "inFlight": overdue, "inFlightTotal": len(ages_ms)}
+        counts: Counts = {"ok": ok, "failed": failed, "inFlight": overdue, "inFlightTotal": len(ages_ms)}
+        if unanswered:
+            counts["unanswered"] = unanswered
+        return counts
 
 
 @dataclass(frozen=True)

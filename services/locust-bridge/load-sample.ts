@@ -19,11 +19,13 @@ export const loadSampleSchema = z.strictObject({
   users: count,
   ok: counts,
   failed: counts,
+  unanswered: counts.optional(),
   inFlight: counts,
   inFlightTotal: count,
   lateMs: z.number().nonnegative(),
   dropped: count,
 }).refine(({ startMs, endMs }) => startMs <= endMs, 'a sample that ends no earlier than it starts')
+  .refine(({ failed, unanswered = {} }) => Object.entries(unanswered).every(([ms, howMany]) => howMany <= (failed[ms] ?? 0)), 'unanswered requests that are among the failed ones')
 export type LoadSample = z.output<typeof loadSampleSchema>
 
 /** The fact it becomes. Who does not know its boot has a clock of its own: its dates are compared with nobody's. */

@@ -64,6 +64,31 @@ class Slow(HttpUser):
     tasks = [plain, checked]
 `
 
+/** Failures with an answer (500, and one that the user does not like) and without one: hung up on, refused, timed out. */
+const answeredOrNot = `
+from locust import FastHttpUser, HttpUser, constant, task
+import faultline_listeners
+
+def visit(user):
+    user.client.get("/broken")
+    with user.client.get("/ok", catch_response=True) as response:
+        response.failure("not what I wanted")
+    user.client.get("/gone", name="no answer")
+    user.client.get("http://127.0.0.1:1/", name="no answer")
+    user.client.get("/silent", name="no answer", **user.soon)
+
+class Fast(FastHttpUser):
+    wait_time = constant(0.005)
+    network_timeout = 0.1
+    soon = {}
+    tasks = [visit]
+
+class Slow(HttpUser):
+    wait_time = constant(0.005)
+    soon = {"timeout": 0.1}
+    tasks = [visit]
+`
+
 /** Asks for what its argument says. */
 const argued = `
 from locust import FastHttpUser, constant, events, task
@@ -121,6 +146,26 @@ test('samples add up to Locust\'s own totals, whatever way a request ends, and a
   assertUnbroken(bridge.acknowledged)
   assert.deepEqual([...bridge.authorizations], ['Bearer let-me-in'])
   assert.ok(bridge.acknowledged.every(sample => sample.dropped === 0))
+})
+
+test('of the failed requests those that no answer came to are told apart', async () => {
+  await using system = await serve((request, response) => {
+    if (request.url === '/gone') request.socket.destroy()
+    else if (request.url !== '/silent') response.writeHead(request.url === '/broken' ? 500 : 200).end('answer')
+  })
+  await using bridge = await startBridge()
+  await using userFile = await withLocustfile(answeredOrNot)
+  await using locust = await startLocust({ locustfile: userFile.file, host: system.url, env: bridgeAt(bridge.url) })
+  await locust.swarm(4, 100)
+  const start = await bridge.until('four users', sample => sample.users === 4)
+  await bridge.until('two seconds of load', sample => sample.index >= start.index + 10)
+  await stopAndDrain(locust, bridge)
+
+  const { requests, failures, byName } = await locust.totals()
+  const unanswered = bridge.acknowledged.reduce((total, sample) => total + sum(sample.unanswered ?? {}), 0)
+  assert.ok(unanswered > 20 && requests > unanswered + 10, `${unanswered} of ${requests}`)
+  assert.deepEqual([unanswered, failures], [byName.get('no answer'), requests])
+  assert.ok(bridge.acknowledged.every(({ failed, unanswered = {} }) => Object.entries(unanswered).every(([ms, count]) => count <= (failed[ms] ?? 0))))
 })
 
 for (const client of ['FastHttpUser', 'HttpUser']) {

@@ -9,7 +9,7 @@ const histogram = z.record(z.string().regex(/^\d+$/), z.number().int().positive(
 /** Body of POST /samples, as k8s/locust/README.md has it. */
 export const sampleSchema = z.strictObject({
   version: z.literal(1), worker: z.string(), index: count, startMs: count, endMs: count, bootId: z.string().nullable(), users: count,
-  ok: histogram, failed: histogram, inFlight: histogram, inFlightTotal: count, lateMs: count, dropped: count,
+  ok: histogram, failed: histogram, unanswered: histogram.optional(), inFlight: histogram, inFlightTotal: count, lateMs: count, dropped: count,
 })
 export type Sample = z.output<typeof sampleSchema>
 

@@ -18,6 +18,7 @@ const sample: LoadSample = {
 test('the fact of a sample is as the catalogue says, and a worker of unknown boot has a clock of its own', () => {
   assert.equal(facts['load.sample'].data.parse(sampleFact(sample)).clock, 'b')
   assert.equal(sampleFact({ ...sample, bootId: null }).clock, 'of w')
+  assert.deepEqual(facts['load.sample'].data.parse(sampleFact(loadSampleSchema.parse({ ...sample, unanswered: { 501: 1 } }))).unanswered, { 501: 1 })
 })
 
 async function startServer(isReady = true) {
@@ -38,7 +39,7 @@ test('a sample is taken with the right token only', async () => {
 test('a body that is not a sample is refused for good: not JSON, a wrong version, a fraction of a request, an unknown key, too large', async () => {
   await using server = await startServer()
   assert.equal(await server.post('{'), 400)
-  for (const wrong of [{ version: 2 }, { ok: { 12: 0.5 } }, { ok: { '1e3': 1 } }, { more: 1 }, { index: -1 }, { bootId: undefined }]) {
+  for (const wrong of [{ version: 2 }, { ok: { 12: 0.5 } }, { ok: { '1e3': 1 } }, { more: 1 }, { index: -1 }, { bootId: undefined }, { unanswered: { 501: 2 } }, { unanswered: { 12: 1 } }]) {
     assert.equal(await server.post(JSON.stringify({ ...sample, ...wrong })), 400, JSON.stringify(wrong))
     assert.equal(loadSampleSchema.safeParse({ ...sample, ...wrong }).success, false)
   }

@@ -161,6 +161,7 @@ test('what was measured is no part of what an experiment asks; load, alpha and g
   for (const same of [
     { gates: [{ ...limited, block: '4s', burst: 9, phase: 'during' }, plain] }, { metadata: { name: 'other' } }, { hold: '2m' }, { calibration }, { load: { users: 10, host: 'http://127.0.0.2:1' } },
   ]) assert.equal(subjectOf(same), subjectOf({}), JSON.stringify(same))
+  assert.equal(calibrationSubject({ gates: [{ ...limited, reconcile: { with: 'served' } }] }), calibrationSubject({ gates: [limited] }), 'what it is held against aborts nothing')
   for (const other of [{ alpha: 0.01 }, { gates: [{ ...limited, errorRate: { max: '1%' } }] }, { load: { users: 11, host: 'http://127.0.0.1:8000' } }]) assert.notEqual(subjectOf(other), subjectOf({}))
 })
 

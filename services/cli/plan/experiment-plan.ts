@@ -119,6 +119,8 @@ export interface GatePlan {
   noDataAfterMs: number
   /** Only for gates with a `limit`: what a breach takes, and how many requests a pass, in words. */
   limit?: { breach: string; pass: string }
+  /** Only for gates that are held against the service's own counters: against which gate, and how far the two may differ, in words. */
+  reconciled?: string
   /** Only for gates on the stream. */
   minRequests: number | null
   /** Only for Prometheus; `<run>` stands for the run's name. */
@@ -220,9 +222,10 @@ function timelineOf(experiment: Experiment): Timeline {
 }
 
 function planGate(gate: GateSpec): GatePlan {
-  const { name, kind, phase, source, rule, windowMs, anchorMs, consecutive, noDataAfterMs, minRequests, sequential } = gate
+  const { name, kind, phase, source, rule, windowMs, anchorMs, consecutive, noDataAfterMs, minRequests, sequential, reconcile } = gate
   return {
     name, kind, phase, source, rule: rule.description, everyMs: stepMs(gate), windowMs, ...(anchorMs !== undefined && { anchorMs }), consecutive, noDataAfterMs, ...(sequential && { limit: printLimit(sequential) }),
+    ...(reconcile && { reconciled: `must agree with ${reconcile.with} within ${percent(reconcile.tolerance)} of the requests; otherwise it is inconclusive` }),
     minRequests: source === 'stream' ? minRequests : null,
     promql: source === 'prometheus' ? promqlOf(gate) : null,
   }

@@ -118,7 +118,7 @@ const phaseWords: Record<GatePhase, string> = {
 }
 
 function gateRows(gate: GatePlan, row: Row): string[] {
-  const { name, kind, phase, source, rule, everyMs, anchorMs, consecutive, noDataAfterMs, limit, minRequests, promql } = gate
+  const { name, kind, phase, source, rule, everyMs, anchorMs, consecutive, noDataAfterMs, limit, reconciled, minRequests, promql } = gate
   const inRow = limit ? `${limit.breach} is a breach` : consecutive === 1 ? 'one that breaks it is a breach' : `${consecutive} in a row that break it are a breach`
   const counted = phase === 'recovery' ? 'one that breaks it or cannot be read starts the wait anew' : `${inRow}; none readable for ${time(noDataAfterMs)} is inconclusive`
   return [
@@ -127,6 +127,7 @@ function gateRows(gate: GatePlan, row: Row): string[] {
     ...row('source', `${source}${minRequests === null ? limit ? ', what its own counters have grown by' : '' : limit ? ', every request once' : `, blocks of at least ${minRequests} requests`}`, 4),
     ...(source === 'probe' ? [] : row('looks', `every ${time(everyMs)}${anchorMs === undefined ? '' : `, from ${time(anchorMs)} after the phase's start on`}; ${counted}`, 4)), // a gate on a probe is judged once, at the end
     ...(limit ? row('pass', limit.pass, 4) : []),
+    ...(reconciled === undefined ? [] : row('sides', reconciled, 4)),
     ...(promql === null ? [] : verbatim('promql', promql, 4)),
   ]
 }
