@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { endTree } from '#shared/process/process-tree.ts'
 import { processesOf } from '../parts/belongings.ts'
 import { mark, type Told } from './reporter.ts'
@@ -25,6 +26,8 @@ export interface TestRunOptions {
 }
 
 const keptOfErrors = 2_000
+/** For what it has written last to come. */
+const outputMs = 2_000
 
 /** Runs it alone, on the room's sources, in a process of its own. Nothing that it started is left when this resolves. */
 export async function runNamedTest({ file, title }: NamedTest, room: Room, { limitMs, graceMs = 10_000, interrupted }: TestRunOptions): Promise<Outcome> {
@@ -57,7 +60,9 @@ export async function runNamedTest({ file, title }: NamedTest, room: Room, { lim
     interrupted.removeEventListener('abort', end)
     for (const { pid } of processesOf(room.folder)) await endTree(pid, { graceMs: 0 }) // what services without a defence may leave
   }
-  await closed
+  await Promise.race([closed, delay(outputMs, undefined, { ref: false })]) // somebody may still have its output open
+  child.stdout.destroy()
+  child.stderr.destroy()
   interrupted.throwIfAborted()
   const own = told.filter(({ name }) => name === title)
   const why = isLate ? `it had not ended after ${limitMs / 1_000} s` : own.length > 1 ? `there are ${own.length} tests of that title` : `no test of that title came to its end: ${errorIn(errors)}`

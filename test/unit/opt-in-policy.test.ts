@@ -13,9 +13,10 @@ const policySchema = z.object({ spec: z.object({
   matchConditions: z.array(z.object({ expression: z.string() })),
   validations: z.array(z.object({ expression: z.string(), message: z.string() })),
 }) })
+type Policy = z.output<typeof policySchema>['spec']
 const bindingSchema = z.object({ spec: z.object({ policyName: z.string(), validationActions: z.array(z.string()) }) })
 const documents = parseAllDocuments(readFileSync(new URL('../../k8s/base/opt-in-policy.yaml', import.meta.url), 'utf8')).map(document => document.toJS() as unknown)
-const [ofPods, ofNodes] = [documents[0], documents[2]].map(document => policySchema.parse(document).spec) as [z.output<typeof policySchema>['spec'], z.output<typeof policySchema>['spec']]
+const [ofPods, ofNodes] = [documents[0], documents[2]].map(document => policySchema.parse(document).spec) as [Policy, Policy]
 const user = (name: string) => `'system:serviceaccount:${namespace}:${name}'`
 
 test('the admission policy asks for the label, and refuses the namespaces, that the agents do', () => {
