@@ -14,9 +14,12 @@ const mostCharacters = 1_000
 export default async function* outcomes(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const event of source) {
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
-    if (event.data.nesting === 0) yield `\n${mark}${JSON.stringify(toldOf(event))}\n`
+    if (event.data.nesting === 0) yield `\n${mark}${ascii(JSON.stringify(toldOf(event)))}\n`
   }
 }
+
+/** The same JSON, without anything in which somebody may see the end of a line (U+2028). */
+const ascii = (json: string): string => json.replaceAll(/[^\x20-\x7e]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 function toldOf({ type, data }: Extract<TestEvent, { type: 'test:pass' | 'test:fail' }>): Told {
   const { name, skip } = data
