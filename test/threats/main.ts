@@ -10,7 +10,7 @@ import { isOnCluster, tryRow, type Row, type Trial } from './trial.ts'
 const help = `npm run threats -- [--only ROW]... [--cluster] [--out FILE] [--list]
 
 Takes the defences of THREATS.md out of a copy of the sources, one at a time, and runs the test that its row names: it must pass with the defence, and fail
-by an assertion of its own without. Prints a table in Markdown; what is under way goes to standard error. All of it takes about half an hour.
+by an assertion of its own without. Prints a table in Markdown; what is under way goes to standard error. All of it takes about a quarter of an hour.
 
   --only ROW   only this row, by its id in THREATS.md; may be given several times
   --cluster    the rows whose test needs a cluster, too: the one of the kubeconfig's current context, with faultline's images (npm run test:cluster says more)
