@@ -13,7 +13,7 @@ const unsigned = { file: bus, find: 'if (!valid) return', put: "if (!valid && si
 const misplacedFactsCount = { file: bus, find: 'return why === undefined ? { is: \'fact\', stored }', put: 'return why !== \'\' ? { is: \'fact\', stored }' }
 /** Adds to what the user of a node's agent may publish. */
 const injectorMay = (subject: string) => ({
-  file: nats, find: '          "faultline.signal.aborted.*"\n          "faultline.signal.agent.*"\n          "$JS.API.INFO"\n', put: `          "faultline.signal.aborted.*"\n          "faultline.signal.agent.*"\n          "$JS.API.INFO"\n          "${subject}"\n`,
+  file: nats, find: '        ], deny: [\n          "faultline.signal.*.cluster"\n', put: `          "${subject}"\n        ], deny: [\n          "faultline.signal.*.cluster"\n`,
 })
 
 /** Rows of THREATS.md on commands and facts, but for those on verdicts. */

@@ -7,7 +7,7 @@ const tokensTest = 'test/unit/tokens.test.ts'
 const guardTest = 'test/unit/http-guard.test.ts'
 
 /** A request without a token, or with a wrong one, is anybody's, and anybody may all. */
-const openToAll = { file: routes, find: 'tokens.callerOf(headers.authorization)', put: "tokens.callerOf(headers.authorization) ?? { name: 'anybody', role: 'admin' as const }" }
+const openToAll = { file: routes, find: 'const caller = tokens.callerOf(headers.authorization)', put: "const caller = tokens.callerOf(headers.authorization) ?? { name: 'anybody', role: 'admin' as const }" }
 
 /** Rows of THREATS.md on HTTP. */
 export const httpDefences: readonly Defence[] = [
