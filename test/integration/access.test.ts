@@ -218,6 +218,11 @@ test('a scheduler as a process takes tokens from files, and others as soon as th
   assert.deepEqual([await resumes('the-first-one'), await resumes(tokenOf('ada'))], [401, 200])
   write(tokens, people.filter(({ name }) => name !== 'ada').map(printToken).join('\n'))
   await until('ada is nobody', async () => await resumes(tokenOf('ada')) === 401, 10_000, { lookMs: 100 })
+  const shared = new ApiClient({ apiUrl: alone.url, token: 'the-second-one' })
+  await shared.submit(experiment, 'waits.yaml')
+  await shared.halt('sorry, that was the-second-one') // as people do; it is told in the log
+  await until('the run is aborted', () => child.log().includes('aborting: halted'), 10_000, { lookMs: 100 })
+  assert.match(child.log(), /aborting: halted [^\n]*sorry, that was \(secret\)/)
   for (const secret of ['the-first-one', 'the-second-one', ...people.map(({ name }) => tokenOf(name))]) assert.ok(!child.log().includes(secret), secret)
 })
 

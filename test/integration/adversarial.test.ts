@@ -23,7 +23,7 @@ test('each adversarial file alone is refused within two seconds, with a place an
   await using worker = await startValidatingWorker()
   let slowest = { name: '', tookMs: 0 }
   for (const { name } of files) {
-    const { exitCode, output, tookMs } = await worker.validate(join(folder.path, name), withinMs)
+    const { exitCode, output, tookMs } = await worker.validate(join(folder.path, name), withinMs).catch((error: unknown) => assert.fail(`${name} has no answer: ${String(error)}`))
     assert.equal(exitCode, 3, `${name}: ${output}`)
     assert.match(output, /:\d+:\d+.*: expected /, name)
     assert.doesNotMatch(output, /[^\P{Cc}\n]/u, `${name}: control characters reach the terminal`)

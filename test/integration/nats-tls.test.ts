@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
@@ -71,11 +70,15 @@ test('a server that speaks TLS refuses who goes on without, and a service that w
   await using nats = await startNatsWithTls(certificates)
   const { servers, user, password } = nats.login('scheduler')
   const socket = connectTcp(Number(servers.split(':')[1]), '127.0.0.1')
-  const closed = once(socket, 'close')
+  const over = Promise.withResolvers<void>()
   let said = ''
-  socket.on('data', chunk => { said += String(chunk) }).on('error', () => undefined)
+  socket.on('data', chunk => {
+    said += String(chunk)
+    if (said.includes('PONG')) over.resolve() // it has let us in
+  }).on('error', () => undefined).on('close', () => over.resolve())
   socket.write(`CONNECT ${JSON.stringify({ verbose: true, user, pass: password })}\r\nPING\r\n`)
-  await closed
+  await over.promise
+  socket.destroy()
   assert.match(said, /"tls_required":true/)
   assert.doesNotMatch(said, /\+OK|PONG/)
 

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { Bus } from '#shared/bus.ts'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { commandSubject } from '#shared/commands.ts'
+import { CommandUnanswered } from '#shared/errors.ts'
 import { startNats } from '../parts/nats.ts'
 
 const log = pino({ level: 'silent' })
@@ -54,10 +55,20 @@ async function stage() {
   }
 }
 
+/** Subscriptions of another connection take a moment to reach the server. */
+async function untilHeard(ask: () => Promise<unknown>): Promise<void> {
+  for (let heard = false; !heard;) {
+    heard = await ask().then(() => true, (error: unknown) => {
+      if (error instanceof CommandUnanswered) return false
+      throw error
+    })
+  }
+}
+
 /** The next command to the agent, as it is on the wire. */
-async function overheard(stranger: NatsConnection, happens: () => Promise<unknown>): Promise<Uint8Array> {
+async function overheard(stranger: NatsConnection, happens: () => Promise<unknown>, on = subject): Promise<Uint8Array> {
   const heard = Promise.withResolvers<Uint8Array>()
-  const listening = stranger.subscribe(subject, { max: 1, callback: (_error, message) => heard.resolve(message.data) })
+  const listening = stranger.subscribe(on, { max: 1, callback: (_error, message) => heard.resolve(message.data) })
   await stranger.flush()
   await happens()
   listening.unsubscribe()
@@ -98,6 +109,20 @@ test('nobody can put another nonce to a command, or take it away; one that is to
   const twice = [await here.scheduler.request('revert', node, revert, { timeoutMs: 5_000 }), await here.scheduler.request('revert', node, revert, { timeoutMs: 5_000 })]
   assert.deepEqual(twice, [{ outcome: 'done', held: false }, { outcome: 'done', held: false }])
   assert.deepEqual(here.obeyed, ['r1'])
+})
+
+test('a command to one agent that was overheard is obeyed by no other, nor as another command', async () => {
+  await using here = await stage()
+  const agent = await here.startAgent()
+  agent.answer('revert', 'n2', async () => ({ outcome: 'done', held: false }))
+  const revert = { run: 'r1', fault: '1-pause' }
+  await untilHeard(() => here.scheduler.request('revert', 'n2', revert, { timeoutMs: 2_000 }))
+  const raw = await overheard(here.stranger, () => here.scheduler.request('revert', node, revert, { timeoutMs: 5_000 }), commandSubject('revert', node))
+  for (const to of [commandSubject('revert', 'n2'), subject]) {
+    const { outcome, why } = await send(here.stranger, to, raw)
+    assert.deepEqual([outcome, why], ['refused', 'the signature is not the scheduler\'s'], to)
+  }
+  assert.equal((await send(here.stranger, commandSubject('revert', node), raw)).outcome, 'done', 'where it was sent to')
 })
 
 test('a scheduler of the version before, which signs without a nonce, can end a fault and begin none', async () => {

@@ -1,12 +1,12 @@
+import type { Mutation } from '../parts/mutation.ts'
+
 /**
  * Mistakes of the kind that other tools have been found to make, and such as would be easy to make here. Each is put back into the real sources, alone,
  * and the simulation must see it. A mutation that no seed catches is a hole in the invariants or in what is simulated.
  */
-export interface Mutation {
-  name: string
+export interface Mistake extends Mutation {
   /** Whose, or which promise it breaks. */
   why: string
-  changes: { file: string; find: string; put: string }[]
   /** A seed shortly before one that catches it, for those that few seeds do: it saves time, and is right as long as one is found. */
   near?: number
 }
@@ -15,7 +15,7 @@ const agent = 'services/injector/core.ts'
 const work = 'services/injector/fault-work.ts'
 const scheduler = 'services/scheduler/core.ts'
 
-export const mutations: readonly Mutation[] = [
+export const mutations: readonly Mistake[] = [
   {
     name: 'undo journaled after the act', near: 240, why: 'a helper that is killed in between leaves its rules (Litmus #2359)',
     changes: [

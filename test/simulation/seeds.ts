@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { Mutation } from '../parts/mutation.ts'
 import type { Fired } from './chaos.ts'
 import type { Violation } from './invariants.ts'
-import type { Mutation } from './mutations.ts'
 
 /** What came of one seed, as it crosses from thread to thread. */
 export interface SeedOutcome { seed: number; violations: Violation[]; fired: [Fired, number][]; verdicts: string[]; simulatedMs: number }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { mutatedSources } from '../parts/mutation.ts'
 import type { Fired } from './chaos.ts'
-import { mutatedSources } from './mutate.ts'
 import { mutations } from './mutations.ts'
 import { planOf, type Plan } from './plan.ts'
 import { regressions } from './regressions.ts'

@@ -33,7 +33,7 @@ const nonsense: [name: string, behave: (response: ServerResponse) => void][] = [
   ['a result that is no list', json('{"status":"success","data":{"resultType":"vector","result":{}}}')], ['a series without a value', json('{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}')],
   ['a series that is null', json('{"status":"success","data":{"resultType":"vector","result":[null]}}')], ['a scalar without value', json('{"status":"success","data":{"resultType":"scalar","result":[1]}}')],
   ['a string', json('{"status":"success","data":{"resultType":"string","result":[1,"1"]}}')], ['a matrix', json('{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]]}]}}')],
-  ['two series', json(vector('1', '2'))], ['no series', json(vector())], ['NaN', json(vector('NaN'))], ['+Inf', json(vector('+Inf'))], ['-Inf', json(vector('-Inf'))], ['a word', json(vector('many'))], ['1e999', json(vector('1e999'))], ['no text', json(vector(null))],
+  ['two series', json(vector('1', '2'))], ['no series', json(vector())], ['NaN', json(vector('NaN'))], ['+Inf', json(vector('+Inf'))], ['-Inf', json(vector('-Inf'))], ['a word', json(vector('many'))], ['a number and more', json(vector('5 apples'))], ['1e999', json(vector('1e999'))], ['no text', json(vector(null))],
   ['an error with status 200', json('{"status":"error","errorType":"execution","error":"out of memory"}')], ['deep', json(`{"status":"success","data":${nested(200_000)}}`)],
   ['a page of HTML', response => response.writeHead(200, { 'content-type': 'text/html' }).end(`<html>${'<p>login</p>'.repeat(10_000)}`)], ['a page of HTML as an error', response => response.writeHead(502, { 'content-type': 'text/html' }).end(`<html>${'x'.repeat(1_000_000)}`)],
   ['an error of a megabyte', response => response.writeHead(422, { 'content-type': 'application/json' }).end(JSON.stringify({ status: 'error', error: 'x'.repeat(1_000_000) }))],
@@ -53,18 +53,45 @@ function flood(response: ServerResponse): void {
   more()
 }
 
+/** What never comes is told, not waited for. */
+function soon<T>(name: string, asked: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new assert.AssertionError({ message: `${name}: no answer within 5 s` })), 5_000)
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer))
+}
+
+/** Somebody else's server, which gives that answer, and must not be asked. */
+async function elsewhere(body: string) {
+  let visits = 0
+  const server = await serve((_request, response) => {
+    visits += 1
+    json(body)(response)
+  })
+  return { redirect: (response: ServerResponse) => void response.writeHead(302, { location: server.url }).end(), visits: () => visits, [Symbol.asyncDispose]: server.close }
+}
+
+/** The same JSON, and so many bytes of it. */
+const padded = (body: string, bytes: number) => `${body}${' '.repeat(bytes)}`
+
 test('whatever Prometheus answers is one number or no data with a short reason that names it, and a fact as the catalogue says', { timeout: 60_000 }, async () => {
   await using server = await misbehaving()
+  await using other = await elsewhere(vector('1'))
   const prometheus = connectPrometheus({ url: server.url.replace('//', '//user:hunter2-secret@'), timeoutMs: 500 })
   for (const [name, behave] of nonsense) {
     server.be(behave)
-    const answer = await prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 })
+    const answer = await soon(name, prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 }))
     assert.equal(answer.is, 'no-data', name)
     const why = answer.is === 'no-data' ? answer.why : ''
     assert.ok(why.length > 3 && why.length < 700 && !why.includes('hunter2') && !why.includes('\n'), `${name}: ${why.slice(0, 900)}`)
     assert.ok(facts['slo.answer'].data.safeParse({ gate: 'g', query: 'q', evaluatedAtMs: 1, askedAtMs: 1, answeredAtMs: 1, answer }).success, name)
-    await prometheus.history('vector(1)', 0, 1_000, 100).then(points => assert.ok(points.every(point => point.every(Number.isFinite))), (error: unknown) => assert.ok(error instanceof Error && error.message.length < 900 && !error.message.includes('hunter2'), name))
+    await soon(name, prometheus.history('vector(1)', 0, 1_000, 100).then(points => assert.ok(points.every(point => point.every(Number.isFinite))), (error: unknown) => assert.ok(error instanceof Error && error.message.length < 900 && !error.message.includes('hunter2'), name)))
   }
+  server.be(other.redirect)
+  assert.deepEqual([(await prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 })).is, other.visits()], ['no-data', 0], 'a redirect to an answer')
+  const patient = connectPrometheus({ url: server.url, timeoutMs: 20_000 })
+  server.be(json(padded(vector('1'), 17_000_000)))
+  assert.equal((await patient.ask('vector(1)', 1_000, { freshForMs: 1e9 })).is, 'no-data', 'more than any answer has')
+  patient.close()
   server.be(json(vector('0.25')))
   assert.deepEqual(await prometheus.ask('vector(1)', 1_000, { freshForMs: 1e9 }), { is: 'value', value: 0.25 })
   server.be(json(JSON.stringify({ status: 'success', warnings: ['partial', 7], infos: [null], data: { resultType: 'scalar', result: [1, '7'] } })))
@@ -113,10 +140,11 @@ test('no JSON from Prometheus makes a number but one of its own shape', { timeou
 test('whatever is at Locust\'s address is an answer of its shape, or none with a short reason, within the deadline', { timeout: 60_000 }, async () => {
   await using server = await misbehaving()
   const api = locustApi(server.url, { timeoutMs: 500 })
+  const patient = locustApi(server.url, { timeoutMs: 20_000 })
   const stats = { state: 'running', user_count: 1, stats: [{ name: 'a', num_requests: 1, num_failures: 0 }] }
   const refused = async (name: string, ask: () => Promise<unknown>) => {
     const startedMs = performance.now()
-    await assert.rejects(ask(), (error: unknown) => error instanceof LocustUnanswered && error.message.length < 900 && !error.message.includes('\n'), name)
+    await assert.rejects(soon(name, ask()), (error: unknown) => error instanceof LocustUnanswered && error.message.length < 900 && !error.message.includes('\n'), name)
     assert.ok(performance.now() - startedMs < 5_000, name)
   }
   for (const [name, behave] of nonsense) {
@@ -128,6 +156,12 @@ test('whatever is at Locust\'s address is an answer of its shape, or none with a
     server.be(json(JSON.stringify({ ...stats, ...wrong })))
     await refused(JSON.stringify(wrong), () => api.stats())
   }
+  await using other = await elsewhere(JSON.stringify(stats))
+  server.be(other.redirect)
+  await refused('a redirect to an answer', () => patient.stats())
+  assert.equal(other.visits(), 0)
+  server.be(json(padded(JSON.stringify(stats), 34_000_000)))
+  await refused('more than any answer has', () => patient.stats())
   await refused('a login in the address', () => locustApi('http://user:hunter2-secret@127.0.0.1:9').stats().catch((error: Error) => { assert.ok(!error.message.includes('hunter2')); throw error }))
   server.be(json(JSON.stringify({ ...stats, stats: Array.from({ length: 5_000 }, (_, index) => ({ name: `/item/${index}`, num_requests: 1, num_failures: 0, response_times: { 5: 1 } })) })))
   assert.equal((await api.stats()).stats.length, 5_000)

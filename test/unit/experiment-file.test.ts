@@ -181,6 +181,8 @@ test('keys that mean something to JavaScript are refused and change nothing', ()
   for (const key of ['__proto__', 'constructor', 'prototype']) {
     const [problem] = problemsOf(`${sound()}\n"${key}": {polluted: true}`)
     assert.equal(problem?.path, key)
+    const [inLabels] = problemsOf(sound(lines => ({ ...lines, metadata: `metadata: {name: sound, labels: {"${key}": x}}` })))
+    assert.equal(inLabels?.path, `metadata.labels.${key}`, 'where any other may stand')
   }
   assert.equal(Reflect.get({}, 'polluted'), undefined)
 })

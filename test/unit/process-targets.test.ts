@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { targetKinds } from '#shared/target.ts'
 import { descendantsOf, findProcess, parseStat, readProcess, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
@@ -34,17 +35,21 @@ test('this very process is found by its start time and not by another', () => {
   assert.equal(findProcess({ ...own, startTicks: own.startTicks + 1 }), undefined)
 })
 
-test('this process, what is above it, init and kernel threads are never touched', () => {
-  const spared = untouchable(readProcesses())
-  assert.ok(spared.has(1) && spared.has(process.pid) && spared.has(process.ppid))
-})
-
 const entry = (pid: number, parent: number, more: Partial<ProcessEntry> = {}): ProcessEntry => ({ pid, parent, group: pid, session: pid, state: 'S', name: 'x', isKernelThread: false, cpuTicks: 0, startTicks: pid * 10, ...more })
 const commands: Record<number, string> = { 10: 'shop', 11: 'gunicorn master', 12: 'gunicorn worker', 13: 'gunicorn worker', 14: 'redis-server *:6379', 20: 'gunicorn of somebody else', 15: 'gunicorn dead', 16: 'gunicorn: spared' }
 const table = [entry(1, 0), entry(10, 1), entry(11, 10), entry(12, 11), entry(13, 11), entry(14, 10), entry(20, 1), entry(15, 10, { state: 'Z' }), entry(16, 10)]
 const scene: Scene = { table, commandOf: pid => commands[pid] ?? '', parents: [{ name: 'shop', pid: 10 }], untouchable: new Set([1, 16]) }
 const target = (more: object) => targetKinds.process.parse({ match: 'gunicorn', ...more })
 const ids = (more: object, where: Partial<Scene> = {}) => candidates(target(more), { ...scene, ...where }).map(({ pid }) => pid)
+
+test('this process, what is above it, init and kernel threads are never touched', () => {
+  const spared = untouchable(readProcesses())
+  assert.ok(spared.has(1) && spared.has(process.pid) && spared.has(process.ppid))
+  const [above, thread, reverter, stranger] = [process.pid + 1, process.pid + 2, process.pid + 3, process.pid + 4]
+  const made = [entry(above, 0), entry(process.pid, above), entry(thread, 0, { isKernelThread: true }), entry(reverter, 0), entry(stranger, 0)]
+  const own = fileURLToPath(new URL('../../services/injector/reverter.ts', import.meta.url))
+  assert.deepEqual([...untouchable(made, pid => pid === reverter ? `node ${own} x` : 'x')].sort((a, b) => a - b), [1, process.pid, above, thread, reverter], 'where init is none of its ancestors')
+})
 
 test('of a match and its descendants only the topmost counts, and only at or below the declared processes', () => {
   assert.deepEqual(ids({}), [11])

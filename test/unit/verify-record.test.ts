@@ -149,6 +149,9 @@ test('whoever makes all links anew after a change does not come to the end that 
   const found = await verifyLines(linesOf(changed), trusted)
   assert.equal(found.result, 'refuted')
   assert.match(saidAgainst(found), /^chain: the chain of this log ends in [0-9a-f]{64}, and [0-9a-f]{64} was signed: .*nobody can tell which$/m)
+  const { link } = changed.reduce((chain, stored) => extendChain(chain, stored), beginChain('r1'))
+  const renamed = changed.map(stored => stored.kind === 'run.judged' && stored.fact.data.record ? { ...stored, fact: { ...stored.fact, data: { ...stored.fact.data, record: { ...stored.fact.data.record, chain: link } } } } : stored)
+  assert.match(saidAgainst(await verifyLines(linesOf(renamed), trusted)), /^signature: the signature is not that of .* over this verdict and this chain$/, 'nor by naming the new end in its place')
 })
 
 test('a verdict that the facts do not give is found even when a trusted key has signed it', async () => {
