@@ -11,7 +11,7 @@ const stampTest = 'test/unit/command-stamp.test.ts'
 const scheduler = 'services/scheduler/core.ts'
 
 const unsigned = { file: bus, find: 'if (!valid) return', put: "if (!valid && signature === 'nobody') return" }
-const misplacedFactsCount = { file: bus, find: 'return why === undefined ? { is: \'fact\', stored }', put: 'return why !== \'\' ? { is: \'fact\', stored }' }
+const misplacedFactsCount = { file: 'shared/stored-message.ts', find: 'return why === undefined ? { is: \'fact\', stored }', put: 'return why !== \'\' ? { is: \'fact\', stored }' }
 /** Adds to what the user of a node's agent may publish. */
 const injectorMay = (subject: string) => ({
   file: nats, find: '        ], deny: [\n          "faultline.signal.*.cluster"\n', put: `          "${subject}"\n        ], deny: [\n          "faultline.signal.*.cluster"\n`,

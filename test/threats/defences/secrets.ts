@@ -17,8 +17,8 @@ export const secretDefences: readonly Defence[] = [
   { row: 'secret-logged', name: 'in every place of a line', changes: [{ file: redaction, find: 'rest.replaceAll(secret, redacted)', put: 'rest.replace(secret, redacted)' }] },
   { row: 'rotated-secret-logged', name: 'what was read later is looked for', changes: [{ file: redaction, find: 'learned.set(value, redactor([{ name, value, secret: true }]))', put: '' }] },
   {
-    row: 'rotated-secret-logged', name: 'the scheduler tells of a token that it has read', test: { file: 'test/integration/access.test.ts', title: 'a scheduler as a process takes tokens from files, and others as soon as the files are others, without a restart' },
-    changes: [{ file: 'services/scheduler/main.ts', find: '      learnSecret(name, content)\n', put: '' }],
+    row: 'rotated-secret-logged', name: 'what is read anew is told to the log', test: { file: 'test/integration/access.test.ts', title: 'a scheduler as a process takes tokens from files, and others as soon as the files are others, without a restart' },
+    changes: [{ file: 'shared/rotating-setting.ts', find: '      learnSecret(name, content)\n', put: '' }],
   },
   { row: 'openslo-credentials', name: 'left out of what comes from a file', changes: [{ file: 'shared/slo-file.ts', find: 'return parsed.success ? parsed.data : plain\n}', put: 'return plain\n}' }] },
   { row: 'openslo-credentials', name: 'refused in an experiment', changes: [{ file: 'shared/experiment-slos.ts', find: 'details.data.spec.connectionDetails !== undefined) problem', put: 'details.data.spec.connectionDetails === null) problem' }] },
