@@ -55,7 +55,7 @@ async function measureWay(way: Way, lanes: readonly Lane[], owned: BenchChildren
       await untilQuiet(lane, way.quietMs, signal)
       const seen = await observeBreach(lane, () => way.act(lane, (index + 0.5) / runs, signal), signal)
       found.push(seen)
-      tell(`${way.name}, ${found.length} of ${runs}: reverted ${printMs(seen.revertedMs - seen.firstFailedMs)} after the first failed request, ${seen.failed} failed`)
+      tell(`${way.name}, ${found.length} of ${runs}: reverted ${printMs(seen.spanMs)} after the first failed request, ${seen.failed} failed`)
     }
   }
   const lost = new AbortController() // what fails in one lane ends the others
@@ -67,7 +67,7 @@ async function measureWay(way: Way, lanes: readonly Lane[], owned: BenchChildren
   return found
 }
 
-const spansOf = (breaches: readonly Breach[]) => breaches.map(({ firstFailedMs, revertedMs }) => revertedMs - firstFailedMs)
+const spansOf = (breaches: readonly Breach[]) => breaches.map(({ spanMs }) => spanMs)
 
 function report(measured: readonly { way: Way; breaches: readonly Breach[] }[], byVerdict: ReadonlyMap<string, readonly number[]>, print: BenchContext['print']): void {
   print(`One process behind a gateway is paused (SIGSTOP) under ${load.users} users, some 180 requests/s; the gateway answers 504 after 100 ms.\n`)

@@ -60,8 +60,11 @@ export async function loadLane({ children }: BenchChildren, { name, folder, url 
   return { [Symbol.asyncDispose]: () => child.stop() }
 }
 
-/** Milliseconds of the monotonic clock. `failed`: requests that failed from the pause on; `stray`: before it, because the machine was too busy. */
-export interface Breach { pausedMs: number; firstFailedMs: number; revertedMs: number; failed: number; stray: number }
+/**
+ * `spanMs`: from the first failed request to the revert; 0 when it came before any request of the load had failed. `failed`: requests that failed from the pause
+ * on; `stray`: before it, because the machine was too busy.
+ */
+export interface Breach { spanMs: number; failed: number; stray: number }
 
 /** Nobody who is measured takes longer. */
 const mostMs = 180_000
@@ -70,7 +73,7 @@ const answerWithinMs = 5_000
 
 /**
  * What is seen of one breach from outside of everybody who brings it about or ends it: the kernel says when the backend is stopped and when it is not, and
- * the load when its first request has failed. Rejects with what `act` rejects with, when nothing failed, and when the backend does not answer afterwards.
+ * the load when its first request has failed. Rejects with what `act` rejects with, and when the backend does not answer afterwards.
  */
 export async function observeBreach(lane: Lane, act: () => Promise<void>, signal: AbortSignal): Promise<Breach> {
   const beganMs = systemClock.monotonicMs()
@@ -87,9 +90,7 @@ export async function observeBreach(lane: Lane, act: () => Promise<void>, signal
   if (!answer.ok) throw new Error(`the backend answers ${answer.status} after its pause`)
   const failures = failuresOf(lane).filter(atMs => atMs >= beganMs)
   const caused = failures.filter(atMs => atMs >= seen.pausedMs - lookMs)
-  const [firstFailedMs] = caused
-  if (firstFailedMs === undefined) throw new Error('no request failed, so there was no breach')
-  return { ...seen, firstFailedMs, failed: caused.length, stray: failures.length - caused.length }
+  return { spanMs: Math.max(0, seen.revertedMs - (caused[0] ?? seen.revertedMs)), failed: caused.length, stray: failures.length - caused.length }
 }
 
 /** When each failed request was known to have failed, in their order. */
