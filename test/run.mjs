@@ -3,9 +3,10 @@
  * Arguments narrow the tests to the files whose path contains one of them: `npm test -- units`. Only the whole set can say whether the
  * pure cores are covered.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -45,11 +46,32 @@ if (unit.length > 0) {
 if (wanted.length === 0) run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
 if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simulation) // a file of its own is on all processors already
-/** Integration tests that wait more than they work, put no load on anything and measure no deadline: two files at a time. For the others two cores are soon too few. */
-const measureNothing = new Set([
-  'alert-rules', 'bus', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'grafana', 'halt', 'nats-users', 'plan',
-  'quarantine', 'release-check', 'release-examples', 'run-services', 'scheduler-api', 'thread', 'verify',
+/**
+ * Integration tests that wait more than they work, put no load on anything and measure no deadline. They go on beside the others, one file at a time,
+ * and give way to them for a processor; what they say is kept until the others are through.
+ */
+const givesWay = new Set([
+  'access', 'alert-rules', 'bad-input', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'false-pass-traps', 'grafana', 'halt',
+  'halt-object', 'locust-login', 'nats-tls', 'nats-users', 'plan', 'quarantine', 'release-check', 'release-examples', 'run-services', 'scheduler-api',
+  'slo-gates', 'thread', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
-const [inTwos, alone] = [integration.filter(file => measureNothing.has(file)), integration.filter(file => !measureNothing.has(file))]
-if (inTwos.length > 0) run(node, ...runner, '--test-concurrency=2', ...inTwos)
-if (alone.length > 0) run(node, ...runner, '--test-concurrency=1', ...alone)
+const lowPriority = 5
+
+/**
+ * Runs test files one at a time; what they say is given back, unless they may speak at once.
+ * @param {readonly string[]} files @param {{ speaks: boolean }} options
+ */
+function inOneLane(files, { speaks }) {
+  const child = spawn(node, [...runner, '--test-concurrency=1', ...files], { cwd: root, stdio: ['ignore', speaks ? 'inherit' : 'pipe', speaks ? 'inherit' : 'pipe'] })
+  if (!speaks && child.pid !== undefined) setPriority(child.pid, lowPriority)
+  let said = ''
+  for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', chunk => { said += chunk })
+  return once(child, 'close').then(([code]) => ({ isGood: code === 0, said }))
+}
+
+const [beside, alone] = [integration.filter(file => givesWay.has(file)), integration.filter(file => !givesWay.has(file))]
+const [quiet, loud] = alone.length === 0 ? [[], beside] : [beside, alone]
+if (quiet.length > 0) console.log(`${quiet.length} integration tests go on beside the other ${loud.length}, and are told of after them.`)
+const lanes = await Promise.all([...quiet.length > 0 ? [inOneLane(quiet, { speaks: false })] : [], ...loud.length > 0 ? [inOneLane(loud, { speaks: true })] : []])
+for (const { said } of lanes) process.stdout.write(said)
+if (!lanes.every(({ isGood }) => isGood)) process.exit(1)

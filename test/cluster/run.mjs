@@ -2,8 +2,11 @@
  * `npm run test:cluster`: brings the cluster up if it is not, runs the tests on it one file at a time, and takes it down again
  * if it was down before. Arguments narrow the tests to the files whose path contains one of them; `--keep` leaves the cluster up.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -13,6 +16,12 @@ const infrastructure = 4
 
 /** @param {readonly string[]} args @param {import('node:child_process').StdioOptions} stdio */
 const run = (args, stdio = 'inherit') => spawnSync(node, args, { cwd: root, stdio }).status ?? infrastructure
+/** Gives way to everything else for a processor; resolves with its exit code. @param {readonly string[]} args */
+function begin(args) {
+  const child = spawn(node, args, { cwd: root, stdio: 'inherit' })
+  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
+  return once(child, 'close').then(([code]) => Number(code ?? infrastructure))
+}
 /** @param {string[]} args */
 const cluster = (...args) => run(['test/cluster/cluster.ts', ...args])
 
@@ -22,14 +31,34 @@ const testsIn = folder => readdirSync(root + folder).filter(file => file.endsWit
   .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
 const files = testsIn('test/cluster')
 /**
- * Tests that know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network.
+ * Of an installed faultline, tests that replace none of its parts, ask nothing of the whole cluster and take no picture of a node: two files at a time.
+ */
+const besideOthers = new Set(['author-policy', 'experiment', 'joining', 'manifests', 'opt-in-policy', 'partition', 'privileges'])
+/**
+ * The first one begins without faultline and the last one ends without it, as a cluster has none at first and at the end: it is not installed once more for either.
+ * @param {readonly string[]} files @returns {{ files: string[], atOnce: number }[]}
+ */
+function inOrder(files) {
+  /** @param {(name: string) => boolean} isWanted */
+  const only = isWanted => files.filter(file => isWanted(basename(file, '.test.ts')))
+  const ends = ['campaign', 'uninstall']
+  return [
+    { files: only(name => name === 'campaign'), atOnce: 1 },
+    { files: only(name => !ends.includes(name) && !besideOthers.has(name)), atOnce: 1 },
+    { files: only(name => besideOthers.has(name)), atOnce: 2 },
+    { files: only(name => name === 'uninstall'), atOnce: 1 },
+  ].filter(group => group.files.length > 0)
+}
+/**
+ * Tests that know nothing of this cluster but its kubeconfig, and so run on any: their images are loaded, and they run in its network. A variant
+ * stays installed, and no other can take its place.
  * @type {readonly { folder: string, images: string[], variant?: string }[]}
  */
 const onAnyCluster = [
   { folder: 'test/cluster/faultline', images: ['services', 'nats', 'prometheus'] },
-  { folder: 'test/cluster/faultline-ha', images: ['services', 'nats', 'prometheus'], variant: 'ha' },
   { folder: 'test/cluster/workload', images: ['shop', 'postgres', 'redis', 'locust'] },
   { folder: 'test/cluster/load', images: ['services', 'nats', 'prometheus', 'shop', 'postgres', 'redis', 'locust'] },
+  { folder: 'test/cluster/faultline-ha', images: ['services', 'nats', 'prometheus'], variant: 'ha' },
 ]
 const suites = onAnyCluster.map(suite => ({ ...suite, files: testsIn(suite.folder) })).filter(suite => suite.files.length > 0)
 if (files.length + suites.length === 0) {
@@ -41,14 +70,23 @@ const wasUp = run(['test/cluster/cluster.ts', 'status'], 'ignore') === 0
 const upStatus = cluster('up')
 if (upStatus !== 0) process.exit(upStatus)
 
-const runner = ['--test', '--test-concurrency=1', '--test-timeout=900000', '--test-reporter=spec']
-let status = files.length === 0 ? 0 : run([...runner, ...files])
+/** @param {number} atOnce */
+const runner = atOnce => ['--test', `--test-concurrency=${atOnce}`, '--test-timeout=900000', '--test-reporter=spec']
+let status = files.length === 0 ? 0 : run([...runner(1), ...files])
+/** @param {readonly string[]} images */
+const load = images => ['services/cli/images/main.ts', '--load', 'cluster', '--only', ...images]
+const first = suites[0]?.images ?? []
+if (status === 0 && first.length > 0) status = run(load(first))
+/** What only later suites need is built meanwhile, and gives way to the tests. */
+const later = [...new Set(suites.flatMap(({ images }) => images))].filter(image => !first.includes(image))
+const loading = status === 0 && later.length > 0 ? begin(load(later)) : undefined
 for (const suite of suites) {
   if (status !== 0) break
   process.env['FAULTLINE_TEST_VARIANT'] = suite.variant ?? 'base'
-  status = run(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...suite.images])
-    || cluster('run', node, ...runner, ...suite.files)
+  if (suite.images.some(image => later.includes(image))) status = await loading ?? 0
+  for (const group of inOrder(suite.files)) status ||= cluster('run', node, ...runner(group.atOnce), ...group.files)
 }
+await loading // nothing is taken down under it
 
 const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')
 process.exit(status !== 0 ? 1 : downStatus)

@@ -13,10 +13,7 @@ before(async () => {
   await installed()
   subject = owned.use(await startSubject({ namespace: 'faultline-test-uninstall', optedIn: true, replicas: 1 }))
 })
-after(async () => {
-  await owned.disposeAsync()
-  await installed() // as the other tests find it
-})
+after(() => owned.disposeAsync())
 
 /** Faults that are ended by a reverter, by the kernel, and by the restorers; resolves when all are there. */
 async function threeFaults(): Promise<AsyncDisposable> {
