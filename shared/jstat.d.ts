@@ -7,6 +7,8 @@ declare module 'jstat' {
       gammaln(x: number): number
       /** Inverse of the regularized incomplete beta function; good to about seven digits. */
       ibetainv(probability: number, a: number, b: number): number
+      /** One for each share (0 to 1) of the values, which may come in any order; as SciPy's mquantiles with 3/8. Takes two values at least. */
+      quantiles(values: readonly number[], shares: readonly number[]): number[]
     }
   }
   export default jstat

@@ -6,8 +6,9 @@ import { isProcess, type BoundProcess, type BoundTarget, type ProcessTarget } fr
 import { kindsDoneBy, type Driver, type PrepareRequest } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { describe, prepareStep, stepsFor } from './process-steps.ts'
-import { candidates, pickTargets, untouchable, type DeclaredParent, type Scene } from './process-targets.ts'
+import { candidates, pickTargets, type DeclaredParent, type Scene } from './process-targets.ts'
 import type { StepInHand } from './step-in-hand.ts'
+import { untouchable } from './untouchable.ts'
 
 /** The processes of this machine at and below those that the operator has declared; `parents` is asked anew each time. */
 export function localDriver(parents: () => readonly DeclaredParent[]): Driver {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { commandLine, isAlive, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
 import type { BoundPod, BoundProcess } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
-import { isOwnProgram } from './process-targets.ts'
+import { isOwnProgram } from './untouchable.ts'
 
 /** A pod as this node's kernel shows it. */
 export interface PodProcesses {

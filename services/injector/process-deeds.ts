@@ -5,8 +5,8 @@ import type { BoundProcess } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 import type { Undo } from './journal.ts'
 import { descendantsOf, findProcess, isAlive, isStopped, readProcesses, type ProcessEntry, type ProcessId } from '#shared/process/process-table.ts'
-import { untouchable } from './process-targets.ts'
 import type { ActContext, Seen, StepInHand } from './step-in-hand.ts'
+import { untouchable } from './untouchable.ts'
 
 const patienceMs = { kill: 3_000, stop: 2_000, undo: 2_000 } as const
 

@@ -1,23 +1,11 @@
 import { createHash } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
-import { ancestorsOf, commandLine, descendantsOf, isAlive, type ProcessEntry } from '#shared/process/process-table.ts'
+import { ancestorsOf, descendantsOf, isAlive, type ProcessEntry } from '#shared/process/process-table.ts'
 import { overCap, takes, usualBlastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { BoundProcess, Pick, ProcessTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 
 /** A process that the operator has opted in: it and its descendants may be touched. */
 export interface DeclaredParent { name: string; pid: number; startTicks?: number }
-
-const ownPrograms = ['reverter.ts', 'burner.ts', 'memory-holder.ts', 'delay-proxy.ts', 'dns-responder.ts'].map(file => fileURLToPath(new URL(file, import.meta.url)))
-
-/** A reverter, or what a fault consists of: in a target's cgroup or namespaces, and never a part of it. */
-export const isOwnProgram = (command: string): boolean => ownPrograms.some(program => command.includes(program))
-
-/** Never touched, whatever matches: init, kernel threads, this process and its ancestors, and what ends faults. */
-export function untouchable(table: readonly ProcessEntry[], commandOf = commandLine): ReadonlySet<number> {
-  const own = table.filter(({ pid, isKernelThread }) => isKernelThread || isOwnProgram(commandOf(pid)))
-  return new Set([1, process.pid, ...ancestorsOf(process.pid, table), ...own.map(entry => entry.pid)])
-}
 
 export interface Scene {
   table: readonly ProcessEntry[]

@@ -1,5 +1,5 @@
 /**
- * What gates with a `limit` cost and how often they are wrong: `npm run bench`, or `npm run bench -- --cells quick` for a try. Fixed seeds, so that
+ * What gates with a `limit` cost and how often they are wrong: the first part of `npm run bench`; `--cells quick` for a try. Fixed seeds, so that
  * the same code prints the same table. Ends with 1 when a bar of docs/gates.md is missed.
  */
 import { parseArgs } from 'node:util'

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { targetKinds } from '#shared/target.ts'
 import { descendantsOf, findProcess, parseStat, readProcess, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
-import { candidates, pickTargets, untouchable, type Scene } from '../../services/injector/process-targets.ts'
+import { candidates, pickTargets, type Scene } from '../../services/injector/process-targets.ts'
+import { untouchable } from '../../services/injector/untouchable.ts'
 import { countCpus } from '../../services/injector/process-deeds.ts'
 
 const stat = (pid: number, name: string, { state = 'S', parent = 1, flags = 4_194_304, start = 777 } = {}) =>

@@ -51,7 +51,8 @@ export async function startServiceProcesses({ folder, nats, parents, endpointsFo
   }
 }
 
-function servicePlan(service: Service, folder: string, port: number, settings: Partial<Record<SettingName, string>>): ChildPlan {
+/** A service that listens on this port. */
+export function servicePlan(service: Service, folder: string, port: number, settings: Partial<Record<SettingName, string>>): ChildPlan {
   const given = Object.fromEntries(Object.entries(settings).map(([name, value]) => [environmentName(name as SettingName), value]))
   return {
     name: service,

@@ -25,22 +25,31 @@ export const pythonPackages = {
   },
 
   async provide() {
-    const python = await findPython()
     // The scripts in it hold its path, so it cannot be made elsewhere and renamed: a new one gets a new name, and a link to
     // the one in force is renamed over the old link.
     const folder = join(stateFolder, `venv-${stamp()}`)
     const previous = linkTarget(pythonEnvironment)
-    rmSync(folder, { recursive: true, force: true })
-    mkdirSync(folder, { recursive: true })
-    await makeEnvironment(python, folder)
-    await runCommand(join(folder, 'bin/python'), [
-      '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--prefer-binary', '--quiet',
-      '--constraint', constraintFile, ...requirementFiles.flatMap(file => ['--requirement', file]),
-    ], { cwd: checkout, env: packageManagerEnvironment() })
-    writeStamp(folder, stamp())
+    await makePythonEnvironment(folder, { stamp: stamp(), constraintFile, requirementFiles })
     pointTo(folder)
     removeOthers([basename(folder), previous])
   },
+}
+
+/**
+ * Makes an environment with those packages, in place of whatever is in the folder. Without its stamp it is half made.
+ * @param {string} folder where it is to stay
+ * @param {{ stamp: string, constraintFile: string, requirementFiles: readonly string[] }} packages files by their paths in the checkout
+ */
+export async function makePythonEnvironment(folder, packages) {
+  const python = await findPython()
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  await makeEnvironment(python, folder)
+  await runCommand(join(folder, 'bin/python'), [
+    '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--prefer-binary', '--quiet',
+    '--constraint', packages.constraintFile, ...packages.requirementFiles.flatMap(file => ['--requirement', file]),
+  ], { cwd: checkout, env: packageManagerEnvironment() })
+  writeStamp(folder, packages.stamp)
 }
 
 /** What the environment is made from. The checkout's own path counts, since the scripts in it hold that path. */
@@ -122,11 +131,11 @@ function linkTarget(link) {
 }
 
 /**
- * Removes older environments, but not the one that was in force until now: a run may still be using it.
+ * Removes older environments, but not the one that was in force until now: a run may still be using it. Those of `npm run bench` are its own.
  * @param {readonly (string | undefined)[]} kept
  */
 function removeOthers(kept) {
   for (const name of readdirSync(stateFolder)) {
-    if (name.startsWith('venv-') && !kept.includes(name)) rmSync(join(stateFolder, name), { recursive: true, force: true })
+    if (name.startsWith('venv-') && !name.startsWith('venv-bench-') && !kept.includes(name)) rmSync(join(stateFolder, name), { recursive: true, force: true })
   }
 }

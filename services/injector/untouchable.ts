@@ -1,0 +1,13 @@
+import { fileURLToPath } from 'node:url'
+import { ancestorsOf, commandLine, type ProcessEntry } from '#shared/process/process-table.ts'
+
+const ownPrograms = ['reverter.ts', 'burner.ts', 'memory-holder.ts', 'delay-proxy.ts', 'dns-responder.ts'].map(file => fileURLToPath(new URL(file, import.meta.url)))
+
+/** A reverter, or what a fault consists of: in a target's cgroup or namespaces, and never a part of it. */
+export const isOwnProgram = (command: string): boolean => ownPrograms.some(program => command.includes(program))
+
+/** Never touched, whatever matches: init, kernel threads, this process and its ancestors, and what ends faults. Asked by reverters too, so it imports little. */
+export function untouchable(table: readonly ProcessEntry[], commandOf = commandLine): ReadonlySet<number> {
+  const own = table.filter(({ pid, isKernelThread }) => isKernelThread || isOwnProgram(commandOf(pid)))
+  return new Set([1, process.pid, ...ancestorsOf(process.pid, table), ...own.map(entry => entry.pid)])
+}
