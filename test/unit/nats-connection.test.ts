@@ -25,7 +25,7 @@ function askings({ servers, connectedMs, lostMs, until }: { servers: string[]; c
 }
 
 test('the server that was just lost is not the first to be asked again, however long it was there', () => {
-  for (const lostMs of [10, 1_000, 86_400_000]) {
+  for (const lostMs of [200, 1_000, 86_400_000]) {
     const asked = askings({ servers: ['lost', 'other', 'third'], connectedMs: 0, lostMs, until: lostMs + 20 })
     assert.deepEqual(asked.slice(0, 2).map(([, server]) => server), ['other', 'third'])
     assert.ok((asked[0]?.[0] ?? Infinity) <= lostMs + 2, 'and the next one is asked at once')

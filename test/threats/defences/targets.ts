@@ -3,6 +3,7 @@ import type { Defence } from '../defence.ts'
 const yaml = 'shared/experiment-yaml.ts'
 const voucher = 'services/injector/voucher.ts'
 const processes = 'services/injector/process-targets.ts'
+const untouchable = 'services/injector/untouchable.ts'
 const agent = 'services/injector/core.ts'
 const authors = 'k8s/base/author-policy.yaml'
 const authorTest = 'test/unit/author-policy.test.ts'
@@ -73,11 +74,11 @@ export const targetDefences: readonly Defence[] = [
     row: 'recycled-pid', name: 'a target is bound to its start time', test: { file: 'test/unit/process-targets.test.ts', title: 'this very process is found by its start time and not by another' },
     changes: [{ file: 'shared/process/process-table.ts', find: 'entry.startTicks === startTicks', put: 'entry.startTicks > 0' }],
   },
-  { row: 'untouchable-process', name: 'what is above the agent', changes: [{ file: processes, find: 'new Set([1, process.pid, ...ancestorsOf(process.pid, table), ', put: 'new Set([1, process.pid, ' }] },
-  { row: 'untouchable-process', name: 'the agent', changes: [{ file: processes, find: 'new Set([1, process.pid, ', put: 'new Set([1, ' }] },
-  { row: 'untouchable-process', name: 'init', changes: [{ file: processes, find: 'new Set([1, process.pid, ', put: 'new Set([process.pid, ' }] },
-  { row: 'untouchable-process', name: 'kernel threads', changes: [{ file: processes, find: 'isKernelThread || isOwnProgram(commandOf(pid))', put: 'isOwnProgram(commandOf(pid))' }] },
-  { row: 'untouchable-process', name: 'what ends faults', changes: [{ file: processes, find: 'isKernelThread || isOwnProgram(commandOf(pid))', put: 'isKernelThread' }] },
+  { row: 'untouchable-process', name: 'what is above the agent', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ...ancestorsOf(process.pid, table), ', put: 'new Set([1, process.pid, ' }] },
+  { row: 'untouchable-process', name: 'the agent', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ', put: 'new Set([1, ' }] },
+  { row: 'untouchable-process', name: 'init', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ', put: 'new Set([process.pid, ' }] },
+  { row: 'untouchable-process', name: 'kernel threads', changes: [{ file: untouchable, find: 'isKernelThread || isOwnProgram(commandOf(pid))', put: 'isOwnProgram(commandOf(pid))' }] },
+  { row: 'untouchable-process', name: 'what ends faults', changes: [{ file: untouchable, find: 'isKernelThread || isOwnProgram(commandOf(pid))', put: 'isKernelThread' }] },
   {
     row: 'outlived-fault', name: 'a fault that is there ends with its lease',
     changes: [{ file: agent, find: 'if (nowMs < endOf(fault)) return nothing(state)', put: 'if (fault.leaseEndsMs > 0) return nothing(state)' }],
