@@ -43,6 +43,14 @@ async function stage() {
       owned.defer(() => record.stop())
       return state
     },
+    /** The agent of this node has said again what it has found. */
+    async toldTwice(node: string): Promise<void> {
+      const heard = Promise.withResolvers<void>()
+      let times = 0
+      const hearing = reader.onSignal('halted', node, () => { if (++times === 2) heard.resolve() })
+      await heard.promise
+      hearing.stop()
+    },
     audit: async (): Promise<AuditEntry[]> => (await readAuditRecord(reader, { sinceMs: 0, most: 100, timeoutMs: 10_000 })).entries,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -68,7 +76,7 @@ test('a halt file on a node is in the audit, by its path and its node, and so is
   await here.agent('n1', file)
   removeHaltFile(file)
   assert.deepEqual(await onRecord(here, 2), ['the file /halt on n1 halts: release today', 'the file /halt on n1 halts no more: release today'])
-  // what comes later is stored later: had anything been told twice, it would be there by now
+  await here.toldTwice('n1') // it tells again, and what was on record twice would come before what is later
   const next = join(here.folder, 'next')
   await here.agent('n2', next)
   writeHaltFile(next, 'later')

@@ -50,13 +50,18 @@ async function stage() {
     /** The run's facts up to the first of this kind. */
     async factsUntil(run: string, kind: StoredFact['kind']): Promise<StoredFact[]> {
       await using following = scheduler.follow({ run })
+      const late = setTimeout(() => void following.stop(), 20_000)
       const found: StoredFact[] = []
-      for await (const next of following) {
-        if (next.is !== 'fact') continue
-        found.push(next.stored)
-        if (next.stored.kind === kind) return found
+      try {
+        for await (const next of following) {
+          if (next.is !== 'fact') continue
+          found.push(next.stored)
+          if (next.stored.kind === kind) return found
+        }
+      } finally {
+        clearTimeout(late)
       }
-      throw new Error(`the stream ended without ${kind}`)
+      throw new Error(`no ${kind} came, but ${found.map(stored => stored.kind).join(', ')}`)
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
