@@ -12,7 +12,7 @@ import { inSystem } from './installed.ts'
 export type Picture = Record<string, string[]>
 
 /** What the system itself changes by design when such a fault has been: everything else must be as it was. */
-export type ByDesign = 'nothing' | 'a new container' | 'a new pod' | 'new pods on any node'
+export type ByDesign = 'nothing' | 'a new container' | 'new pods on any node'
 
 const script = readFileSync(new URL('node-picture.mjs', import.meta.url), 'utf8')
 const settledWithinMs = 15_000
@@ -24,7 +24,7 @@ const ofPods: [RegExp, string][] = [
   ...ofContainers, [/[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}/g, 'UID'], [/(subject-[0-9a-f]+)-[a-z0-9]{5}\b/g, '$1-ID'], [/\b10\.\d+\.\d+\.\d+\b/g, 'ADDRESS'],
   [/\bveth\w+/g, 'VETH'], [/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC'], [/fe80::[0-9a-f:]+/g, 'LINK'], [/KUBE-SEP-\w+/g, 'KUBE-SEP'], [/addresses: \d+: \w+\s+/g, 'addresses: '], [/net:\[\d+\]/g, 'NET'], [/@if\d+/g, 'IF'], [/kube-api-access-\w+/g, 'TOKEN'],
 ]
-const masks = { nothing: [], 'a new container': ofContainers, 'a new pod': ofPods, 'new pods on any node': ofPods } as const
+const masks = { nothing: [], 'a new container': ofContainers, 'new pods on any node': ofPods } as const
 
 export async function takePicture(namespaces: readonly string[]): Promise<Picture> {
   const agents = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=injector', '--output', 'go-template={{range .items}}{{.metadata.name}} {{.spec.nodeName}}\n{{end}}')).trim().split('\n')

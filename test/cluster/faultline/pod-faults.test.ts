@@ -122,7 +122,7 @@ const rows = [
   row('memory-stress', { parameters: { size: '50%' }, duration, measure: usedBytes, calm: between(1, limitBytes / 2), faulted: (now, calm) => now - calm > limitBytes * 0.45 }),
   row('pod-pause', { duration, measure: hear, calm: is('here'), faulted: is('silence') }),
   row('container-kill', { measure: restarts, calm: between(0, 100), faulted: (now, calm) => now === calm + 1, byDesign: 'a new container' }),
-  row('pod-kill', { parameters: { gracePeriodSeconds: 0 }, measure: names, calm: name => name !== '', faulted: (now, calm) => now !== calm, byDesign: 'a new pod' }),
+  row('pod-kill', { parameters: { gracePeriodSeconds: 0 }, measure: names, calm: name => name !== '', faulted: (now, calm) => now !== calm, byDesign: 'new pods on any node' }),
 ]
 
 const answerOfClientMs = async () => {
