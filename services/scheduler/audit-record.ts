@@ -2,7 +2,7 @@ import type { Bus } from '#shared/bus.ts'
 import type { AuditEntry } from './audit-log.ts'
 import { readRecord } from './stream-record.ts'
 
-/** Oldest first. `leftOut`: older ones within that time, of which there were too many. `unreadable`: that this version cannot read. */
+/** Oldest first, by when they asked: whose deed did not wait for its entry may stand behind a later one in the stream. `leftOut`: older ones within that time, of which there were too many. `unreadable`: that this version cannot read. */
 export interface AuditRecord { entries: AuditEntry[]; leftOut: number; unreadable: number }
 
 /** The audit log since a date (Unix epoch, milliseconds), as it stands in its stream now. Throws RecordUnread. */
@@ -14,5 +14,5 @@ export async function readAuditRecord(bus: Bus, { sinceMs, most, timeoutMs }: { 
     else if (next.stored.kind === 'audit.request' && next.stored.fact.data.atMs >= sinceMs) entries.push(next.stored.fact.data)
     if (entries.length >= 2 * most) leftOut += entries.splice(0, most).length // not all of a long time in memory
   })
-  return { entries: entries.slice(-most), leftOut: leftOut + Math.max(0, entries.length - most), unreadable }
+  return { entries: entries.sort((one, other) => one.atMs - other.atMs).slice(-most), leftOut: leftOut + Math.max(0, entries.length - most), unreadable }
 }
