@@ -3,7 +3,7 @@ import type { AuditEntry } from './audit-log.ts'
 import type { HaltEntry } from './halt-record.ts'
 import { readRecord } from './stream-record.ts'
 
-/** Oldest first. `leftOut`: older ones within that time, of which there were too many. `unreadable`: that this version cannot read. */
+/** Oldest first, by when they asked: whose deed did not wait for its entry may stand behind a later one in the stream. `leftOut`: older ones within that time, of which there were too many. `unreadable`: that this version cannot read. */
 export interface AuditRecord { entries: AuditEntry[]; leftOut: number; unreadable: number }
 
 /** The audit log since a date (Unix epoch, milliseconds), as it stands in its stream now. Throws RecordUnread. */
@@ -16,7 +16,7 @@ export async function readAuditRecord(bus: Bus, { sinceMs, most, timeoutMs }: { 
     else if (next.stored.kind === 'audit.halt' && next.stored.fact.data.atMs >= sinceMs) entries.push(haltEntry(next.stored.fact.data))
     if (entries.length >= 2 * most) leftOut += entries.splice(0, most).length // not all of a long time in memory
   })
-  return { entries: entries.slice(-most), leftOut: leftOut + Math.max(0, entries.length - most), unreadable }
+  return { entries: entries.sort((one, other) => one.atMs - other.atMs).slice(-most), leftOut: leftOut + Math.max(0, entries.length - most), unreadable }
 }
 
 /** In the shape that everything has which reads the audit log: nobody asked for it, so the file is who, and whoever saw it is where from. */

@@ -52,7 +52,7 @@ async function startRoom(more: Partial<SchedulerApiOptions> = {}) {
   parts.defer(() => api.close())
   const url = await api.listen({ host: '127.0.0.1', port: 0 })
   const clientOf = (name: string) => new ApiClient({ apiUrl: url, token: tokenOf(name) })
-  return { nats, api, url, scheduler, clientOf, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return { nats, bus, api, url, scheduler, clientOf, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
 const experiment = {
@@ -179,6 +179,16 @@ test('what begins something or lets it go is not done unless it is in the audit;
   assert.ok(performance.now() - startedMs < 2_000, 'neither has waited')
   await assert.rejects(ada.resume(), /nothing was done/)
   assert.equal(alone.scheduler.halt.state().halted, true)
+})
+
+test('the audit is in the order in which was asked, also where an entry that nothing waited for was stored behind a later one', async () => {
+  await using alone = await startRoom()
+  const atMs = Date.now()
+  for (const [name, agoMs] of [['second', 1_000], ['third', 500], ['first', 2_000]] as const) {
+    await alone.bus.writer('scheduler').write('audit', 'audit.request', { who: name, role: 'admin', address: '127.0.0.1', request: 'POST /api/v1/halt', outcome: 'allowed', atMs: atMs - agoMs })
+  }
+  const { entries } = await alone.clientOf('ada').audit('1h')
+  assert.deepEqual(entries.map(({ who }) => who), ['first', 'second', 'third'])
 })
 
 test('whoever asks without end gets 429 and when to ask again, and can abort and halt all the same; others are not slowed', async () => {
