@@ -52,7 +52,7 @@ if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simul
  */
 const givesWay = new Set([
   'access', 'alert-rules', 'bad-input', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'false-pass-traps', 'grafana', 'halt',
-  'halt-object', 'locust-login', 'nats-tls', 'nats-users', 'netem-in-guest', 'plan', 'quarantine', 'release-check', 'release-examples', 'run-services', 'scheduler-api',
+  'halt-object', 'locust-login', 'nats-tls', 'nats-users', 'plan', 'quarantine', 'release-check', 'release-examples', 'run-services', 'scheduler-api',
   'slo-gates', 'thread', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const lowPriority = 5

@@ -35,21 +35,38 @@ async function cluster(...args: string[]): Promise<{ code: number | null; out: s
   return { code: child.exitCode, out, err }
 }
 
-/** What a machine shows of a cluster, without what others make on it meanwhile: the cluster that is up for other tests, and images in buildah's default storage. */
-async function traces(): Promise<string[]> {
+/**
+ * What a machine shows of a cluster, without what others make on it meanwhile: the cluster that is up for other tests, images in buildah's default
+ * storage, and, unless
+ * they are asked for, cgroups with nobody but strangers in them.
+ */
+async function traces(asked?: { ofStrangers: boolean }): Promise<string[]> {
   const others = /flc-|\/run\/netns\/(?!flt)|\/var\/lib\/containers\/storage/
   const namespaces = (await run(['ip', 'netns', 'list'])).split('\n').map(line => line.split(' ')[0] ?? '')
-  const cgroups = await run(['find', '/sys/fs/cgroup', '-type', 'd'])
+  const own = ownProcesses()
+  const cgroups = (await run(['find', '/sys/fs/cgroup', '-type', 'd'])).split('\n').filter(path => {
+    const members = membersOf(path)
+    return members && (asked?.ofStrangers || members.length === 0 || members.some(pid => own.includes(pid)))
+  })
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map(line => line.split(' ').slice(4).join(' '))
   const made = ['/etc/cni', '/opt/cni', '/opt/containerd', '/usr/libexec/kubernetes', '/var/lib/cni', '/var/lib/kubelet', '/var/log/pods', '/var/log/containers', '/run/mount', '/run/flannel', '/run/containerd', '/run/xtables.lock', '/usr/sbin/policy-rc.d']
   return [
     ...namespaces.map(name => `namespace ${name}`),
     ...(await run(['ip', '-oneline', 'link'])).split('\n').map(line => `link ${line.split(':')[1]?.trim()}`),
     ...mounts.map(line => `mount ${line}`),
-    ...cgroups.split('\n').map(line => `cgroup ${line}`),
-    ...ownProcesses().map(pid => `process ${pid}`),
+    ...cgroups.map(path => `cgroup ${path}`),
+    ...own.map(pid => `process ${pid}`),
     ...made.filter(existsSync).map(path => `folder ${path}`),
   ].filter(line => !others.test(line)).sort()
+}
+
+/** PIDs; undefined when it is gone. */
+function membersOf(cgroup: string): string[] | undefined {
+  try {
+    return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)
+  } catch {
+    return existsSync(cgroup) ? [] : undefined // some of v2 have threads alone
+  }
 }
 
 /** By their environment, which every daemon of the cluster has and hands on. */
@@ -63,7 +80,7 @@ function environmentOf(pid: string): string[] {
   }
 }
 
-const before = await traces()
+const before = await traces({ ofStrangers: true })
 const kept = ['bin', 'cache', 'lock'] // what `down` leaves in its folder
 
 async function assertNothingLeft(): Promise<void> {
