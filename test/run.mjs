@@ -59,9 +59,9 @@ const lowPriority = 5
 
 /**
  * Runs test files one at a time; what they say is given back, unless they may speak at once.
- * @param {readonly string[]} files @param {{ speaks: boolean }} options
+ * @param {{ files: readonly string[], speaks: boolean }} lane
  */
-function inOneLane(files, { speaks }) {
+function inOneLane({ files, speaks }) {
   const child = spawn(node, [...runner, '--test-concurrency=1', ...files], { cwd: root, stdio: ['ignore', speaks ? 'inherit' : 'pipe', speaks ? 'inherit' : 'pipe'] })
   if (!speaks && child.pid !== undefined) setPriority(child.pid, lowPriority)
   let said = ''
@@ -70,8 +70,7 @@ function inOneLane(files, { speaks }) {
 }
 
 const [beside, alone] = [integration.filter(file => givesWay.has(file)), integration.filter(file => !givesWay.has(file))]
-const [quiet, loud] = alone.length === 0 ? [[], beside] : [beside, alone]
-if (quiet.length > 0) console.log(`${quiet.length} integration tests go on beside the other ${loud.length}, and are told of after them.`)
-const lanes = await Promise.all([...quiet.length > 0 ? [inOneLane(quiet, { speaks: false })] : [], ...loud.length > 0 ? [inOneLane(loud, { speaks: true })] : []])
+if (beside.length > 0 && alone.length > 0) console.log(`${beside.length} integration tests go on beside the other ${alone.length}, and are told of after them.`)
+const lanes = await Promise.all([{ files: beside, speaks: alone.length === 0 }, { files: alone, speaks: true }].filter(({ files }) => files.length > 0).map(inOneLane))
 for (const { said } of lanes) process.stdout.write(said)
 if (!lanes.every(({ isGood }) => isGood)) process.exit(1)

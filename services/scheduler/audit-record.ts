@@ -3,7 +3,10 @@ import type { AuditEntry } from './audit-log.ts'
 import type { HaltEntry } from './halt-record.ts'
 import { readRecord } from './stream-record.ts'
 
-/** Oldest first, by when they asked: whose deed did not wait for its entry may stand behind a later one in the stream. `leftOut`: older ones within that time, of which there were too many. `unreadable`: that this version cannot read. */
+/**
+ * Oldest first, by when they asked: an entry that nothing waited for may stand behind a later one in the stream. `leftOut`: older ones within that time, of
+ * which there were too many. `unreadable`: that this version cannot read.
+ */
 export interface AuditRecord { entries: AuditEntry[]; leftOut: number; unreadable: number }
 
 /** The audit log since a date (Unix epoch, milliseconds), as it stands in its stream now. Throws RecordUnread. */

@@ -1,12 +1,11 @@
 /**
- * `npm run test:cluster`: brings the cluster up if it is not, runs the tests on it one file at a time, and takes it down again
- * if it was down before. Arguments narrow the tests to the files whose path contains one of them; `--keep` leaves the cluster up.
+ * `npm run test:cluster`: brings the cluster up if it is not, runs the tests on it, most of them one file at a time, and takes it down
+ * again if it was down before. Arguments narrow the tests to the files whose path contains one of them; `--keep` leaves the cluster up.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
-import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -30,23 +29,23 @@ const wanted = process.argv.slice(2).filter(argument => argument !== '--keep')
 const testsIn = folder => readdirSync(root + folder).filter(file => file.endsWith('.test.ts')).map(file => `${folder}/${file}`)
   .filter(file => wanted.length === 0 || wanted.some(part => file.includes(part)))
 const files = testsIn('test/cluster')
+/** @param {string} name */
+const inFaultline = name => `test/cluster/faultline/${name}.test.ts`
 /**
  * Of an installed faultline, tests that replace none of its parts, ask nothing of the whole cluster and take no picture of a node: two files at a time.
  */
-const besideOthers = new Set(['author-policy', 'experiment', 'joining', 'manifests', 'opt-in-policy', 'partition', 'privileges'])
+const besideOthers = new Set(['author-policy', 'experiment', 'joining', 'manifests', 'opt-in-policy', 'partition', 'privileges'].map(inFaultline))
 /**
  * The first one begins without faultline and the last one ends without it, as a cluster has none at first and at the end: it is not installed once more for either.
  * @param {readonly string[]} files @returns {{ files: string[], atOnce: number }[]}
  */
 function inOrder(files) {
-  /** @param {(name: string) => boolean} isWanted */
-  const only = isWanted => files.filter(file => isWanted(basename(file, '.test.ts')))
-  const ends = ['campaign', 'uninstall']
+  const [first, last] = [inFaultline('campaign'), inFaultline('uninstall')]
   return [
-    { files: only(name => name === 'campaign'), atOnce: 1 },
-    { files: only(name => !ends.includes(name) && !besideOthers.has(name)), atOnce: 1 },
-    { files: only(name => besideOthers.has(name)), atOnce: 2 },
-    { files: only(name => name === 'uninstall'), atOnce: 1 },
+    { files: files.filter(file => file === first), atOnce: 1 },
+    { files: files.filter(file => file !== first && file !== last && !besideOthers.has(file)), atOnce: 1 },
+    { files: files.filter(file => besideOthers.has(file)), atOnce: 2 },
+    { files: files.filter(file => file === last), atOnce: 1 },
   ].filter(group => group.files.length > 0)
 }
 /**

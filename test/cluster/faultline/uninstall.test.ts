@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { uninstall } from '../../../services/cli/install/install.ts'
 import { namespace as system } from '../../../services/cli/install/secret.ts'
+import { until } from '../../parts/until.ts'
 import { forwardScheduler, installed } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
@@ -52,14 +52,10 @@ async function left(): Promise<string[]> {
   return [...(scaled === '1' ? [] : [`the Deployment has ${scaled} replicas`]), ...(pods.length === 1 ? [] : [`there are ${pods.length} pods`]), ...silent]
 }
 
-/** Resolves when nothing is left, or at `signal`; with what is left then. */
-async function allEnded(signal: AbortSignal): Promise<string[]> {
-  let now = await left()
-  while (now.length > 0 && !signal.aborted) {
-    await delay(100)
-    now = await left()
-  }
-  return now
+/** How long it took until nothing is left; fails with what is there when time is over. */
+function allEnded(withinMs: number): Promise<number> {
+  let still: string[] = []
+  return until('nothing is left', async () => (still = await left()).length === 0, withinMs, { lookMs: 100, now: () => still.join(', ') })
 }
 
 const ways: readonly { what: string; remove: () => Promise<unknown> }[] = [
@@ -72,16 +68,10 @@ for (const { what, remove } of ways) {
     await subject.ready()
     await using _ = await threeFaults()
     assert.equal(await replicas(), '2')
-    const there = (await allEnded(AbortSignal.timeout(1_500))).join()
-    assert.match(there, /2 replicas/)
-    assert.match(there, /silent/)
+    await assert.rejects(allEnded(1_500), /2 replicas.*silent/)
     const beganAt = performance.now()
-    const gone = new AbortController()
-    const ended = allEnded(gone.signal).then(still => ({ still, afterMs: performance.now() - beganAt }))
-    await remove()
-    setTimeout(() => gone.abort(), 1_000)
-    const { still, afterMs } = await ended
-    assert.deepEqual(still, [], 'a fault is there although faultline is gone')
+    const [afterMs, removedMs] = await Promise.all([allEnded(10_000), remove().then(() => performance.now() - beganAt)])
+    assert.ok(afterMs < removedMs + 1_000, 'a fault was there although faultline was gone')
     console.log(`${what}: the last fault ended ${Math.round(afterMs)} ms later`)
     assert.ok(afterMs < 10_000)
   })
