@@ -76,6 +76,14 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'services/scheduler/lease.ts', find: '  record?.released === true ||', put: '  record === undefined || record.released === true ||' }],
   },
   {
+    name: 'one empty lease is as good as another', near: 8_001, why: 'its bucket was lost again, and who saw the one before empty leads beside who took that',
+    changes: [{ file: 'services/scheduler/lease.ts', find: 'over: { revision, emptyAt }, record', put: 'over: { revision }, record' }],
+  },
+  {
+    name: 'dates ahead are waited for', near: 12_481, why: 'a leader whose clock is an hour ahead is followed by one whose clock is right',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'inOwnTime(told, dated.get(told.run), nowMs)', put: 'told' }],
+  },
+  {
     name: 'deadlines are not kept', why: 'a command that was on its way for ever is still obeyed',
     changes: [{ file: agent, find: 'if (nowMs > input.deadlineMs) return', put: 'if (nowMs > input.deadlineMs + 60_000) return' }, { file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
   },
