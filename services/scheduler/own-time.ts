@@ -4,7 +4,7 @@ import type { RunState } from './core.ts'
 /**
  * A run with no date ahead of this scheduler's clock, for what it waits for. Facts bear the dates of whoever led when they were written. If that clock was ahead, or this one was put
  * back since, the run would be waited with until this clock is there: an hour, if it was an hour. A date ahead counts as the moment when that is seen, from then on, so that
- * each wait begins anew at most, and none is shorter than it was to be. The facts, and what is judged by them, stay as they are.
+ * each wait begins anew at most, and none is shorter for it. The facts, and what is judged by them, stay as they are.
  *
  * Dates of injections are the agents', and are left: core.ts gives the run up when they are too far ahead to say how long a fault was held.
  *
