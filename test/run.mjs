@@ -56,6 +56,8 @@ const givesWay = new Set([
   'revoked-streams', 'run-services', 'scheduler-api', 'slo-gates', 'thread', 'threats', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const lowPriority = 5
+/** Integration tests of who is given up after how many hundred milliseconds: nothing else goes on then. */
+const alone = new Set(['leadership', 'lost-lease', 'stopped-server'].map(name => `test/integration/${name}.test.ts`))
 
 /**
  * Runs test files; what they say is given back, unless they may speak at once.
@@ -69,11 +71,13 @@ function inOneLane({ files, atOnce, speaks }) {
   return once(child, 'close').then(([code]) => ({ isGood: code === 0, said }))
 }
 
-const [beside, others] = [integration.filter(file => givesWay.has(file)), integration.filter(file => !givesWay.has(file))]
+const [beside, last] = [givesWay, alone].map(set => integration.filter(file => set.has(file)))
+const others = integration.filter(file => !givesWay.has(file) && !alone.has(file))
 if (beside.length > 0 && others.length > 0) console.log(`${beside.length} integration tests go on beside the other ${others.length}, and are told of after them.`)
 const lanes = await Promise.all([
   { files: beside, atOnce: 1, speaks: others.length === 0 },
   { files: others, atOnce: 2, speaks: true }, // together they keep one processor busy
 ].filter(({ files }) => files.length > 0).map(inOneLane))
 for (const { said } of lanes) process.stdout.write(said)
+if (last.length > 0) lanes.push(await inOneLane({ files: last, atOnce: 1, speaks: true }))
 if (!lanes.every(({ isGood }) => isGood)) process.exit(1)
