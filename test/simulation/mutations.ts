@@ -44,6 +44,10 @@ export const mutations: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a late act goes on', near: 11_240, why: 'who was stopped in the middle of an act goes on with it when the fault has been ended',
+    changes: [{ file: work, find: 'if (leftMs <= 0) throw', put: 'if (leftMs < -60_000) throw' }],
+  },
+  {
     name: 'rollbacks skipped on abort', why: 'the default strategy of Chaos Toolkit when a run failed or was interrupted',
     changes: [{ file: agent, find: "const ended = each(buried.state, ofRun(buried.state, run), (now, fault) => end(now, fault, 'abort', 'the run was aborted before it was there'))", put: 'const ended = nothing(buried.state)' }],
   },

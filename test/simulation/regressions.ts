@@ -61,4 +61,49 @@ export const regressions: readonly Regression[] = [
       disturbances: [{ is: 'clock-jump', where: 'box', atMs: 1951, byMs: 3600000 }],
     },
   },
+  {
+    why: 'An agent was stopped between two targets until its lease was over, and its reverter had ended the fault and was gone; when it went on, it stopped the second target. It asks what is left of the fault right before each deed.',
+    plan: {
+      seed: 11270, place: 'local', constitution: { hurt: 0, healsMs: 200 },
+      documents: [{
+        atMs: 400,
+        document: {
+          apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' },
+          faults: [{ kind: 'pause', at: '2872ms', target: { process: { match: 'shop: worker', pick: 2 } }, duration: '1624ms' }], blastRadius: { maxTargets: 3, maxShare: '100%' },
+          gates: [{ name: 'holds', source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '2s', stable: '2s' }, lease: '2194ms',
+        },
+      }],
+      disturbances: [{ is: 'paused-at-moment', who: 'agent-box', moment: 'stop', nth: 1, forMs: 4943 }],
+    },
+  },
+  {
+    why: 'The same with rules in the kernel, which were added for what had been left of the lease when the agent was stopped.',
+    plan: {
+      seed: 16063, place: 'cluster', constitution: { hurt: 0.5, healsMs: 0 },
+      documents: [{
+        atMs: 400,
+        document: {
+          apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' },
+          faults: [{ kind: 'network-drop', at: '2415ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'all' } }, duration: '3065ms' }], blastRadius: { maxTargets: 5 },
+          gates: [{ name: 'holds', source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '4s', recovery: { within: '2s', stable: '2s' }, lease: '1039ms',
+        },
+      }],
+      disturbances: [{ is: 'paused-at-moment', who: 'agent-n1', moment: 'add the table', nth: 1, forMs: 4230 }],
+    },
+  },
+  {
+    why: 'An agent was stopped for a second and a half after its act, before it had read it back, and only then the duration began. It does begin there: the fault is bounded by its lease until then.',
+    plan: {
+      seed: 30712, place: 'cluster', constitution: { hurt: 0, healsMs: 1000 },
+      documents: [{
+        atMs: 400,
+        document: {
+          apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' },
+          faults: [{ kind: 'network-drop', at: '1528ms', target: pods, duration: '1920ms' }],
+          gates: [{ name: 'holds', source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '5s', recovery: { within: '3s', stable: '1s' }, lease: '2368ms',
+        },
+      }],
+      disturbances: ['agent-n1', 'agent-n2'].map(who => ({ is: 'paused-at-moment', who, moment: 'add the table', nth: 1, forMs: 1_590 } as const)),
+    },
+  },
 ]
