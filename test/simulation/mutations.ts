@@ -118,6 +118,10 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'shared/gate-watch.ts', find: 'const readableShare = 0.9', put: 'const readableShare = 0' }, { file: 'shared/gate-watch.ts', find: 'endMs - lastReadableMs >= watch.gate.noDataAfterMs', put: 'endMs < 0' }],
   },
   {
+    name: 'looks after the phase count', near: 21_870, why: 'what was seen later makes up for what could not be seen while the fault was there',
+    changes: [{ file: 'shared/gate-core.ts', find: 'if (!folded.watches.some(hasOverrun)) return folded', put: 'if (folded.watches.some(hasOverrun)) return folded' }],
+  },
+  {
     name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
     changes: [{ file: 'shared/gate-watch.ts', find: ': breakingInARow >= gate.consecutive', put: ': breakingInARow > 1_000' }],
   },
