@@ -44,6 +44,10 @@ export const mutations: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a late act goes on', near: 11_240, why: 'who was stopped in the middle of an act goes on with it when the fault has been ended',
+    changes: [{ file: work, find: 'if (leftMs <= 0) throw', put: 'if (leftMs < -60_000) throw' }],
+  },
+  {
     name: 'rollbacks skipped on abort', why: 'the default strategy of Chaos Toolkit when a run failed or was interrupted',
     changes: [{ file: agent, find: "const ended = each(buried.state, ofRun(buried.state, run), (now, fault) => end(now, fault, 'abort', 'the run was aborted before it was there'))", put: 'const ended = nothing(buried.state)' }],
   },
@@ -112,6 +116,10 @@ export const mutations: readonly Mistake[] = [
   {
     name: 'no data passes', near: 120, why: 'no data, assuming pass (Krkn); no samples, no failure (k6); terminated without a measurement, successful (Argo Rollouts)',
     changes: [{ file: 'shared/gate-watch.ts', find: 'const readableShare = 0.9', put: 'const readableShare = 0' }, { file: 'shared/gate-watch.ts', find: 'endMs - lastReadableMs >= watch.gate.noDataAfterMs', put: 'endMs < 0' }],
+  },
+  {
+    name: 'looks after the phase count', near: 21_870, why: 'what was seen later makes up for what could not be seen while the fault was there',
+    changes: [{ file: 'shared/gate-core.ts', find: 'if (!folded.watches.some(hasOverrun)) return folded', put: 'if (folded.watches.some(hasOverrun)) return folded' }],
   },
   {
     name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
