@@ -51,7 +51,7 @@ if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simul
  * and give way to them for a processor; what they say is kept until the others are through.
  */
 const givesWay = new Set([
-  'access', 'alert-rules', 'bad-input', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'grafana', 'halt',
+  'access', 'alert-rules', 'bad-input', 'burn-rate-history', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'grafana', 'halt',
   'halt-audit', 'halt-object', 'locust-login', 'nats-rotation', 'nats-tls', 'nats-users', 'plan', 'quarantine', 'reconciled-gates', 'release-check', 'release-examples',
   'revoked-streams', 'run-services', 'scheduler-api', 'slo-gates', 'thread', 'threats', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
