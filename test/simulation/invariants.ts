@@ -12,7 +12,7 @@ import type { Simulation } from './simulation.ts'
 
 /** What must never be, whatever happens. */
 export const invariants = {
-  'ends by its lease': 'A fault ends by its lease, by its duration, or because its run is aborted or its machine halted by a file, and within a second of that at most, whoever is dead, stopped or cut off by then.',
+  'ends by its lease': 'A fault ends by its lease, by its duration from when all of it was read back, or because its run is aborted or its machine halted by a file, and within a second of that at most, whoever is dead, stopped or cut off by then.',
   'touches only its targets': 'What is done is done to targets that were ordered together, that the operator has opted in, and that are still what they were when they were chosen; a recycled PID is another.',
   'blast radius': 'A fault, with all that has joined it, never has more targets at a time than its cap.',
   'done at most once': 'A fault is done to a target once, however often it is asked for and whatever restarts.',
@@ -83,14 +83,14 @@ export class Checker {
     this.violations.push({ invariant, atMs: this.#at.world.nowMs, what })
   }
 
-  #endsByLease({ order, target, sinceMs }: Span): void {
+  #endsByLease({ order, target }: Span): void {
     const { machine, aborted, by, run, fault } = order
     const { nowMs } = this.#at.world
     if (nowMs <= (this.#excusedUntilMs.get(machine) ?? 0)) return
     const limits = [
       { is: 'its lease', untilMs: order.renewedMs + order.leaseMs },
-      // only an agent that lives on can be held to what it has heard, and to a duration that nobody else may know yet; without one the lease ends it
-      { is: 'its duration', untilMs: by?.is === 'running' ? Math.max(sinceMs + (order.durationMs ?? 0), by.wentOnMs) : Infinity },
+      // only an agent that lives on can be held to what it has heard, and to a duration that nobody else may know yet; without one, and until all of the fault was read back, the lease ends it
+      { is: 'its duration', untilMs: by?.is === 'running' ? Math.max((order.readBackMs ?? Infinity) + (order.durationMs ?? 0), by.wentOnMs) : Infinity },
       { is: 'the abort', untilMs: aborted && aborted.process.is === 'running' ? Math.max(aborted.atMs, aborted.process.wentOnMs, this.#excusedUntilMs.get(machine) ?? 0) : Infinity },
     ]
     if (machine.haltedSinceMs !== undefined) limits.push({ is: 'the halt file', untilMs: by?.is === 'running' ? Math.max(machine.haltedSinceMs, by.wentOnMs, this.#excusedUntilMs.get(machine) ?? 0) : Infinity })

@@ -30,12 +30,14 @@ export interface Order {
   leaseMs: number
   durationMs: number | undefined
   deliveredMs: number
-  /** When a heartbeat of its run came to the agent last that was sent later than those before. */
+  /** When a heartbeat of its run came to the agent last that was sent later than those before, and before the lease was over: what has lapsed is never renewed. */
   renewedMs: number
   /** The abort came to this start of the agent. */
   aborted?: { process: Process; atMs: number }
   /** Who has acted on it. */
   by?: Process
+  /** When the last of its targets was read back after the act. */
+  readBackMs?: number
 }
 
 /** One target under one fault, from one moment to another. `untilMs` undefined: still. */
@@ -80,7 +82,7 @@ export class Ledger {
     if (!process || (name !== 'inject' && name !== 'heartbeat' && name !== 'abort')) return
     const { nowMs } = machine.world
     if (name === 'inject') this.#order(payload as never, machine)
-    if (name === 'heartbeat' && this.#isNews(process, payload as Renewal)) for (const order of this.ordersOf(machine, run)) order.renewedMs = nowMs
+    if (name === 'heartbeat' && this.#isNews(process, payload as Renewal)) for (const order of this.ordersOf(machine, run)) if (nowMs <= order.renewedMs + order.leaseMs) order.renewedMs = nowMs
     if (name === 'abort') for (const order of this.ordersOf(machine, run)) order.aborted ??= { process, atMs: nowMs }
     this.#hearing.push({ machine, process, ...(epoch && { epoch }), ...(name === 'abort' && { buries: run }) })
   }
@@ -120,6 +122,12 @@ export class Ledger {
     this.acts.push({ order, target, machine, atMs: machine.world.nowMs, isOptedIn, alsoHeldBy })
   }
 
+  /** What was done to a target has been looked at. */
+  readBack(machine: Machine, id: string): void {
+    const order = this.#orders.get(orderKey(machine, id))
+    if (order) order.readBackMs = machine.world.nowMs
+  }
+
   /** After each event: what was heard counts when whoever heard it has lived through it, and what is in force is looked at in the kernels. */
   settle(machines: readonly Machine[]): void {
     for (const { machine, process, epoch, buries } of this.#hearing) {
@@ -145,10 +153,12 @@ export class Ledger {
       const span: Span = { order, target, sinceMs: nowMs, untilMs: undefined }
       this.#open.set(key, span)
       this.spans.push(span)
+      machine.world.tell(`--- ${order.fault} of ${order.run} is on ${target}`)
     }
     for (const [key, span] of this.#open) {
       if (span.order.machine !== machine || seen.has(key)) continue
       span.untilMs = nowMs
+      machine.world.tell(`--- ${span.order.fault} of ${span.order.run} is off ${span.target}`)
       this.#open.delete(key)
     }
   }

@@ -44,6 +44,10 @@ export const mutations: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a late act goes on', near: 11_240, why: 'who was stopped in the middle of an act goes on with it when the fault has been ended',
+    changes: [{ file: work, find: 'if (leftMs <= 0) throw', put: 'if (leftMs < -60_000) throw' }],
+  },
+  {
     name: 'rollbacks skipped on abort', why: 'the default strategy of Chaos Toolkit when a run failed or was interrupted',
     changes: [{ file: agent, find: "const ended = each(buried.state, ofRun(buried.state, run), (now, fault) => end(now, fault, 'abort', 'the run was aborted before it was there'))", put: 'const ended = nothing(buried.state)' }],
   },
@@ -74,6 +78,14 @@ export const mutations: readonly Mistake[] = [
   {
     name: 'an empty lease is free', why: 'its bucket was lost, and a leader does not know of it yet',
     changes: [{ file: 'services/scheduler/lease.ts', find: '  record?.released === true ||', put: '  record === undefined || record.released === true ||' }],
+  },
+  {
+    name: 'one empty lease is as good as another', near: 8_001, why: 'its bucket was lost again, and who saw the one before empty leads beside who took that',
+    changes: [{ file: 'services/scheduler/lease.ts', find: 'over: { revision, emptyAt }, record', put: 'over: { revision }, record' }],
+  },
+  {
+    name: 'dates ahead are waited for', near: 12_481, why: 'a leader whose clock is an hour ahead is followed by one whose clock is right',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'inOwnTime(told, dated.get(told.run), nowMs)', put: 'told' }],
   },
   {
     name: 'deadlines are not kept', why: 'a command that was on its way for ever is still obeyed',
