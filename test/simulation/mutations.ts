@@ -104,6 +104,10 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'shared/blast-radius.ts', find: 'if (taken > maxTargets) return', put: 'if (taken > maxTargets + 100) return' }],
   },
   {
+    name: 'what is ordered is not counted', near: 51_425, why: 'more joins a fault of which some targets are not on record yet, and it has more than its cap',
+    changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...reach.targets]', put: 'joining.held' }],
+  },
+  {
     name: 'a repeated quarantine forgets', near: 765, why: 'what could not be undone is given up after one try',
     changes: [{ file: agent, find: "case 'quarantined': return nowMs >= fault.retryAtMs ? end(state, fault, fault.cause, fault.why) : nothing(state)", put: "case 'quarantined': return nothing(state)" }, { file: 'services/injector/reverter-life.ts', find: 'most: 600', put: 'most: 1' }],
   },

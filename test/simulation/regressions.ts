@@ -249,4 +249,81 @@ export const regressions: readonly Regression[] = [
       disturbances: [{ is: 'crash-at-moment', who: 'scheduler-2', moment: 'signal abort', nth: 2, forMs: 4991 }, { is: 'clock-jump', where: 's2', atMs: 5545, byMs: 3600000 }, { is: 'paused', who: 'scheduler-1', atMs: 2408, forMs: 6000 }, { is: 'paused', who: 'scheduler-2', atMs: 2408, forMs: 6000 }],
     },
   },
+  {
+    why: 'NATS and Prometheus were away, and the end of the hold came on record four seconds after its date: looks that were taken after it made up for those of the hold that nobody could read, and the run passed. What ended later does not count now.',
+    plan: {
+      seed: 21875, place: 'cluster', constitution: { hurt: 0, healsMs: 0 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pod-kill', at: '1756ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'one' } } }], blastRadius: { maxTargets: 5 }, gates: [{ name: 'holds', phase: 'during', consecutive: 3, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'quiet', phase: 'steady', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '5s', stable: '2s' }, lease: '1614ms' },
+      }],
+      disturbances: [{ is: 'prometheus-away', fromMs: 3488, toMs: 6423 }, { is: 'nats-down', fromMs: 3920, toMs: 7220 }],
+    },
+  },
+  {
+    why: 'Of two times at once in which Prometheus was away the simulation ended both with the first, and counted them both. The pass was right; now Prometheus really stays away until the later end.',
+    plan: {
+      seed: 19859, place: 'cluster', constitution: { hurt: 0, healsMs: 0 },
+      documents: [{
+        atMs: 3806,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pod-pause', at: '1303ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: '50%' } }, duration: '4257ms' }], blastRadius: { maxTargets: 3 }, gates: [{ name: 'holds', phase: 'during', consecutive: 2, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '4s', recovery: { within: '5s', stable: '1s' }, lease: '2004ms' },
+      }],
+      disturbances: [{ is: 'prometheus-away', fromMs: 5562, toMs: 9556 }, { is: 'prometheus-away', fromMs: 3150, toMs: 5717 }],
+    },
+  },
+  {
+    why: 'An order was refused, since another scheduler had followed the one that gave it; that one chose anew, its order was done, and the targets were held against the first order. They must all be of one order, whichever.',
+    plan: {
+      seed: 21818, place: 'local', constitution: { hurt: 0.05, healsMs: 200 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, load: { users: 10, host: 'http://shop:8000' }, faults: [{ kind: 'kill', at: '2434ms', target: { process: { match: 'shop: worker', pick: 'one' } } }, { kind: 'pause', at: '2979ms', target: { process: { match: 'shop: worker', pick: 'all' } }, duration: '3304ms' }, { kind: 'kill', at: '3017ms', target: { process: { match: 'shop: worker', pick: 'one' } } }], blastRadius: { maxTargets: 6 }, gates: [{ name: 'holds', phase: 'during', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '3s', recovery: { within: '7s', stable: '1s' }, lease: '2268ms' },
+      }],
+      disturbances: [{ is: 'paused-at-moment', who: 'scheduler-1', moment: 'ask', nth: 5, forMs: 3140 }, { is: 'paused-at-moment', who: 'scheduler-2', moment: 'ask', nth: 5, forMs: 3140 }, { is: 'commands-lost', fromMs: 1744, toMs: 5744, share: 0.6 }, { is: 'paused', who: 'scheduler-1', atMs: 3667, forMs: 6000 }, { is: 'paused', who: 'scheduler-2', atMs: 3667, forMs: 6000 }],
+    },
+  },
+  {
+    why: 'The same, of a fault on several targets.',
+    plan: {
+      seed: 34337, place: 'local', constitution: { hurt: 0, healsMs: 200 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, load: { users: 10, host: 'http://shop:8000' }, faults: [{ kind: 'kill', at: '1530ms', target: { process: { match: 'shop: worker', pick: '50%' } } }, { kind: 'kill', at: '1936ms', target: { process: { match: 'shop: worker', pick: 'all' } } }], blastRadius: { maxTargets: 3 }, gates: [{ name: 'holds', phase: 'during', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'quiet', phase: 'steady', consecutive: 2, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'recovers', phase: 'recovery', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '3s', recovery: { within: '3s', stable: '2s' }, lease: '2602ms' },
+      }],
+      disturbances: [{ is: 'paused-at-moment', who: 'scheduler-1', moment: 'ask', nth: 4, forMs: 2573 }, { is: 'paused-at-moment', who: 'scheduler-2', moment: 'ask', nth: 2, forMs: 2573 }, { is: 'paused', who: 'scheduler-1', atMs: 2490, forMs: 6000 }, { is: 'paused', who: 'scheduler-2', atMs: 2490, forMs: 6000 }],
+    },
+  },
+  {
+    why: 'The same, with an agent that died before it could begin with the first order.',
+    plan: {
+      seed: 29134, place: 'local', constitution: { hurt: 0.05, healsMs: 4000 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, load: { users: 10, host: 'http://shop:8000' }, faults: [{ kind: 'pause', at: '1062ms', target: { process: { match: 'shop: worker', pick: 'all' } }, duration: '922ms' }], blastRadius: { maxTargets: 6 }, gates: [{ name: 'holds', phase: 'during', consecutive: 3, errorRate: { max: '10%' }, window: '500ms' }, { name: 'quiet', phase: 'steady', consecutive: 1, errorRate: { max: '10%' }, window: '500ms' }], hold: '5s', recovery: { within: '6s', stable: '2s' }, lease: '1168ms' },
+      }],
+      disturbances: [{ is: 'disk-full', where: 'box', fromMs: 1707, toMs: 6943 }, { is: 'crash-at-moment', who: 'agent-box', moment: 'undo', nth: 2, forMs: 3137 }, { is: 'target-dies', atMs: 6522 }, { is: 'signals-replayed', fromMs: 0, toMs: 3312, share: 1 }, { is: 'paused', who: 'scheduler-1', atMs: 3312, forMs: 6000 }, { is: 'paused', who: 'scheduler-2', atMs: 3312, forMs: 6000 }],
+    },
+  },
+  {
+    why: 'A user halted everything while another was still asking to resume, and the simulation took the halt for the last word. The last fact has it.',
+    plan: {
+      seed: 100336, place: 'local', constitution: { hurt: 0, healsMs: 0 },
+      documents: [{
+        atMs: 3646,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pause', at: '2405ms', target: { process: { match: 'shop: worker', pick: 'one' } }, duration: '2312ms' }, { kind: 'pause', at: '3851ms', target: { process: { match: 'shop: worker', pick: 'one' } }, duration: '3673ms' }], blastRadius: { maxTargets: 6 }, gates: [{ name: 'holds', phase: 'during', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '3s', recovery: { within: '8s', stable: '1s' }, lease: '1082ms' },
+      }],
+      disturbances: [{ is: 'acks-lost', fromMs: 3990, toMs: 11468, share: 1 }, { is: 'halt', atMs: 1565, forMs: 7822 }, { is: 'nats-down', fromMs: 2095, toMs: 4281 }, { is: 'halt', atMs: 3912, forMs: 11181 }],
+    },
+  },
+  {
+    why: 'With nothing wrong at all: a fault on two nodes was told of by one of them, what had come up was let join by that, and it was on three targets of two. What was ordered counts now before it is told.',
+    plan: {
+      seed: 51431, place: 'cluster', constitution: { hurt: 0, healsMs: 0 },
+      documents: [{
+        atMs: 400,
+        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pod-kill', at: '1161ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'one' } } }, { kind: 'network-drop', at: '2053ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 2 } }, duration: '2357ms' }, { kind: 'network-drop', at: '2091ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 2 } }, duration: '994ms' }], blastRadius: { maxTargets: 2, maxShare: '50%' }, gates: [{ name: 'holds', phase: 'during', consecutive: 3, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'quiet', phase: 'steady', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '2s', stable: '1s' }, lease: '2747ms' },
+      }],
+      disturbances: [],
+    },
+  },
 ]
