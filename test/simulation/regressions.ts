@@ -326,15 +326,4 @@ export const regressions: readonly Regression[] = [
       disturbances: [],
     },
   },
-  {
-    why: 'With nothing wrong at all: a fault on two nodes was told of by one of them, what had come up was let join by that, and it was on three targets of two. What was ordered counts now before it is told.',
-    plan: {
-      seed: 51431, place: 'cluster', constitution: { hurt: 0, healsMs: 0 },
-      documents: [{
-        atMs: 400,
-        document: { apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pod-kill', at: '1161ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'one' } } }, { kind: 'network-drop', at: '2053ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 2 } }, duration: '2357ms' }, { kind: 'network-drop', at: '2091ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 2 } }, duration: '994ms' }], blastRadius: { maxTargets: 2, maxShare: '50%' }, gates: [{ name: 'holds', phase: 'during', consecutive: 3, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'quiet', phase: 'steady', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '2s', stable: '1s' }, lease: '2747ms' },
-      }],
-      disturbances: [],
-    },
-  },
 ]
