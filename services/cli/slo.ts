@@ -1,8 +1,8 @@
 import { stringify } from 'yaml'
 import { renderProblem, type Problem } from '#shared/experiment-file.ts'
+import { gateKinds } from '#shared/gate-kinds.ts'
 import type { GateRule } from '#shared/gate.ts'
 import { readServiceLevels } from '#shared/openslo-levels.ts'
-import { gateKinds } from '#shared/registry.ts'
 import type { Objective, ServiceLevel } from '#shared/service-level.ts'
 import { issueProblems, readSloFile, refusalProblems, type FileDocument } from '#shared/slo-file.ts'
 

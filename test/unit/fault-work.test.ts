@@ -7,7 +7,7 @@ import { usualBlastRadius } from '#shared/blast-radius.ts'
 import { systemClock } from '#shared/clock.ts'
 import { faultKinds } from '#shared/registry.ts'
 import type { Driver } from '../../services/injector/driver.ts'
-import { newFaultWork } from '../../services/injector/fault-work.ts'
+import { newFaultWork, thisMachine } from '../../services/injector/fault-work.ts'
 import { openJournal } from '../../services/injector/journal.ts'
 
 test('a heartbeat between the preparing and the act renews the lease, and not what is not there yet: that would count as lapsed', async t => {
@@ -32,7 +32,7 @@ test('a heartbeat between the preparing and the act renews the lease, and not wh
   assert.ok(spec)
   const work = newFaultWork({
     run: 'r', fault: '1-kill', spec, targets: [], peers: [], vouchers: {}, blastRadius: usualBlastRadius,
-    driver, journal: openJournal(folder), clock: systemClock, onEndedEarly: () => undefined,
+    driver, journal: openJournal(folder), machine: thisMachine(folder), clock: systemClock, onEndedEarly: () => undefined,
   })
   const lease = (ms: number) => ({ leaseEndsMs: systemClock.monotonicMs() + ms, endsMs: null })
   await work.prepare(lease(1_000))
