@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ErrorCode, nanos, NatsError, nkeys, RetentionPolicy, StorageType, StringCodec } from 'nats'
+import { ErrorCode, nanos, NatsError, RetentionPolicy, StorageType, StringCodec } from 'nats'
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
 import type { Logger } from 'pino'
 import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription } from '#shared/bus.ts'
@@ -12,6 +12,7 @@ import { openFactStore, type FactStore } from '#shared/fact-store.ts'
 import { connectNats } from '#shared/nats-connection.ts'
 import type { NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
+import { newSigningKey, signerOf, verifierOf, type Signer } from '#shared/signing-key.ts'
 import { parseMessage, readStored } from '#shared/stored-message.ts'
 import { toUnicode } from '#shared/unicode.ts'
 
@@ -36,8 +37,6 @@ const pull = { max_messages: 1_000, expires: 2_000, idle_heartbeat: 500 } as con
 const headerBytes = 1_024
 /** `pending`: how many facts are history. */
 interface Opened { messages: ConsumerMessages; pending: number }
-
-interface KeyPair { sign(data: Uint8Array): Uint8Array; verify(data: Uint8Array, signature: Uint8Array): boolean }
 
 export interface NatsOptions extends NatsLogin {
   /** Which service this is; part of every fact's source. */
@@ -122,8 +121,8 @@ class NatsBus implements Bus {
   readonly #js: JetStreamClient
   readonly #factStore: FactStore
   readonly #log: Logger
-  readonly #signer: KeyPair | undefined
-  readonly #verifier: KeyPair | undefined
+  readonly #signer: Signer | undefined
+  readonly #verifier: ReturnType<typeof verifierOf> | undefined
   readonly #followings = new Set<Following>()
   #connected = true
   #heard: HeardCommands = { startedAtMs: Date.now(), nonces: new Map() }
@@ -134,8 +133,8 @@ class NatsBus implements Bus {
     this.#factStore = store
     this.#js = connection.jetstream({ timeout: 2_000 })
     this.#log = log
-    this.#signer = signingSeed === undefined ? undefined : nkeys.fromSeed(text.encode(signingSeed))
-    this.#verifier = commandKey === undefined ? undefined : nkeys.fromPublic(commandKey)
+    this.#signer = signingSeed === undefined ? undefined : signerOf(signingSeed)
+    this.#verifier = commandKey === undefined ? undefined : verifierOf(commandKey)
     void this.#watchConnection()
   }
 
@@ -294,7 +293,7 @@ class NatsBus implements Bus {
   #seal(subject: string, value: unknown, { signed, goodForMs }: { signed: boolean; goodForMs?: number }): Uint8Array {
     const payload = JSON.stringify(value)
     const stamp = goodForMs === undefined ? undefined : JSON.stringify(newStamp(Date.now(), goodForMs))
-    const signature = signed && this.#signer ? Buffer.from(this.#signer.sign(signedText(subject, payload, stamp))).toString('base64') : undefined
+    const signature = signed ? this.#signer?.sign(signedText(subject, payload, stamp)) : undefined
     return text.encode(JSON.stringify({ payload, stamp, signature }))
   }
 
@@ -303,7 +302,7 @@ class NatsBus implements Bus {
       const { payload, stamp, signature } = parseMessage(raw) as { payload: string; stamp?: string; signature?: string }
       if (signed) {
         if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
-        const valid = typeof signature === 'string' && this.#verifier.verify(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
+        const valid = typeof signature === 'string' && this.#verifier(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
         if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
       }
       const why = once ? this.#whyNotNow(stamp) : undefined
@@ -323,7 +322,7 @@ class NatsBus implements Bus {
 }
 
 /** None of the parts holds a line end, so that no two messages give one text. An older version signs without a stamp, and neither text is ever the other. */
-const signedText = (subject: string, payload: string, stamp: string | undefined): Uint8Array => text.encode([subject, payload, ...stamp === undefined ? [] : [stamp]].join('\n'))
+const signedText = (subject: string, payload: string, stamp: string | undefined): string => [subject, payload, ...stamp === undefined ? [] : [stamp]].join('\n')
 
 class StreamFollowing implements Following {
   readonly #opened: Promise<Opened>
@@ -367,7 +366,7 @@ export const traceId = (run: string): string => createHash('sha256').update(run)
 
 /** A new key pair for signing commands: the seed for the scheduler, the public key for everybody else. */
 export function newCommandKeys(): { signingSeed: string; commandKey: string } {
-  const pair = nkeys.createUser()
-  return { signingSeed: text.decode(pair.getSeed()), commandKey: pair.getPublicKey() }
+  const { seed: signingSeed, publicKey: commandKey } = newSigningKey()
+  return { signingSeed, commandKey }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { createRequire } from 'node:module'
 import { InvalidInput, messageOf } from '#shared/errors.ts'
 
 /** A setting is not what it can be, or is not known. The message names where it came from. */
@@ -120,7 +120,10 @@ function readFile(named: string | undefined): { path: string; values: Map<string
   const path = named ?? 'faultline.yaml'
   if (named === undefined && !existsSync(path)) return { path, values: new Map() }
   try {
-    return { path, values: new Map(flatten(parse(readFileSync(path, 'utf8')) as unknown)) }
+    const text = readFileSync(path, 'utf8')
+    if (text === '') return { path, values: new Map() } // /dev/null
+    const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml') // large, and few services have such a file
+    return { path, values: new Map(flatten(parse(text) as unknown)) }
   } catch (cause) {
     throw new SettingInvalid(`${path} cannot be read as settings: ${messageOf(cause)}`, { cause })
   }

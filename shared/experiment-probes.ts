@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { probeKinds } from '#shared/probe-kinds.ts'
 import { keepsLedger, type BoundProbe, type ProbeKind, type ProbeSpec } from '#shared/probe.ts'
-import { probeKinds } from '#shared/registry.ts'
 import { dnsLabel, duration, printDuration } from '#shared/units.ts'
 
 /** The part of the experiment format that is about probes. */

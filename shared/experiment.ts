@@ -7,10 +7,11 @@ import { checkReconcile, reconcileKey, type ReconcileSpec, type Side } from '#sh
 import { alphaKey, checkSequential, countersTiming, resolveSequential, sequentialKeys, sequentialRule } from '#shared/experiment-sequential.ts'
 import { bindRule, checkRange, checkSlos, readSlos, sloItem } from '#shared/experiment-slos.ts'
 import type { Path } from '#shared/experiment-yaml.ts'
+import { gateKinds } from '#shared/gate-kinds.ts'
 import type { SequentialSpec } from '#shared/gate-sequential.ts'
 import type { GateKind, GatePhase, GateRule, GateSource } from '#shared/gate.ts'
 import type { ProbeSpec } from '#shared/probe.ts'
-import { faultKinds, gateKinds } from '#shared/registry.ts'
+import { faultKinds } from '#shared/registry.ts'
 import { dnsLabel, duration } from '#shared/units.ts'
 
 /**

@@ -20,13 +20,13 @@ export interface RunningService {
 
 /**
  * One service as a process of its own: reads the configuration, connects, starts, and on SIGTERM or SIGINT lets what is under way
- * finish. A second signal ends it at once. `health: false` for a service that serves /healthz, /readyz and /metrics itself.
+ * finish. A second signal ends it at once. `health: false` for a service that serves /healthz, /readyz and /metrics itself. `lagEveryMs`: as `createMetrics` takes it.
  */
-export async function runService(name: Service, start: (context: ServiceContext) => Promise<RunningService>, { health = true } = {}): Promise<void> {
+export async function runService(name: Service, start: (context: ServiceContext) => Promise<RunningService>, { health = true, lagEveryMs }: { health?: boolean; lagEveryMs?: number } = {}): Promise<void> {
   try {
     const config = readConfig()
     const log = createLog(name, { level: config.need('log.level') })
-    const metrics = createMetrics(name)
+    const metrics = createMetrics(name, { lagEveryMs })
     const [listen, metricsToken] = [listenAddress(config), config.get('metrics.token')]
     const [signingSeed, commandKey] = [config.get('commands.signingSeed'), config.get('commands.publicKey')]
     const bus = await connectBus({

@@ -1,7 +1,5 @@
 import { readdirSync } from 'node:fs'
 import type { FaultKind } from '#shared/fault.ts'
-import type { GateKind } from '#shared/gate.ts'
-import type { ProbeKind } from '#shared/probe.ts'
 
 /** The folder is the registry: each file in it exports one kind as its default. Adding a kind touches no other file. */
 export async function load<T extends { kind: string }>(folder: string, beside = import.meta.url): Promise<ReadonlyMap<string, T>> {
@@ -14,6 +12,5 @@ export async function load<T extends { kind: string }>(folder: string, beside = 
   return new Map(kinds.map(kind => [kind.kind, kind]))
 }
 
+/** Gates and probes are elsewhere: the agents, of which there is one on each node, need neither, nor the parser of PromQL. */
 export const faultKinds = await load<FaultKind>('faults')
-export const gateKinds = await load<GateKind>('gates')
-export const probeKinds = await load<ProbeKind>('probes')

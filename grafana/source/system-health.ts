@@ -74,6 +74,6 @@ export const systemHealth = (): DashboardBuilder => frame({
     queries: [{ expr: `max by (service, instance) (process_resident_memory_bytes{${services}})`, legend: '{{service}} {{instance}}' }],
   }))
   .withPanel(plot({
-    title: 'Event loop delay, p99', description: 'How late timers come. Leases and looks suffer when it nears a second.', unit: 'seconds', width: 8,
+    title: 'Event loop delay, p99', description: 'How late timers come: never less than 10 ms, and 100 ms for agents, which ask less often. Leases and looks suffer when it nears a second.', unit: 'seconds', width: 8,
     queries: [{ expr: `max by (service, instance) (nodejs_eventloop_lag_p99_seconds{${services}})`, legend: '{{service}} {{instance}}' }],
   }))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
-import { probeKinds } from '#shared/registry.ts'
+import { probeKinds } from '#shared/probe-kinds.ts'
 
 class NoSuchProbe extends InvalidInput {
   readonly code = 'no_such_probe'

@@ -1,22 +1,15 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
-import { messageOf } from '#shared/errors.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { FaultName, Observation, RevertCause } from './core.ts'
 import type { Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
 import { entryId, type Journal, type JournalEntry, type Lease } from './journal.ts'
-import { readProcess, type ProcessId } from '#shared/process/process-table.ts'
+import type { ProcessId } from '#shared/process/process-table.ts'
+import { newReverters, type Reverters } from './reverters.ts'
 import type { Seen, StepInHand } from './step-in-hand.ts'
 import { undoEntry } from './undo.ts'
-
-const reverterPath = fileURLToPath(new URL('reverter.ts', import.meta.url))
-const armedWithinMs = 5_000
 
 /** One fault in the agent's hands: what is known of it, and the deeds that the core asks for. */
 export interface FaultWork extends FaultName {
@@ -35,12 +28,12 @@ export interface FaultWork extends FaultName {
 }
 
 /** What the work needs of the machine it is on, beside the driver. The simulation has another. */
-export interface Machine {
+export interface Machine extends Reverters {
   bootId: string
-  /** Starts what ends the fault when nobody else does; it is there and sheltered when this resolves. Rejects with FaultRefused. */
-  armReverter(folder: string, id: string, options: { shelter: Driver['shelter']; onGone: () => void }): Promise<ProcessId>
   undoEntry: typeof undoEntry
 }
+
+export const thisMachine = (journalFolder: string, shelter?: Driver['shelter']): Machine => ({ ...newReverters(journalFolder, shelter), bootId: clockId, undoEntry })
 
 export interface WorkOptions extends FaultName {
   spec: FaultSpec
@@ -53,12 +46,12 @@ export interface WorkOptions extends FaultName {
   blastRadius: BlastRadius
   journal: Journal
   clock: Clock
-  machine?: Machine | undefined
+  machine: Machine
   /** The reverter or a worker has ended; they do when the fault is over, and otherwise only when somebody killed them. */
   onEndedEarly(): void
 }
 
-export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, machine = thisMachine, onEndedEarly }: WorkOptions): FaultWork {
+export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blastRadius, driver, journal, clock, machine, onEndedEarly }: WorkOptions): FaultWork {
   const entry: JournalEntry = { id: entryId({ run, fault }), run, fault, kind: spec.kind, bootId: machine.bootId, targets, undos: [] }
   let steps: StepInHand[] = []
   const done: StepInHand[] = [] // a heartbeat may come before the act: there is nothing to renew yet, and that is no lapse
@@ -81,7 +74,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
       journal.write(entry)
       if (spec.durationMs === undefined) return
       if (driver.records) await driver.records.open(entry, left())
-      else reverter = await machine.armReverter(journal.folder, entry.id, { shelter: driver.shelter, onGone: onEndedEarly })
+      else reverter = await machine.armReverter(entry.id, onEndedEarly)
     },
     async act() {
       const seen: Seen[] = []
@@ -107,7 +100,7 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
 }
 
 /** A fault that an earlier start of the agent left in the journal: it can only be undone. */
-export function leftFaultWork(entry: JournalEntry, journal: Journal, records: Driver['records'], machine: Machine = thisMachine): FaultWork {
+export function leftFaultWork(entry: JournalEntry, journal: Journal, machine: Machine, records: Driver['records']): FaultWork {
   const impossible = () => Promise.reject(new FaultRefused(`${entry.fault} is from an earlier start of the agent: it can only be undone`))
   const { run, fault, kind, targets } = entry
   return { run, fault, kind, targets, peers: [], requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, machine, records) }
@@ -129,29 +122,3 @@ function undoing(entry: JournalEntry, journal: Journal, machine: Machine, record
     },
   }
 }
-
-/** In a session of its own, with nothing of this process but the way to say one word. Resolves when it has said it, and is sheltered. */
-async function armReverter(folder: string, id: string, { shelter, onGone }: { shelter: Driver['shelter']; onGone: () => void }): Promise<ProcessId> {
-  const child = spawn(process.execPath, [reverterPath, folder, id], { detached: true, stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' })
-  child.once('exit', onGone)
-  const firstLine = once(createInterface({ input: child.stdout }), 'line', { signal: AbortSignal.timeout(armedWithinMs) })
-  const ended = once(child, 'close').then(() => { throw new Error('it ended at once') })
-  try {
-    const [word] = await Promise.race([firstLine, ended]) as [unknown]
-    const found = child.pid === undefined ? undefined : readProcess(child.pid)
-    if (word !== 'armed' || !found) throw new Error(`it said ${String(word)}`)
-    await shelter?.(found)
-    return { pid: found.pid, startTicks: found.startTicks }
-  } catch (cause) {
-    child.kill('SIGKILL')
-    if (cause instanceof FaultRefused) throw cause
-    throw new FaultRefused(`the reverter of ${id} did not come up, so nothing was done: ${messageOf(cause)}; see whether this user can start processes, and whether the machine is too busy to`, { cause })
-  } finally {
-    firstLine.catch(() => undefined)
-    ended.catch(() => undefined)
-    child.stdout.destroy()
-    child.unref()
-  }
-}
-
-const thisMachine: Machine = { bootId: clockId, armReverter, undoEntry }

@@ -4,16 +4,10 @@ import { InvalidInput } from '#shared/errors.ts'
 import { haltFiles, haltPaths } from '#shared/halt-file.ts'
 import { runService } from '#shared/main.ts'
 import { readProcess } from '#shared/process/process-table.ts'
-import { connectKubernetes } from './cluster/kubernetes.ts'
-import { configuredPower } from './cluster/power.ts'
-import { clusterDriver } from './cluster-driver.ts'
 import type { Driver } from './driver.ts'
 import { tellHalts } from './halt-telling.ts'
-import { localDriver } from './local-driver.ts'
-import { nodeDriver } from './node-driver.ts'
 import type { DeclaredParent } from './process-targets.ts'
 import { startInjector } from './service.ts'
-import { voucherIssuer } from './voucher.ts'
 
 class ParentsInvalid extends InvalidInput {
   readonly code = 'parents_invalid'
@@ -35,20 +29,28 @@ await runService('injector', async ({ bus, clock, log, metrics, config }) => {
       await injector.stop()
     },
   }
-})
+}, { lagEveryMs: 100 }) // there is one on every node, and a third of what it took while idle was to ask ten times as often
 
+/** Only the driver that is configured is loaded: the client of the Kubernetes API alone would double what the agent of a node has in memory. */
 async function configuredDriver(config: Config, node: string, clock: Clock): Promise<Driver> {
   const kind = config.need('injector.driver')
   switch (kind) {
     case 'local': {
+      const { localDriver } = await import('./local-driver.ts')
       const parents = parseParents(config.get('injector.parents') ?? '')
       return localDriver(() => parents)
     }
-    case 'node': return nodeDriver({
-      node, clock, voucherKey: config.need('vouchers.publicKey'),
-      podLogsFolder: config.need('injector.podLogsFolder'), containerLogsFolder: config.need('injector.containerLogsFolder'),
-    })
+    case 'node': {
+      const { nodeDriver } = await import('./node-driver.ts')
+      return nodeDriver({
+        node, clock, voucherKey: config.need('vouchers.publicKey'),
+        podLogsFolder: config.need('injector.podLogsFolder'), containerLogsFolder: config.need('injector.containerLogsFolder'),
+      })
+    }
     case 'cluster': {
+      const [{ clusterDriver }, { connectKubernetes }, { configuredPower }, { voucherIssuer }] = await Promise.all([
+        import('./cluster-driver.ts'), import('./cluster/kubernetes.ts'), import('./cluster/power.ts'), import('./voucher.ts'),
+      ])
       const sentinel = { service: config.need('sentinel.service'), master: config.get('sentinel.master'), user: config.get('sentinel.user'), password: config.get('sentinel.password') }
       return clusterDriver({
         world: { kubernetes: await connectKubernetes(), sentinel }, power: configuredPower(config),

@@ -11,10 +11,10 @@ import { untouchable } from './untouchable.ts'
 const patienceMs = { kill: 3_000, stop: 2_000, undo: 2_000 } as const
 
 /** The target as it is now. Throws FaultRefused when it has ended, or when its PID now belongs to another process. */
-export function requireProcess({ id, pid, startTicks }: BoundProcess): ProcessEntry {
+export function requireProcess({ id, pid, startTicks }: BoundProcess, table: readonly ProcessEntry[] = readProcesses()): ProcessEntry {
   const entry = findProcess({ pid, startTicks })
   if (!entry) throw new FaultRefused(`${id} has ended: its PID is free or belongs to another process; plan again`)
-  if (untouchable(readProcesses()).has(pid)) throw new FaultRefused(`${id} is never touched: it is init, a kernel thread, this agent, one above it, or one that ends faults`)
+  if (untouchable(table).has(pid)) throw new FaultRefused(`${id} is never touched: it is init, a kernel thread, this agent, one above it, or one that ends faults`)
   return entry
 }
 
@@ -33,7 +33,7 @@ export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: Bou
     undo: { undo: 'nothing' },
     async act({ requireTimeLeft }) {
       const root = requireProcess(target)
-      const doomed = tree ? treeOf(root) : [root]
+      const doomed = tree ? treeOf(root, readProcesses()) : [root]
       requireTimeLeft()
       for (const entry of doomed) signalProcess(entry, signal)
       const left = await until(patienceMs.kill, () => doomed.filter(entry => findProcess(entry)), left => left.length === 0)
@@ -43,10 +43,11 @@ export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: Bou
 }
 
 export function preparePause(target: BoundProcess): StepInHand {
-  const root = requireProcess(target)
+  const table = readProcesses()
+  const root = requireProcess(target, table)
   requirePermission(root)
   if (isStopped(root)) throw new FaultRefused(`${target.id} is stopped already; continue it first: kill -CONT ${root.pid}`)
-  const leave = treeOf(root).filter(isStopped).map(idOf)
+  const leave = treeOf(root, table).filter(isStopped).map(idOf)
   return {
     undo: { undo: 'continue', processes: [idOf(root)], leave },
     act: context => stopTree(target, leave, context),
@@ -57,7 +58,8 @@ export function preparePause(target: BoundProcess): StepInHand {
 async function stopTree(target: BoundProcess, leave: readonly ProcessId[], { record, requireTimeLeft }: ActContext): Promise<Seen> {
   const stopped: ProcessEntry[] = []
   const tree = await until(patienceMs.stop, () => {
-    const now = treeOf(requireProcess(target)).filter(entry => !isAmong(entry, leave))
+    const table = readProcesses()
+    const now = treeOf(requireProcess(target, table), table).filter(entry => !isAmong(entry, leave))
     const fresh = now.filter(entry => !isAmong(entry, stopped))
     if (fresh.length > 0) {
       stopped.push(...fresh)
@@ -128,8 +130,7 @@ function signalProcess(id: ProcessId, signal: NodeJS.Signals): void {
   }
 }
 
-function treeOf(root: ProcessEntry): ProcessEntry[] {
-  const table = readProcesses()
+function treeOf(root: ProcessEntry, table: readonly ProcessEntry[]): ProcessEntry[] {
   const spared = untouchable(table)
   return [root, ...descendantsOf(root.pid, table)].map(entry => entry === root ? table.find(({ pid }) => pid === root.pid) ?? root : entry)
     .filter(entry => isAlive(entry) && !spared.has(entry.pid))

@@ -3,6 +3,7 @@ import { ancestorsOf, descendantsOf, isAlive, type ProcessEntry } from '#shared/
 import { overCap, takes, usualBlastRadius, type BlastRadius } from '#shared/blast-radius.ts'
 import type { BoundProcess, Pick, ProcessTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
+import type { Untouchable } from './untouchable.ts'
 
 /** A process that the operator has opted in: it and its descendants may be touched. */
 export interface DeclaredParent { name: string; pid: number; startTicks?: number }
@@ -11,7 +12,7 @@ export interface Scene {
   table: readonly ProcessEntry[]
   commandOf(pid: number): string
   parents: readonly DeclaredParent[]
-  untouchable: ReadonlySet<number>
+  untouchable: Untouchable
 }
 
 /**

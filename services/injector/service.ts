@@ -11,7 +11,7 @@ import { runFields } from '#shared/log.ts'
 import { faultKinds } from '#shared/registry.ts'
 import { parseItem, type Driver } from './driver.ts'
 import { initialState, keyOf, step, type Effect, type FaultName, type Input, type State } from './core.ts'
-import { leftFaultWork, newFaultWork, type FaultWork, type Machine } from './fault-work.ts'
+import { leftFaultWork, newFaultWork, thisMachine, type FaultWork, type Machine } from './fault-work.ts'
 import { openJournal, type Journal, type Lease } from './journal.ts'
 import { hearRenewal, type HeardRenewals } from './renewals.ts'
 
@@ -41,12 +41,14 @@ export interface Injector {
 }
 
 const tickMs = 50
+/** With nothing in hand there is nothing to end, and what begins looks for a halt by itself: each waking costs more than what is done then. */
+const idleTickMs = 250
 const presenceMs = 1_000
 const retryFactMs = 1_000
 const stopWithinMs = 10_000
 
 /** Starts the agent: undoes what an earlier start left, then answers plan, inject and revert, and obeys heartbeats and aborts. */
-export async function startInjector({ bus, node, stateFolder, driver, findHalt = nothingHalts, clock, log, metrics, machine, journal = openJournal(stateFolder) }: InjectorOptions): Promise<Injector> {
+export async function startInjector({ bus, node, stateFolder, driver, findHalt = nothingHalts, clock, log, metrics, machine = thisMachine(stateFolder, driver.shelter), journal = openJournal(stateFolder) }: InjectorOptions): Promise<Injector> {
   const writer = bus.writer('injector')
   const { memory, entries, corrupt, halfWritten } = journal.load()
   for (const file of halfWritten) log.warn({ file }, 'a half-written journal file was removed: what it announced had not begun')
@@ -55,6 +57,8 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
   let state: State = { ...initialState, highestEpoch: memory.highestEpoch ?? undefined, tombstones: memory.tombstones }
   let phase: 'starting' | 'ready' | 'stopping' | 'stopped' = 'starting'
   const isStopped = () => phase === 'stopped'
+  let ticking: NodeJS.Timeout | undefined
+  let paceMs: number | undefined
   let renewals: HeardRenewals = { startedAtMs: clock.nowMs(), last: new Map() }
   const work = new Map<string, FaultWork>()
   const replies = new Map<string, (reply: Reply<'inject'>) => void>()
@@ -76,6 +80,20 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
         log.error({ effect: effect.effect, why: messageOf(error) }, 'an effect failed')
       }
     }
+    keepPace()
+  }
+
+  function tick(): void {
+    lookForHalt()
+    feed({ is: 'tick' })
+  }
+
+  function keepPace(): void {
+    const wantedMs = state.faults.size > 0 ? tickMs : idleTickMs
+    if (phase === 'starting' || phase === 'stopped' || wantedMs === paceMs) return
+    paceMs = wantedMs
+    clearInterval(ticking)
+    ticking = setInterval(tick, paceMs)
   }
 
   /** Looked for at each tick, and before anything is injected. */
@@ -177,15 +195,16 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     const { heard, why } = hearRenewal(renewals, renewal, clock.nowMs())
     renewals = heard
     const { run, epoch, leaseMs } = renewal
-    if (why === undefined) return feed({ is: 'heartbeat', run, epoch, leaseMs })
-    log.warn({ ...runFields(run), why }, 'a renewal was ignored')
+    if (why !== undefined) return log.warn({ ...runFields(run), why }, 'a renewal was ignored')
+    feed({ is: 'heartbeat', run, epoch, leaseMs })
+    if (!driver.records && state.halted === undefined) machine.expectFaults() // one may come at any time while a run is under way
   }
 
   const recorded = await driver.records?.all() ?? []
   for (const { entry, reverted } of recorded) if (reverted) journal.markReverted(entry.id, reverted)
   const left = [...entries, ...recorded.map(({ entry }) => entry).filter(({ id }) => !entries.some(entry => entry.id === id))]
   for (const entry of left) {
-    work.set(keyOf(entry), leftFaultWork(entry, journal, driver.records, machine))
+    work.set(keyOf(entry), leftFaultWork(entry, journal, machine, driver.records))
     log.warn({ ...runFields(entry.run), fault: entry.fault }, 'left by an earlier start: undoing it')
     feed({ is: 'restore', run: entry.run, fault: entry.fault, targets: entry.targets.map(target => target.id), alone: aloneOf(entry.kind), cause: causeOf(entry.id) })
   }
@@ -225,13 +244,10 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     node, kinds: [...driver.kinds], sentAtMs: clock.nowMs(),
     quarantined: [...[...state.faults.values()].flatMap(fault => fault.at === 'quarantined' ? fault.targets : []), ...corrupt.map(({ file }) => `journal:${file}`)],
   })
-  const tick = () => {
-    lookForHalt()
-    feed({ is: 'tick' })
-  }
-  const timers = [setInterval(tick, tickMs), setInterval(sayPresent, presenceMs)]
+  const presence = setInterval(sayPresent, presenceMs)
   sayPresent()
   phase = 'ready'
+  keepPace()
   log.info({ node, kinds: driver.kinds, left: left.length }, 'injector ready')
 
   let stopping: Promise<void> | undefined
@@ -240,8 +256,10 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     for (const subscription of subscriptions) subscription.stop()
     feed({ is: 'drain' })
     await Promise.race([deeds.done().then(() => tellings.done()), new Promise(resolve => setTimeout(resolve, stopWithinMs).unref())])
-    for (const timer of timers) clearInterval(timer)
     phase = 'stopped'
+    clearInterval(ticking)
+    clearInterval(presence)
+    machine.stop()
     if (state.faults.size > 0) log.error({ faults: [...state.faults.keys()] }, 'stopped with faults whose revert is not confirmed; they stay in the journal')
   }
   return { ready: () => phase === 'ready', stop: () => stopping ??= drain() }

@@ -1,5 +1,5 @@
-import { nkeys } from 'nats'
 import { z } from 'zod'
+import { isSignedBy, signerOf } from '#shared/signing-key.ts'
 import { isPod, isWorkload, type BoundTarget } from '#shared/target.ts'
 import { FaultRefused } from './fault-refused.ts'
 
@@ -12,14 +12,14 @@ export interface VoucherIssuer { issue(target: BoundTarget, expiresAtMs: number)
 /** `where`: the namespace of a pod or a workload; a node is in none. */
 const claims = z.strictObject({ id: z.string(), where: z.string(), expiresAtMs: z.number() })
 const whereOf = (target: BoundTarget): string => isPod(target) ? target.pod.namespace : isWorkload(target) ? target.workload.namespace : ''
-const encode = (text: string | Uint8Array) => Buffer.from(text).toString('base64url')
+const encode = (text: string) => Buffer.from(text).toString('base64url')
 
 export function voucherIssuer(seed: string): VoucherIssuer {
-  const pair = nkeys.fromSeed(new TextEncoder().encode(seed))
+  const signer = signerOf(seed)
   return {
     issue(target, expiresAtMs) {
       const body = encode(JSON.stringify({ id: target.id, where: whereOf(target), expiresAtMs }))
-      return `${body}.${encode(pair.sign(new TextEncoder().encode(body)))}`
+      return `${body}.${Buffer.from(signer.sign(body), 'base64').toString('base64url')}`
     },
   }
 }
@@ -29,17 +29,8 @@ export function checkVoucher(voucher: string | undefined, target: BoundTarget, p
   const refuse = (why: string): never => { throw new FaultRefused(`${target.id}: ${why}; without the API-side agent's word it counts as not opted in`) }
   const [body = '', signature = ''] = (voucher ?? '').split('.')
   if (voucher === undefined) return refuse('it comes without a voucher')
-  if (!isSigned(body, signature, publicKey)) return refuse('its voucher is signed by somebody else')
+  if (!isSignedBy(publicKey, body, signature)) return refuse('its voucher is signed by somebody else')
   const parsed = claims.parse(JSON.parse(Buffer.from(body, 'base64url').toString('utf8')))
   if (parsed.id !== target.id || parsed.where !== whereOf(target)) return refuse('its voucher is for another')
   if (parsed.expiresAtMs < nowMs) return refuse(`its voucher expired ${Math.round(nowMs - parsed.expiresAtMs)} ms ago`)
-}
-
-/** nkeys throws on a signature that is not even as long as one. */
-function isSigned(body: string, signature: string, publicKey: string): boolean {
-  try {
-    return nkeys.fromPublic(publicKey).verify(new TextEncoder().encode(body), Buffer.from(signature, 'base64url'))
-  } catch {
-    return false
-  }
 }

@@ -10,7 +10,7 @@ import { systemClock } from '#shared/clock.ts'
 import { commandLine, readProcess, readProcesses } from '#shared/process/process-table.ts'
 import { faultKinds } from '#shared/registry.ts'
 import type { BoundProcess } from '#shared/target.ts'
-import { newFaultWork, type FaultWork } from '../../services/injector/fault-work.ts'
+import { newFaultWork, thisMachine, type FaultWork } from '../../services/injector/fault-work.ts'
 import { openJournal } from '../../services/injector/journal.ts'
 import { prepareStep, stepsFor } from '../../services/injector/process-steps.ts'
 import { revertAll } from '../../services/injector/revert-all.ts'
@@ -68,7 +68,7 @@ export async function stage() {
       assert.ok(spec)
       const bound: BoundProcess = { id: 'process:target', pid: target, startTicks: readProcess(target)?.startTicks ?? 0, description: 'the target' }
       const work = newFaultWork({
-        run: 'r', fault: `1-${kind}`, spec, targets: [bound], peers, vouchers: {}, blastRadius: {} as never, journal, clock: systemClock, onEndedEarly: () => undefined,
+        run: 'r', fault: `1-${kind}`, spec, targets: [bound], peers, vouchers: {}, blastRadius: {} as never, journal, machine: thisMachine(state), clock: systemClock, onEndedEarly: () => undefined,
         driver: { kinds: [kind], plan: async () => [], prepare: async ({ id }) => stepsFor(spec, bound, { peers }).map((step, index) => prepareStep(step, bound, `${id}_${index}`)) },
       })
       const nowMs = systemClock.monotonicMs()

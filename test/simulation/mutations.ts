@@ -138,7 +138,7 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'shared/gate-watch.ts', find: ': breakingInARow >= gate.consecutive', put: ': breakingInARow > 1_000' }],
   },
   {
-    name: 'an early end passes', why: 'a fault that was there for a moment has asked no question',
+    name: 'an early end passes', near: 551, why: 'a fault that was there for a moment has asked no question',
     changes: [{ file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
   },
   {

@@ -14,7 +14,9 @@ export function machineFor(machine: Machine, agent: Process, chance: Chance, { o
   return {
     bootId: machine.bootId,
     undoEntry: undoAs(agent),
-    async armReverter(_folder, id, { onGone }) {
+    expectFaults: () => undefined, // how long a start takes is chance's, below
+    stop: () => undefined,
+    async armReverter(id, onGone) {
       agent.step('start a reverter')
       const armed = Promise.withResolvers<boolean>()
       const reverter = machine.start(`reverter of ${id.slice(0, 6)}`, process => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { experimentJsonSchema } from '#shared/experiment-schema.ts'
-import { faultKinds, gateKinds } from '#shared/registry.ts'
+import { gateKinds } from '#shared/gate-kinds.ts'
+import { faultKinds } from '#shared/registry.ts'
 import { structuralSchema } from '../../services/cli/structural-schema.ts'
 
 const structural = (schema: z.ZodType) => structuralSchema(z.toJSONSchema(schema, { io: 'input' }))

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { parseExperiments, readExperimentFile, renderProblem } from '#shared/experiment-file.ts'
 import { experimentJsonSchema, schemaAt } from '#shared/experiment-schema.ts'
-import { faultKinds, gateKinds } from '#shared/registry.ts'
+import { gateKinds } from '#shared/gate-kinds.ts'
+import { faultKinds } from '#shared/registry.ts'
 import { generatedFiles, inCheckout } from '../../services/cli/generate.ts'
 
 const examples = new URL('../../k8s/experiments/local/', import.meta.url)

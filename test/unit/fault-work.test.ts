@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { usualBlastRadius } from '#shared/blast-radius.ts'
 import { systemClock, type Clock } from '#shared/clock.ts'
 import { faultKinds } from '#shared/registry.ts'
-import { newFaultWork, type FaultWork } from '../../services/injector/fault-work.ts'
+import { newFaultWork, thisMachine, type FaultWork } from '../../services/injector/fault-work.ts'
 import { openJournal, type Journal } from '../../services/injector/journal.ts'
 import type { StepInHand } from '../../services/injector/step-in-hand.ts'
 
@@ -18,7 +18,7 @@ function workOf(t: TestContext, steps: StepInHand[], { time, journaled = journal
   const spec = faultKinds.get('kill')?.item.parse({ kind: 'kill', target: { process: { match: 'nothing' } } })
   assert.ok(spec)
   return newFaultWork({
-    run: 'r', fault: '1-kill', spec, targets: [], peers: [], vouchers: {}, blastRadius: usualBlastRadius, clock, onEndedEarly: () => undefined,
+    run: 'r', fault: '1-kill', spec, targets: [], peers: [], vouchers: {}, blastRadius: usualBlastRadius, clock, machine: thisMachine(folder), onEndedEarly: () => undefined,
     driver: { kinds: [], plan: () => Promise.resolve([]), prepare: () => Promise.resolve(steps) }, journal: journaled(openJournal(folder)),
   })
 }

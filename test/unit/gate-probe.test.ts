@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gateKinds } from '#shared/gate-kinds.ts'
+import { probeKinds } from '#shared/probe-kinds.ts'
 import type { ProbeFigures } from '#shared/probe.ts'
-import { gateKinds, probeKinds } from '#shared/registry.ts'
 
 const seen: ProbeFigures = { attempts: 200, failures: 20, recoveryTimeMs: 12_300, steady: true, ledger: { acknowledged: 180, missing: 0, unread: 0 }, rpoMs: 0 }
 

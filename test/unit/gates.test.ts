@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gateKinds } from '#shared/gate-kinds.ts'
 import { breaksRule, type Block, type GateRule } from '#shared/gate.ts'
 import { thresholdLabel } from '#shared/load-metrics.ts'
 import { promqlProblem } from '#shared/promql.ts'
-import { gateKinds } from '#shared/registry.ts'
 import { sample, t0 } from '../parts/verdict-log-builder.ts'
 
 function rule(kind: string, parameters: object): GateRule {

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { newCommandKeys } from '#shared/bus-nats.ts'
 import { environmentName, type SettingName } from '#shared/config.ts'
+import { compileCache } from '#shared/compile-cache.ts'
 import type { Service } from '#shared/events.ts'
 import type { ChildPlan } from '#shared/process/child-plan.ts'
 import type { Child, Children } from '#shared/process/children.ts'
+import { agentEnvironment, agentFlags } from '../../injector/node-flags.ts'
 import { onFreePort } from './on-free-port.ts'
 import { journalFolder, type LocalServices, type ServicesOptions } from './services.ts'
 
@@ -56,9 +58,9 @@ export function servicePlan(service: Service, folder: string, port: number, sett
   const given = Object.fromEntries(Object.entries(settings).map(([name, value]) => [environmentName(name as SettingName), value]))
   return {
     name: service,
-    argv: [process.execPath, programOf(service)],
+    argv: [process.execPath, ...service === 'injector' ? agentFlags : [], programOf(service)],
     // no settings file of the user's: the session decides; temporary files go where they end with the session
-    env: { ...given, FAULTLINE_CONFIG: '/dev/null', TMPDIR: folder },
+    env: { ...given, FAULTLINE_CONFIG: '/dev/null', TMPDIR: folder, ...compileCache(), ...service === 'injector' && agentEnvironment },
     cwd: folder,
     ready: { kind: 'http', url: `http://127.0.0.1:${port}/readyz` },
   }

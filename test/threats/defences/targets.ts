@@ -74,7 +74,7 @@ export const targetDefences: readonly Defence[] = [
     row: 'recycled-pid', name: 'a target is bound to its start time', test: { file: 'test/unit/process-targets.test.ts', title: 'this very process is found by its start time and not by another' },
     changes: [{ file: 'shared/process/process-table.ts', find: 'entry.startTicks === startTicks', put: 'entry.startTicks > 0' }],
   },
-  { row: 'untouchable-process', name: 'what is above the agent', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ...ancestorsOf(process.pid, table), ', put: 'new Set([1, process.pid, ' }] },
+  { row: 'untouchable-process', name: 'what is above the agent', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ...ancestorsOf(process.pid, table)])', put: 'new Set([1, process.pid])' }] },
   { row: 'untouchable-process', name: 'the agent', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ', put: 'new Set([1, ' }] },
   { row: 'untouchable-process', name: 'init', changes: [{ file: untouchable, find: 'new Set([1, process.pid, ', put: 'new Set([process.pid, ' }] },
   { row: 'untouchable-process', name: 'kernel threads', changes: [{ file: untouchable, find: 'isKernelThread || isOwnProgram(commandOf(pid))', put: 'isOwnProgram(commandOf(pid))' }] },
