@@ -63,5 +63,6 @@ export function checkRange({ phase, window, interval, consecutive = 2 }: RangedI
   if (window !== undefined) problem(['window'], `no such key; the ranges of this ${kind} gate are its own`)
   const neededMs = range.longestMs + consecutive * interval
   if (phase !== 'during' || !range.isAnchored || neededMs <= phaseMs) return
-  problem([kind, range.key], `a range of at most ${printDuration(Math.max(0, phaseMs - consecutive * interval))}: the gate is judged for ${printDuration(phaseMs)}, and its first look comes when ${printDuration(range.longestMs)} have passed`)
+  const mostMs = phaseMs - consecutive * interval - (range.beforeMs ?? 0)
+  problem([kind, range.key], `${mostMs > 0 ? `a range of at most ${printDuration(mostMs)}` : 'a longer hold'}: the gate is judged for ${printDuration(phaseMs)}, and its first look comes when ${printDuration(range.longestMs)} have passed`)
 }

@@ -118,7 +118,7 @@ export interface FaultKind {
 const common = {
   at: duration().default(0).describe('Offset from the moment the load has reached its users (or from the run\'s start without load)'),
 }
-const required = { duration: duration({ minMs: 100 }).describe('The fault ends by itself after this time, even if all of faultline is gone') }
+const required = { duration: duration({ minMs: 100 }).describe('The fault ends by itself this long after all of it was seen to be there, even if all of faultline is gone') }
 
 /** Ties a parameter schema to a pure plan, so that `plan` takes checked parameters and nobody casts. */
 export function defineFault<P extends z.ZodObject>(

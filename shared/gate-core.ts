@@ -3,7 +3,7 @@ import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import type { GatePhase, Measurement } from '#shared/gate.ts'
 import { remember, type SampleBuffer } from '#shared/gate-blocks.ts'
 import { emptyProbes, foldProbes, probeRecoveryOf, type ProbeRecovery, type ProbesState } from '#shared/probe-core.ts'
-import { advance, answered, beginWatch, evidenceOf, watchStatus, type Look, type Watch } from '#shared/gate-watch.ts'
+import { advance, answered, beginWatch, evidenceOf, hasOverrun, watchStatus, type Look, type Watch } from '#shared/gate-watch.ts'
 
 /**
  * What a run's gates say, as a fold over its facts: the evaluator folds them as they come, the verdict folds the same facts again.
@@ -29,6 +29,8 @@ export interface GateState {
   duringFromMs?: number
   lastEndedMs?: number
   sealed: boolean
+  /** Of phases whose end is known before they begin: only where a log is read again. */
+  ends?: Partial<Record<GatePhase, NonNullable<Watch['end']>>>
 }
 
 export const emptyGates = (run: string): GateState => ({ run, buffer: { samples: [], tickMs: 0 }, watches: [], recovery: [], recovering: false, probes: emptyProbes, sealed: false })
@@ -95,7 +97,8 @@ const looked = (gates: Experiment['gates']) => gates.filter(gate => gate.source 
 
 function begin(state: GateState, phase: GatePhase, atMs: number): GateState {
   const gates = looked(state.experiment?.gates ?? []).filter(gate => gate.phase === phase)
-  return advanceAll({ ...state, watches: [...state.watches, ...gates.map(gate => beginWatch(gate, phase, atMs))] })
+  const end = state.ends?.[phase]
+  return advanceAll({ ...state, watches: [...state.watches, ...gates.map(gate => ({ ...beginWatch(gate, phase, atMs), ...(end && { end }) }))] })
 }
 
 const beginDuring = (state: GateState, atMs: number) => begin({ ...state, duringFromMs: atMs }, 'during', atMs)
@@ -103,6 +106,21 @@ const beginDuring = (state: GateState, atMs: number) => begin({ ...state, during
 function over(state: GateState, phases: readonly GatePhase[], atMs: number, complete: boolean): GateState {
   const close = (watch: Watch): Watch => watch.end || !phases.includes(watch.phase) ? watch : { ...watch, end: { atMs, complete } }
   return { ...state, watches: state.watches.map(close) }
+}
+
+/**
+ * What `facts` fold to, less the looks that ended after their phase. Its end is dated when the scheduler decides it, and comes on record when NATS can be
+ * reached: looks that were taken in between are of another time, and would make up for those of the phase that could not be read. What they have ended stays
+ * ended: where the scheduler's clock is behind, the fault was there for longer than the date says.
+ */
+export function withinPhases(folded: GateState, facts: readonly StoredFact[]): GateState {
+  if (!folded.watches.some(hasOverrun)) return folded
+  const ends = Object.fromEntries(folded.watches.flatMap(({ phase, end }) => end?.complete ? [[phase, end]] : []))
+  const { watches } = facts.reduce(fold, { ...emptyGates(folded.run), ends })
+  return { ...folded, watches: watches.map((within, index) => {
+    const watch = folded.watches[index]
+    return watch?.ended && !within.ended ? watch : within
+  }) }
 }
 
 const ticked = (state: GateState, atMs: number): GateState => advanceAll({ ...state, buffer: { ...state.buffer, tickMs: Math.max(state.buffer.tickMs, atMs) } })

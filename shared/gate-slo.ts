@@ -27,3 +27,6 @@ export function chooseObjective({ objectives }: ServiceLevel, displayName: strin
   if (names.length < objectives.length) return { expected: 'an SLO whose objectives each have a displayName, by which one of them can be chosen' }
   return { expected: `the displayName of one objective: ${names.join(', ')}` }
 }
+
+/** A threshold's operator, as it follows "must be". */
+export const thresholdWords = { lte: 'at most', lt: 'below', gte: 'at least', gt: 'above' } as const

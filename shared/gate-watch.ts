@@ -63,6 +63,9 @@ export function beginWatch(gate: GateSpec, phase: GatePhase, startMs: number): W
 export const stepMs = ({ source, windowMs, intervalMs, sequential }: GateSpec): number => sequential?.blockMs ?? (source === 'stream' ? windowMs : intervalMs)
 export const nextLookMs = (watch: Watch): number => watch.startMs + ((watch.tally?.blocks ?? watch.looks.length) + 1) * stepMs(watch.gate)
 
+/** It has looks that ended after its phase: they were taken before the end of that was on record. */
+export const hasOverrun = (watch: Watch): boolean => watch.end?.complete === true && nextLookMs(watch) - stepMs(watch.gate) > watch.end.atMs
+
 /** Takes every look that can be taken by now. */
 export function advance(watch: Watch, buffer: SampleBuffer): Watch {
   const fresh: FreshLook[] = []

@@ -77,9 +77,9 @@ export interface GateRule {
   slo?: SloBinding
   /**
    * The rule has a range of its own in place of the gate's `window`. `key`: where it stands, under the kind's. Anchored: in the during phase the
-   * first look comes once the range fits behind the phase's start.
+   * first look comes once the range fits behind the phase's start. `beforeMs`: how much of it lies before what is written under `key`.
    */
-  range?: { longestMs: number; key: string; isAnchored: boolean }
+  range?: { longestMs: number; key: string; isAnchored: boolean; beforeMs?: number }
   /** Prometheus is asked for each of these; the least is held against `limit`. `query` says the same in one. */
   ranges?: readonly { windowMs: number; query: string }[]
   /** Reads one block of load samples. */

@@ -2,7 +2,7 @@ import canonicalize from 'canonicalize'
 import type { StoredFact } from '#shared/events.ts'
 import type { Experiment } from '#shared/experiment.ts'
 import { faultOfPart, isJoined } from '#shared/fault.ts'
-import { emptyGates, fold, type GateState } from '#shared/gate-core.ts'
+import { emptyGates, fold, withinPhases, type GateState } from '#shared/gate-core.ts'
 import { factsInOrder, missingLines } from '#shared/verdict-log.ts'
 import {
   judgeFaults, judgeGate, judgeLoad, judgeRecovery, judgeTimings, unconfirmedReverts,
@@ -43,7 +43,7 @@ export interface Judgement {
 export function judge(facts: readonly StoredFact[]): Judgement {
   const inOrder = factsInOrder(facts)
   const run = inOrder[0]?.fact.subject ?? ''
-  const gates = inOrder.reduce(fold, emptyGates(run))
+  const gates = withinPhases(inOrder.reduce(fold, emptyGates(run)), inOrder)
   const { experiment } = gates
   if (!experiment) return unreadable(run)
   const judged = experiment.gates.map(gate => judgeGate(gate, gates, inOrder))

@@ -20,7 +20,7 @@ const coreFiles = [
   'shared/{command-stamp,release-check,release-run,release-query}.ts',
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'shared/{experiment,experiment-probes,experiment-reconcile,experiment-sequential,experiment-slos,experiment-problem,experiment-yaml}.ts',
-  'shared/{openslo,openslo-levels,promql-range,gate-slo}.ts',
+  'shared/{budget-share,openslo,openslo-levels,promql-range,gate-slo}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,campaign-core,campaign-object,coverage,coverage-fold,fault,load-figures,target,units}.ts',
   'shared/{policy,policy-budget,policy-calendar,policy-core,policy-plan,policy-preference,policy-services}.ts',

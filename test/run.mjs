@@ -51,26 +51,33 @@ if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simul
  * and give way to them for a processor; what they say is kept until the others are through.
  */
 const givesWay = new Set([
-  'access', 'alert-rules', 'bad-input', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'grafana', 'halt',
+  'access', 'alert-rules', 'bad-input', 'burn-rate-history', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'grafana', 'halt',
   'halt-audit', 'halt-object', 'locust-login', 'nats-rotation', 'nats-tls', 'nats-users', 'plan', 'quarantine', 'reconciled-gates', 'release-check', 'release-examples',
   'revoked-streams', 'run-services', 'scheduler-api', 'slo-gates', 'thread', 'threats', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const lowPriority = 5
+/** Integration tests of who is given up after how many hundred milliseconds: nothing else goes on then. */
+const alone = new Set(['leadership', 'lost-lease', 'stopped-server'].map(name => `test/integration/${name}.test.ts`))
 
 /**
- * Runs test files one at a time; what they say is given back, unless they may speak at once.
- * @param {{ files: readonly string[], speaks: boolean }} lane
+ * Runs test files; what they say is given back, unless they may speak at once.
+ * @param {{ files: readonly string[], atOnce: number, speaks: boolean }} lane
  */
-function inOneLane({ files, speaks }) {
-  const child = spawn(node, [...runner, '--test-concurrency=1', ...files], { cwd: root, stdio: ['ignore', speaks ? 'inherit' : 'pipe', speaks ? 'inherit' : 'pipe'] })
+function inOneLane({ files, atOnce, speaks }) {
+  const child = spawn(node, [...runner, `--test-concurrency=${atOnce}`, ...files], { cwd: root, stdio: ['ignore', speaks ? 'inherit' : 'pipe', speaks ? 'inherit' : 'pipe'] })
   if (!speaks && child.pid !== undefined) setPriority(child.pid, lowPriority)
   let said = ''
   for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', chunk => { said += chunk })
   return once(child, 'close').then(([code]) => ({ isGood: code === 0, said }))
 }
 
-const [beside, alone] = [integration.filter(file => givesWay.has(file)), integration.filter(file => !givesWay.has(file))]
-if (beside.length > 0 && alone.length > 0) console.log(`${beside.length} integration tests go on beside the other ${alone.length}, and are told of after them.`)
-const lanes = await Promise.all([{ files: beside, speaks: alone.length === 0 }, { files: alone, speaks: true }].filter(({ files }) => files.length > 0).map(inOneLane))
+const [beside, last] = [givesWay, alone].map(set => integration.filter(file => set.has(file)))
+const others = integration.filter(file => !givesWay.has(file) && !alone.has(file))
+if (beside.length > 0 && others.length > 0) console.log(`${beside.length} integration tests go on beside the other ${others.length}, and are told of after them.`)
+const lanes = await Promise.all([
+  { files: beside, atOnce: 1, speaks: others.length === 0 },
+  { files: others, atOnce: 2, speaks: true }, // together they keep one processor busy
+].filter(({ files }) => files.length > 0).map(inOneLane))
 for (const { said } of lanes) process.stdout.write(said)
+if (last.length > 0) lanes.push(await inOneLane({ files: last, atOnce: 1, speaks: true }))
 if (!lanes.every(({ isGood }) => isGood)) process.exit(1)

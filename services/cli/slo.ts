@@ -5,6 +5,7 @@ import type { GateRule } from '#shared/gate.ts'
 import { readServiceLevels } from '#shared/openslo-levels.ts'
 import type { Objective, ServiceLevel } from '#shared/service-level.ts'
 import { issueProblems, readSloFile, refusalProblems, type FileDocument } from '#shared/slo-file.ts'
+import { printDuration } from '#shared/units.ts'
 
 /** An objective as a gate: as it is written in an experiment, what that asks for, and its PromQL over a window of 5 s, or the objective's own slice. */
 interface ShownGate { gate: object; rule: string; promql: string }
@@ -46,19 +47,20 @@ function show(documents: readonly FileDocument[], unreadable: Problem[]): Shown 
   return { slos, passedOver, problems: [...unreadable, ...issues.flatMap(issue => issueProblems(documents, issue))] }
 }
 
-/** The objective itself; and where it counts single events, how fast its budget burns, in windows to begin with. */
-function gatesOf(level: ServiceLevel, { displayName, budget }: Objective, index: number): ShownGate[] {
+/** The objective itself, and how fast its budget burns, in windows to begin with. */
+function gatesOf(level: ServiceLevel, { displayName, budget, slice }: Objective, index: number): ShownGate[] {
   const several = level.objectives.length > 1
   const objective = several && displayName !== null ? { objective: displayName } : {}
   const name = gateName(level.name) + (several ? `-${index + 1}` : '')
   const max = Math.min(14.4, Number((0.5 / budget).toPrecision(3))) // half of what can burn at most, where the budget is large
+  const windows = slice ? { long: printDuration(6 * slice.lengthMs), short: printDuration(slice.lengthMs) } : { long: '1m', short: '10s' }
   return [
     ...shownGate(level, { name, slo: { name: level.name, ...objective } }),
-    ...(level.budgeting === 'Occurrences' ? shownGate(level, { name: `${name.slice(0, 58)}-burn`, burnRate: { slo: level.name, ...objective, max, long: '1m', short: '10s' } }) : []),
+    ...shownGate(level, { name: `${name.slice(0, 58)}-burn`, burnRate: { slo: level.name, ...objective, max, ...windows } }),
   ]
 }
 
-/** None where the kind cannot be bound to it, such as a burn rate to a threshold, or objectives that cannot be told apart. */
+/** None where the kind cannot be bound to it, such as a burn rate to slices of weeks, or objectives that cannot be told apart. */
 function shownGate(level: ServiceLevel, gate: Record<string, object | string>): ShownGate[] {
   return [...gateKinds.values()].flatMap(({ kind, bound }) => {
     const written = bound.safeParse(gate[kind])

@@ -18,7 +18,7 @@ export function prepareDivert(step: Step & { do: 'divert' }, target: BoundProces
       const { processes, ports } = await startWorkers({ program, settings, count: 1, target, launcher: launcherOf(table), listens: true }, {
         ...context, record: undo => { if (undo.undo === 'end') context.record({ undo: 'end-diversion', table, processes: undo.processes }) },
       })
-      const seen = await addTable(table, step, context.remainingMs, ports)
+      const seen = await addTable(table, step, context.requireTimeLeft(), ports)
       const alive = stillThere(processes)
       return { verified: seen.verified && alive.length === processes.length, readBack: [...alive.map(entry => `${print(entry)} serves on ${ports.join(', ')}`), ...seen.readBack] }
     },

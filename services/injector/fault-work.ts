@@ -59,6 +59,11 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
   let reverter: ProcessId | undefined
   const left = () => ({ leaseMs: lease.leaseEndsMs - clock.monotonicMs(), durationMs: (lease.endsMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs() })
   const remainingMs = () => Math.min(left().leaseMs, left().durationMs)
+  const requireTimeLeft = () => {
+    const leftMs = remainingMs()
+    if (leftMs <= 0) throw new FaultRefused('its lease ran out before all of it was there')
+    return leftMs
+  }
   return {
     run, fault, kind: spec.kind, targets, peers, requestedAtMs: clock.nowMs(),
     async prepare(first) {
@@ -78,14 +83,14 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
           entry.undos[index] = undo
           journal.write(entry)
         }
-        seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, remainingMs: remainingMs(), record, shelter: driver.shelter, onEndedEarly }))
+        seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, requireTimeLeft, record, shelter: driver.shelter, onEndedEarly }))
         done.push(step)
       }
       return { verified: seen.every(({ verified }) => verified), readBack: seen.flatMap(({ readBack }) => readBack), atMs: clock.nowMs() }
     },
     async renew(next) {
+      journal.writeLease(entry.id, next) // first: what the reverter has not heard of does not count here either
       lease = next
-      journal.writeLease(entry.id, lease)
       const renewals = [...done.map(step => step.renew?.(remainingMs())), driver.records?.renew(entry.id, left())]
       const answers = await Promise.all(renewals.map(renewal => renewal ?? Promise.resolve('renewed')))
       return answers.includes('lapsed') ? 'lapsed' : 'renewed'

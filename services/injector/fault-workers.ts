@@ -31,7 +31,7 @@ export interface StartedWorkers { processes: ProcessEntry[]; ports: number[] }
  * Starts the programs that a fault consists of. Each is in its place, and in the journal, before it is told to begin; until then it ends
  * together with this process. From then on its end is the fault's end. Rejects with FaultRefused, and then none of them begins.
  */
-export async function startWorkers(request: WorkerRequest, { folder, id, reverter, record, shelter, onEndedEarly }: ActContext): Promise<StartedWorkers> {
+export async function startWorkers(request: WorkerRequest, { folder, id, reverter, record, shelter, requireTimeLeft, onEndedEarly }: ActContext): Promise<StartedWorkers> {
   const { program, count, launcher, listens, place } = request
   if (!reverter) throw new FaultRefused(`${program} without a reverter would have nobody to end it`)
   const path = fileURLToPath(new URL(`${program}.ts`, import.meta.url))
@@ -47,6 +47,7 @@ export async function startWorkers(request: WorkerRequest, { folder, id, reverte
       await place?.(worker.pid)
     }
     record({ undo: 'end', processes: processes.map(({ pid, startTicks }) => ({ pid, startTicks })) })
+    requireTimeLeft()
     for (const child of children) {
       child.once('exit', onEndedEarly)
       child.stdin?.end(startWord)

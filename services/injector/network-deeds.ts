@@ -13,9 +13,9 @@ export function prepareNft(step: LeasedRules, target: BoundProcess, id: string):
   const undo = tableFor(step, target, id)
   return {
     undo,
-    async act({ remainingMs }) {
+    async act({ requireTimeLeft }) {
       requireProcess(target)
-      return addTable(undo, step, remainingMs)
+      return addTable(undo, step, requireTimeLeft())
     },
     renew: remainingMs => renewTable(undo, step, remainingMs),
   }

@@ -29,7 +29,7 @@ export function prepareOnNode(step: Nft, id: string): StepInHand {
     throw new FaultRefused('the network of the node cannot be seen from here; the agent needs hostPID, and a network of its own')
   }
   const undo: Table = { undo: 'delete-table', nft: requireTool('nft'), nsenter: requireTool('nsenter'), table: `faultline_${id}`, namespace, process: { pid: first, startTicks } }
-  return { undo, act: ({ remainingMs }) => addTable(undo, step, remainingMs), renew: remainingMs => renewTable(undo, step, remainingMs) }
+  return { undo, act: async ({ requireTimeLeft }) => addTable(undo, step, requireTimeLeft()), renew: remainingMs => renewTable(undo, step, remainingMs) }
 }
 
 export function describeOnNode(step: Nft): PlannedTarget['steps'][number] {

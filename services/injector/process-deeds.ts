@@ -31,9 +31,10 @@ export function prepareKill({ signal, tree }: Step & { do: 'kill' }, target: Bou
   requirePermission(requireProcess(target))
   return {
     undo: { undo: 'nothing' },
-    async act() {
+    async act({ requireTimeLeft }) {
       const root = requireProcess(target)
       const doomed = tree ? treeOf(root, readProcesses()) : [root]
+      requireTimeLeft()
       for (const entry of doomed) signalProcess(entry, signal)
       const left = await until(patienceMs.kill, () => doomed.filter(entry => findProcess(entry)), left => left.length === 0)
       return { verified: left.length === 0, readBack: doomed.map(entry => `${print(entry)} ${left.includes(entry) ? 'is still there' : 'gone'}`) }
@@ -49,12 +50,12 @@ export function preparePause(target: BoundProcess): StepInHand {
   const leave = treeOf(root, table).filter(isStopped).map(idOf)
   return {
     undo: { undo: 'continue', processes: [idOf(root)], leave },
-    act: ({ record }) => stopTree(target, leave, record),
+    act: context => stopTree(target, leave, context),
   }
 }
 
 /** Stops parents before children, journaling each before it is stopped, and looks again until nothing new is there. */
-async function stopTree(target: BoundProcess, leave: readonly ProcessId[], record: ActContext['record']): Promise<Seen> {
+async function stopTree(target: BoundProcess, leave: readonly ProcessId[], { record, requireTimeLeft }: ActContext): Promise<Seen> {
   const stopped: ProcessEntry[] = []
   const tree = await until(patienceMs.stop, () => {
     const table = readProcesses()
@@ -63,6 +64,7 @@ async function stopTree(target: BoundProcess, leave: readonly ProcessId[], recor
     if (fresh.length > 0) {
       stopped.push(...fresh)
       record({ undo: 'continue', processes: stopped.map(idOf), leave: [...leave] })
+      requireTimeLeft()
       for (const entry of fresh) signalProcess(entry, 'SIGSTOP')
     }
     return { now, isStable: fresh.length === 0 && now.every(isStopped) }

@@ -33,11 +33,11 @@ export function prepareDelayQueue(step: DelayQueue, target: BoundProcess, id: st
   const queues: Queues = { namespace: { namespace, process, nsenter }, tc: requireTool('tc'), devices: step.leased }
   return {
     undo: { undo: 'delete-queues', table, tc: queues.tc, devices: queues.devices },
-    async act({ remainingMs }) {
+    async act({ requireTimeLeft }) {
       requireProcess(target)
       for (const device of queues.devices) await requireDefaultRoot(queues, device)
       for (const device of queues.devices) for (const argv of queueCommands(step, device)) await runIn(queues.namespace, [queues.tc, ...argv])
-      const seen = await addTable(table, step, remainingMs)
+      const seen = await addTable(table, step, requireTimeLeft())
       const roots = await Promise.all(queues.devices.map(async device => ({ device, leaf: (await qdiscsOf(queues, device)).find(({ handle }) => handle === leafHandle) })))
       return {
         verified: seen.verified && roots.every(({ leaf }) => leaf?.kind === 'netem'),

@@ -15,7 +15,11 @@ export interface ActContext {
   id: string
   lease: Lease
   reverter: ProcessId | undefined
-  remainingMs: number
+  /**
+   * What is left of the fault, milliseconds. Throws FaultRefused when it is over: an agent that was stopped for a while goes on in the middle of a step, when
+   * whatever ends the fault has done so and is gone. So it is asked right before each deed, with nothing awaited in between.
+   */
+  requireTimeLeft(): number
   /** Journals a better undo; it is on disk when this returns. */
   record(undo: Undo): void
   /** Takes a process out of what would end it together with this agent. Undefined: it is out already. */

@@ -1,5 +1,5 @@
 import type { Joining } from '#shared/commands.ts'
-import type { AbortCause, GateStatus, RunPhase, StoredFact } from '#shared/events.ts'
+import { runPhase, type AbortCause, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
 import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
@@ -150,12 +150,11 @@ export function fold(state: RunState, stored: StoredFact): RunState {
   }
 }
 
-/** Where the run is: the phase that it entered last; `submitted` before the first. */
+/** Where the run is: the furthest phase that it has entered; `submitted` before the first. By their order, since their dates may be of two leaders' clocks. */
 export function phaseOf({ phases, sealedAtMs, verdict }: RunState): RunPhase | 'submitted' | 'sealed' | 'judged' {
   if (verdict !== undefined) return 'judged'
   if (sealedAtMs !== undefined) return 'sealed'
-  const [last] = (Object.entries(phases) as [RunPhase, number][]).toSorted(([, a], [, b]) => b - a)
-  return last?.[0] ?? 'submitted'
+  return runPhase.options.findLast(phase => phases[phase] !== undefined) ?? 'submitted'
 }
 
 /** Whether the run's leases are to be renewed: until it leaves its path, or its faults are over. */

@@ -11,7 +11,8 @@ export const epochSubject = `$KV.${epochBucket}.${epochKey}`
 
 /**
  * Makes the bucket unless it is there; gives its creation time (Unix epoch, milliseconds), which comes first in an epoch. Its revisions begin with the time of day: a bucket that was lost and
- * made again has none that the lost one had, so that no renewal of a lease in the lost one is taken for one in this. (Those that an older version made begin with 1, and stay.)
+ * made again has none that the lost one had, so that no renewal of a lease in the lost one is taken for one in this, and an empty one is told from another empty one by the last sequence of its stream,
+ * which is the one before the first. (Those that an older version made begin with 1, and stay.)
  * Made as a stream, because buckets that a client makes may answer from a server that lags behind.
  */
 export async function ensureEpochBucket(manager: JetStreamManager, replicas: number): Promise<number> {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { printPath, problemsOf } from '#shared/experiment-problem.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { printDate } from '#shared/units.ts'
-import type { RunState } from './core.ts'
+import { phaseOf, type RunState } from './core.ts'
 
 /**
  * An experiment as an object of Kubernetes, with no I/O: what it asks for, which run is its own, and what is written back about it.
@@ -149,7 +149,7 @@ function toldOfRun(state: RunState): ReturnType<typeof told> {
   const passed: Said = verdict === undefined ? ['Passed', 'Unknown', 'NotJudged'] : verdict === 'passed' ? ['Passed', 'True', 'Passed'] : ['Passed', 'False', capitalised(verdict), why.join('; ')]
   return {
     runId: run,
-    phase: phaseOf(state),
+    phase: printPhase(state),
     ...(verdict !== undefined && { verdict }),
     reasons: why,
     startedAt: printDate(submittedAtMs),
@@ -163,12 +163,9 @@ function toldOfRun(state: RunState): ReturnType<typeof told> {
   }
 }
 
-function phaseOf({ phases, abort, sealedAtMs, verdict }: RunState): string {
-  if (verdict !== undefined) return 'Judged'
-  if (sealedAtMs !== undefined) return 'Sealed'
-  if (abort && phases.recover === undefined) return 'Aborting'
-  const [latest] = Object.entries(phases).sort(([, a], [, b]) => b - a)
-  return capitalised(latest?.[0] ?? 'submitted')
+function printPhase(state: RunState): string {
+  const { phases, abort, sealedAtMs } = state
+  return capitalised(abort && sealedAtMs === undefined && phases.recover === undefined ? 'aborting' : phaseOf(state))
 }
 
 const capitalised = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1)

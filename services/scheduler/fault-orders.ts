@@ -5,6 +5,7 @@ import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
 import type { Epoch } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
+import { faultOfPart, isJoined } from '#shared/fault.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import { patience, type Effect } from './core.ts'
@@ -40,8 +41,26 @@ interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouche
 /** What a fault is to be done to, or only what is to join it. */
 interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius; joining?: Joining }
 
+/** An agent that gets an order later than this does not obey it. */
+const orderGoodForMs = 5_000
+
+/**
+ * Whom a fault may have by now although no fact says so yet: its agents tell of it one by one. `knownFromMs`: by the monotonic clock; until then some of it may
+ * have been ordered by the leader before, and nobody else knows to whom.
+ */
+interface Reach { run: string; targets: Set<string>; knownFromMs: number }
+
 export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, documentOf, demandLead, mayBegin }: OrdersOptions): FaultOrders {
   const injecting = new Set<string>()
+  const reaches = new Map<string, Reach>()
+
+  /** Under this epoch; `knownFromMs` when there is none yet. */
+  function reachOf(run: string, fault: string, { bucketCreatedMs, revision }: Epoch, knownFromMs: number): Reach {
+    const key = `${bucketCreatedMs}/${revision}/${run}/${faultOfPart(fault)}`
+    const reach = reaches.get(key) ?? { run, targets: new Set(), knownFromMs }
+    reaches.set(key, reach)
+    return reach
+  }
 
   async function inject(run: string, fault: ExperimentFault, experiment: Experiment): Promise<void> {
     const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)({ run, fault, ...experiment })
@@ -54,7 +73,10 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
 
   async function join(run: string, { fault, part, joining, endsAtMs }: Effect & { effect: 'join' }, experiment: Experiment): Promise<void> {
     if (injecting.has(`${run}/${fault.id}`)) return // not all that it is done to is known yet
-    const { orders, why } = await ordersByResolving({ run, fault, joining, ...experiment })
+    const reach = reachOf(run, fault.id, demandLead(), clock.monotonicMs() + orderGoodForMs)
+    if (clock.monotonicMs() < reach.knownFromMs) return
+    const held = [...new Set([...joining.held, ...reach.targets])]
+    const { orders, why } = await ordersByResolving({ run, fault, joining: { ...joining, held }, ...experiment })
     const leftMs = endsAtMs - clock.nowMs()
     if (orders.length === 0) log.debug({ ...runFields(run), fault: fault.id }, `nothing joins${why}`)
     else if (leftMs >= patience.joinMs / 2) await order(run, part, orders, experiment, leftMs)
@@ -64,11 +86,15 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     const item = writtenFault(run, fault)
     const epoch = demandLead() // finding them took a while, in which another may have come to lead, or the run have left its path
     if (!mayBegin(run)) return
-    const deadlineMs = clock.nowMs() + 5_000
+    const reach = reachOf(run, fault, epoch, clock.monotonicMs())
+    const deadlineMs = clock.nowMs() + orderGoodForMs
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
+      for (const { id } of targets) reach.targets.add(id)
       const command = { run, fault, item, targets, peers, vouchers, widens, blastRadius, epoch, deadlineMs, leaseMs, leftMs }
       const reply = await bus.request('inject', agent, command, { timeoutMs: 10_000 })
-      if (reply.outcome === 'refused') log.warn({ ...runFields(run), fault, node: agent }, `refused: ${reply.why}`)
+      if (reply.outcome !== 'refused') return
+      log.warn({ ...runFields(run), fault, node: agent }, `refused: ${reply.why}`)
+      if (isJoined(fault)) for (const { id } of targets) reach.targets.delete(id) // looked at again; of a fault that is refused itself nothing joins
     }))
   }
 
@@ -113,6 +139,7 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     async inject(run, fault, experiment) {
       const key = `${run}/${fault.id}`
       injecting.add(key)
+      for (const [other, reach] of reaches) if (!mayBegin(reach.run)) reaches.delete(other)
       await inject(run, fault, experiment).finally(() => injecting.delete(key))
     },
     join,

@@ -77,13 +77,13 @@ export async function joinLeadership({ nats, replicas, holder, address, clock, l
   async function perform(effect: LeaseEffect): Promise<LeaseInput> {
     try {
       if (effect.effect === 'read') return await read()
-      const { seq: revision } = await jetStream.publish(epochSubject, JSON.stringify(effect.record), { expect: { lastSubjectSequence: effect.over } })
+      const { revision: lastSubjectSequence, emptyAt: lastSequence } = effect.over
+      const { seq: revision } = await jetStream.publish(epochSubject, JSON.stringify(effect.record), { expect: { lastSubjectSequence, ...(lastSequence !== undefined && { lastSequence }) } })
       if (effect.record.epoch === undefined) await dateBucket()
       return { is: 'written', revision }
     } catch (error) {
-      const code = error instanceof NatsError ? error.api_error?.err_code : undefined
+      const code = codeOf(error)
       if (code === wrongRevision) return { is: 'refused' }
-      if (code === noMessage) return { is: 'read', revision: 0 }
       log.warn({ why: messageOf(error), asked: effect.effect }, 'the lease could not be asked for')
       if (code === streamNotFound) await bucketIsThere().catch(() => undefined) // NATS came back without its disk
       return { is: 'failed' }
@@ -91,10 +91,13 @@ export async function joinLeadership({ nats, replicas, holder, address, clock, l
   }
 
   async function read(): Promise<LeaseInput> {
-    const { seq: revision, data } = await manager.streams.getMessage(epochStream, { last_by_subj: epochSubject })
-    const record = readRecord(data)
+    const found = await manager.streams.getMessage(epochStream, { last_by_subj: epochSubject }).catch((error: unknown) => {
+      if (codeOf(error) !== noMessage) throw error
+    })
+    if (!found) return { is: 'read', revision: 0, emptyAt: (await manager.streams.info(epochStream)).state.last_seq } // who writes meanwhile is not overwritten: the revision is compared as well
+    const record = readRecord(found.data)
     if (record?.holder === holder) await dateBucket()
-    return { is: 'read', revision, record }
+    return { is: 'read', revision: found.seq, record }
   }
 
   /** Somebody else may have made the bucket anew. */
@@ -117,6 +120,8 @@ export async function joinLeadership({ nats, replicas, holder, address, clock, l
     },
   }
 }
+
+const codeOf = (error: unknown): number | undefined => error instanceof NatsError ? error.api_error?.err_code : undefined
 
 /** What lies there may be no lease: a scheduler that was the only one writes nothing. */
 function readRecord(data: Uint8Array) {

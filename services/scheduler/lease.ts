@@ -9,7 +9,7 @@ import { z } from 'zod'
  *      '--------------- another was first ---------------+-------------------'
  *
  * A key that holds nothing is waited for like one that is not renewed: it may have been lost just now, with a leader who does not know of it yet. What is made in its place
- * has other revisions (epoch.ts), so that this one's renewals are refused.
+ * has other revisions (epoch.ts), so that this one's renewals are refused. It may be lost again, after somebody took it: so who takes an empty one names which (`emptyAt`).
  *
  * Dates of two machines are never compared. A standby counts from when it *saw* the last renewal, the leader from when it *asked* for it, which was
  * earlier, and for less long: it has stopped acting when another begins. A write that nobody answered may have been stored, so it is looked for.
@@ -17,8 +17,8 @@ import { z } from 'zod'
  */
 export interface LeaseState {
   readonly me: Candidate
-  /** What lies in the bucket as far as is known, since when it is seen unchanged. `revision: 0`: nothing was ever written to it. */
-  readonly seen?: { revision: number; record?: LeaseRecord; sinceMs: number }
+  /** What lies in the bucket as far as is known, since when it is seen unchanged. */
+  readonly seen?: Found & { sinceMs: number }
   /** `epoch`: the revision of the write that took it; renewals keep it. */
   readonly held?: { epoch: number; revision: number; renewedMs: number }
   /** The read or write under way. */
@@ -41,17 +41,21 @@ export const leaseRecordSchema = z.object({
 })
 export type LeaseRecord = z.output<typeof leaseRecordSchema>
 
+/** `revision: 0`: nothing is there. `emptyAt`: then the last sequence of the bucket's stream, which no other bucket has that is made later (epoch.ts). */
+export interface Found { revision: number; emptyAt?: number | undefined; record?: LeaseRecord | undefined }
+
 export type LeaseInput =
   | { is: 'tick'; address?: string | undefined }
-  | { is: 'read'; revision: number; record?: LeaseRecord | undefined }
+  | { is: 'read' } & Found
   | { is: 'written'; revision: number }
-  /** Somebody else has written since. */
+  /** Somebody else has written since, or it is another bucket. */
   | { is: 'refused' }
   /** No answer: a write may have been stored or not. */
   | { is: 'failed' }
   | { is: 'resign' }
 
-export type LeaseEffect = { effect: 'read' } | { effect: 'write'; over: number; record: LeaseRecord }
+/** `over`: what must be there still. */
+export type LeaseEffect = { effect: 'read' } | { effect: 'write'; over: Omit<Found, 'record'>; record: LeaseRecord }
 
 /**
  * Agents' leases are 3 s unless an experiment says otherwise, and renewed every second: they must outlive `goneMs`, a look, and a heartbeat.
@@ -86,16 +90,17 @@ function tick(state: LeaseState, nowMs: number): LeaseNext {
   const { seen, held, asked, resigned } = state
   if (asked || resigned) return nothing(state)
   if (!seen) return read(state, nowMs)
-  if (held) return nowMs >= held.renewedMs + leaseTimes.renewMs ? write(state, seen.revision, { ...state.me, epoch: held.epoch }, nowMs) : nothing(state)
-  if (isFree(seen, nowMs)) return write(state, seen.revision, { ...state.me }, nowMs)
+  if (held) return nowMs >= held.renewedMs + leaseTimes.renewMs ? write(state, seen, { ...state.me, epoch: held.epoch }, nowMs) : nothing(state)
+  if (isFree(seen, nowMs)) return write(state, seen, { ...state.me }, nowMs)
   return nowMs >= state.readDueMs ? read(state, nowMs) : nothing(state)
 }
 
 const isFree = ({ record, sinceMs }: NonNullable<LeaseState['seen']>, nowMs: number): boolean =>
   record?.released === true || nowMs >= sinceMs + leaseTimes.goneMs
 
-function look(state: LeaseState, { revision, record }: LeaseInput & { is: 'read' }, nowMs: number): LeaseState {
-  const seen = { revision, ...(record && { record }), sinceMs: state.seen?.revision === revision ? state.seen.sinceMs : nowMs }
+function look(state: LeaseState, { revision, emptyAt, record }: Found, nowMs: number): LeaseState {
+  const isUnchanged = state.seen?.revision === revision && state.seen.emptyAt === emptyAt
+  const seen = { revision, emptyAt, record, sinceMs: isUnchanged ? state.seen.sinceMs : nowMs }
   if (state.held?.revision === revision) return { ...state, seen } // a write that nobody answered may still come
   const sure = without(state, 'held', 'doubtMs') // it can no longer: it names a revision that is gone
   if (record?.holder !== state.me.holder || record.released || state.resigned) return { ...sure, seen }
@@ -115,15 +120,15 @@ function written(state: LeaseState, revision: number, nowMs: number): LeaseNext 
 function resign(state: LeaseState, nowMs: number): LeaseNext {
   const { held, asked } = state
   const gone = without({ ...state, resigned: true }, 'held')
-  return held && !asked ? write(gone, held.revision, { ...state.me, released: true }, nowMs) : nothing(gone)
+  return held && !asked ? write(gone, held, { ...state.me, released: true }, nowMs) : nothing(gone)
 }
 
 function read(state: LeaseState, nowMs: number): LeaseNext {
   return { state: { ...state, asked: { effect: 'read' }, readDueMs: nowMs + leaseTimes.lookMs }, effects: [{ effect: 'read' }] }
 }
 
-function write(state: LeaseState, over: number, record: LeaseRecord, nowMs: number): LeaseNext {
-  return { state: { ...state, asked: { effect: 'write', record, askedMs: nowMs }, doubtMs: state.doubtMs ?? nowMs }, effects: [{ effect: 'write', over, record }] }
+function write(state: LeaseState, { revision, emptyAt }: Found, record: LeaseRecord, nowMs: number): LeaseNext {
+  return { state: { ...state, asked: { effect: 'write', record, askedMs: nowMs }, doubtMs: state.doubtMs ?? nowMs }, effects: [{ effect: 'write', over: { revision, emptyAt }, record }] }
 }
 
 const nothing = (state: LeaseState): LeaseNext => ({ state, effects: [] })

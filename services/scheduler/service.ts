@@ -19,6 +19,7 @@ import { printHalt, type Halt } from './halt.ts'
 import { holdLever, type Turn } from './halt-lever.ts'
 import { hearAgents } from './known-agents.ts'
 import type { Leadership } from './leadership.ts'
+import { inOwnTime } from './own-time.ts'
 import { previewExperiment } from './preview.ts'
 import { showRuns } from './run-metrics.ts'
 import { recordServices } from './run-services.ts'
@@ -104,6 +105,8 @@ const arrivalMs = 10_000
 export async function startScheduler({ bus, clock, log, leadership, findHalt = nothingHalts, metrics }: SchedulerOptions): Promise<Scheduler> {
   const writer = bus.writer('scheduler')
   const runs = new Map<string, RunState>()
+  /** Those under way, as this scheduler dates them. */
+  const dated = new Map<string, RunState>()
   const documents = new Map<string, unknown>()
   const underWay = new Set<string>()
   const heartbeats = new Map<string, { dueMs: number; sentAtMs: number }>()
@@ -176,10 +179,13 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     actOnAll()
   }, tickMs)
 
-  function act(state: RunState): void {
+  function act(told: RunState): void {
+    const nowMs = clock.nowMs()
+    const state = inOwnTime(told, dated.get(told.run), nowMs) // on standby too: who takes over has waited already
+    if (state.sealedAtMs === undefined) dated.set(state.run, state)
+    else dated.delete(state.run)
     const epoch = leadership.epoch()
     if (!epoch) return
-    const nowMs = clock.nowMs()
     const now = lever.inForce()
     if (renewing(state) && !now.halted) heartbeat(state, epoch) // the abort may not get through: then the leases end it
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)

@@ -1,12 +1,15 @@
 import { z } from 'zod'
+import { budgetShare, type BudgetShare } from '#shared/budget-share.ts'
 import { defineGate, type GateRule } from '#shared/gate.ts'
 import { complement, ownShareQuery, percent, selector } from '#shared/gate-share.ts'
 import { chooseObjective, objectiveName, onlyByPromql, sloName, unboundRule } from '#shared/gate-slo.ts'
-import type { OverRange } from '#shared/service-level.ts'
+import type { Objective } from '#shared/service-level.ts'
 import { duration, printDuration, ratio } from '#shared/units.ts'
 
 /** As the workbook's short windows are to its long ones: five minutes to an hour. */
 const shortestOfLong = 1 / 12
+/** As long as a `slo` gate's window is when nothing else is said, so that both judge the same value. */
+const longestStepMs = 5_000
 
 const parameters = z.strictObject({
   slo: sloName().optional(),
@@ -16,7 +19,8 @@ const parameters = z.strictObject({
   bad: selector().optional().describe('Without an SLO: your counter of failed requests'),
   max: z.number().positive().describe('Breaks when the budget burns more than so many times as fast as the SLO allows, in both windows at once'),
   long: duration({ minMs: 2_000 }).describe('The window that says that it matters, such as 1m'),
-  short: duration({ minMs: 1_000 }).optional().describe('The window that says that it still goes on (default: a twelfth of long, at least 1s)'),
+  short: duration({ minMs: 1_000 }).optional().describe('The window that says that it still goes on (default: a twelfth of long, at least 1s, and whole slices)'),
+  step: duration({ minMs: 1_000 }).optional().describe('Of a thresholdMetric: one of its values counts in so long a time (default: 5s, or less where that is no whole part of a slice)'),
   straddle: z.boolean().default(false).describe('Look from the fault\'s start on, though long reaches back to before it'),
 })
 type BurnRate = z.output<typeof parameters>
@@ -29,43 +33,65 @@ The burn rate is the share of bad events over the budget, 1 - target: at 1 the b
 more than \`max\` is burned in both windows: the long one says that it matters, the short one that it still goes on
 (The Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts").
 
-The budget is that of an SLO under \`slos\` which counts occurrences of a ratioMetric, or \`target\` with your own counters in \`total\` and \`bad\`.
+The budget is that of an SLO under \`slos\`, or \`target\` with your own counters in \`total\` and \`bad\`. What is counted is what the SLO's budgetingMethod
+says: single events, or slices of time, of which a window holds whole ones only. A thresholdMetric's events are its values, one each \`step\`.
+A slice or value that is not known, since there was no traffic or no sample, is neither good nor bad: a window with one in it is no data.
 
-No window reaches back to before the phase: the first look comes when \`long\` has passed since the fault's start, so that nothing which was there
-before is laid at its door, nor thins it out. \`straddle: true\` looks from the start on. The recovery is looked at from its start on too: there the short
-window decides. A window holds at least two scrapes or it is no data; four make it steady.`,
+No window reaches back to before the phase: the first look comes when \`long\` has passed since the fault's start, with slices one slice more, so that
+nothing which was there before is laid at its door, nor thins it out. \`straddle: true\` looks from the start on. The recovery is looked at from its start
+on too: there the short window decides. A window, a slice or a \`step\` holds at least two scrapes or it is no data; four make it steady.`,
   sources: ['prometheus'],
   parameters: parameters.superRefine((written, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
     const own = [written.target, written.total, written.bad].filter(given => given !== undefined).length
     if (written.slo === undefined ? own !== 3 : own > 0) problem([], 'either slo, or target with total and bad')
-    if (written.slo === undefined && written.objective !== undefined) problem(['objective'], 'no such key without slo')
+    for (const key of ['objective', 'step'] as const) if (written.slo === undefined && written[key] !== undefined) problem([key], 'no such key without slo')
     if (shortOf(written) >= written.long) problem(['short'], `less than long (${printDuration(written.long)})`)
     const unburnable = written.target === undefined ? undefined : beyond(written.max, complement(written.target))
     if (unburnable !== undefined) problem([written.target === 1 ? 'target' : 'max'], unburnable)
   }),
   rule: written => {
     const { slo, objective, target = 0, total = '', bad = '' } = written
-    if (slo === undefined) return burnRule(written, windowMs => ownShareQuery({ total, bad }, windowMs), { budget: complement(target), of: metricsOf(total) })
+    if (slo === undefined) {
+      const share: BudgetShare = { badOver: windowMs => ownShareQuery({ total, bad }, windowMs), counts: 'bad', beforeMs: 0 }
+      return burnRule(written, share, { budget: complement(target), of: metricsOf(total) })
+    }
     return unboundRule({
       name: slo, key: 'slo',
       bind(level) {
         const refused = (key: string, expected: string) => ({ is: 'refused', key, expected } as const)
-        const { name, indicator, budgeting } = level
-        if (indicator.is !== 'share') return refused('slo', `an SLO of a ratioMetric; ${name} has a thresholdMetric, which a gate \`slo: {name: ${name}}\` holds against its value`)
-        if (budgeting !== 'Occurrences') return refused('slo', `an SLO that counts Occurrences; ${name} counts ${budgeting}, of which a gate \`slo: {name: ${name}}\` judges one at a time`)
         const chosen = chooseObjective(level, objective)
         if ('expected' in chosen) return refused(objective === undefined ? 'slo' : 'objective', chosen.expected)
         const unburnable = beyond(written.max, chosen.budget)
         if (unburnable !== undefined) return refused('max', unburnable)
-        return { is: 'bound', rule: burnRule(written, indicator.badOver, { budget: chosen.budget, of: name }) }
+        if (written.step !== undefined && !chosen.threshold) return refused('step', `no such key for ${slo}, a ratioMetric, which has events of its own to count`)
+        const stepMs = written.step ?? stepIn(chosen)
+        if (chosen.threshold && chosen.slice && !isPart(stepMs, chosen.slice.lengthMs)) return refused('step', `a whole part of a slice, which lasts ${printDuration(chosen.slice.lengthMs)}`)
+        const share = budgetShare(level, chosen, stepMs)
+        const unwhole = unwholeWindow(written, share)
+        return unwhole ? refused(unwhole.key, unwhole.expected) : { is: 'bound', rule: burnRule(written, share, { budget: chosen.budget, of: slo }) }
       },
     })
   },
 })
 
-const shortOf = ({ long, short }: Pick<BurnRate, 'long' | 'short'>): number => short ?? Math.max(1_000, Math.round(long * shortestOfLong))
+/** Of units of time a window holds whole ones. */
+function shortOf({ long, short }: Pick<BurnRate, 'long' | 'short'>, unitMs = 1): number {
+  return short ?? Math.max(1_000, unitMs, Math.round(long * shortestOfLong / unitMs) * unitMs)
+}
+
+/** PromQL has no fractions of milliseconds. */
+const isPart = (partMs: number, ofMs: number): boolean => Number.isInteger(partMs) && ofMs % partMs === 0
 const metricsOf = (total: string) => total.replace(/\{[^]*$/, '')
+
+const stepIn = ({ slice }: Objective): number => slice ? slice.lengthMs / Math.ceil(slice.lengthMs / longestStepMs) : longestStepMs
+
+function unwholeWindow(written: BurnRate, { unit }: BudgetShare): { key: 'long' | 'short'; expected: string } | undefined {
+  if (!unit) return undefined
+  const whole = `a whole number of ${unit.is}s of ${printDuration(unit.lengthMs)}`
+  if (!isPart(unit.lengthMs, written.long) || written.long < 2 * unit.lengthMs) return { key: 'long', expected: `${whole}, at least two, of which short has one` }
+  return isPart(unit.lengthMs, shortOf(written, unit.lengthMs)) ? undefined : { key: 'short', expected: whole }
+}
 
 /** With everything bad a budget burns 1 / budget times as fast as it may, and no faster. */
 function beyond(max: number, budget: number): string | undefined {
@@ -74,15 +100,15 @@ function beyond(max: number, budget: number): string | undefined {
   return max < fastest ? undefined : `less than ${fastest}, as fast as ${percent(budget)} can burn when everything is bad`
 }
 
-function burnRule(written: BurnRate, badOver: OverRange, { budget, of }: { budget: number; of: string }): GateRule {
+function burnRule(written: BurnRate, { badOver, counts, unit, beforeMs }: BudgetShare, { budget, of }: { budget: number; of: string }): GateRule {
   const { long, max, straddle } = written
-  const windows = [long, shortOf(written)]
+  const windows = [long, shortOf(written, unit?.lengthMs)]
   const ranges = windows.map(windowMs => ({ windowMs, query: `(${badOver(windowMs)}) / ${budget}` }))
   const [inLong = '', inShort = ''] = ranges.map(({ query }) => query)
   return {
-    description: `at most ${max}x the budget of ${of} (${percent(budget)} bad), over ${windows.map(printDuration).join(' and ')} at once`,
+    description: `at most ${max}x the budget of ${of} (${percent(budget)} ${counts}), over ${windows.map(printDuration).join(' and ')} at once`,
     limit: { value: max, breaksWhen: 'above', unit: 'times' },
-    range: { longestMs: long, key: 'long', isAnchored: !straddle },
+    range: { longestMs: long + beforeMs, key: 'long', isAnchored: !straddle, beforeMs },
     ranges,
     ...onlyByPromql,
     query: () => `(${inLong} < ${inShort}) or (${inShort} <= ${inLong})`, // the lesser; without either there is none

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineGate, type GateRule, type Limit } from '#shared/gate.ts'
 import { percent } from '#shared/gate-share.ts'
-import { chooseObjective, objectiveName, onlyByPromql, sloName, unboundRule } from '#shared/gate-slo.ts'
+import { chooseObjective, objectiveName, onlyByPromql, sloName, thresholdWords, unboundRule } from '#shared/gate-slo.ts'
 import type { Objective, ServiceLevel } from '#shared/service-level.ts'
 import { printDuration } from '#shared/units.ts'
 
@@ -40,17 +40,15 @@ function ruleOf({ name, indicator }: ServiceLevel, { budget, threshold, slice }:
   }
   const { op, value } = threshold ?? { op: 'lte', value: Infinity } // a thresholdMetric without one is not read
   return {
-    description: `${words[op]} ${value} for ${name}`,
+    description: `${thresholdWords[op]} ${value} for ${name}`,
     limit: limits[op](value),
     ...range, ...onlyByPromql,
     query: ({ windowMs }) => indicator.over(windowMs),
   }
 }
 
-const words = { lte: 'at most', lt: 'below', gte: 'at least', gt: 'above' } as const
-
 /** A limit itself holds, so below 500 is at most the number before it. */
-const limits: Readonly<Record<keyof typeof words, (value: number) => Limit>> = {
+const limits: Readonly<Record<keyof typeof thresholdWords, (value: number) => Limit>> = {
   lte: value => ({ value, breaksWhen: 'above', unit: 'number' }),
   lt: value => ({ value: neighbour(value, 'down'), breaksWhen: 'above', unit: 'number' }),
   gte: value => ({ value, breaksWhen: 'below', unit: 'number' }),

@@ -36,7 +36,8 @@ type Course = (sinceMs: number) => number
 const none: Course = () => 0
 /** Everything fails for two seconds, again and again. */
 const noise: Course = sinceMs => (sinceMs + 60_000) % 5_000 > 3_000 ? requestsPerTick : 0
-const fault: Course = sinceMs => sinceMs > 5_000 ? 3 : 0
+const fault: Course = sinceMs => sinceMs > 5_000 ? requestsPerTick : 0
+/** A request fails once. */
 const both = (...courses: Course[]): Course => sinceMs => Math.max(...courses.map(course => course(sinceMs)))
 
 /** What the pod with the fault and the one without do; null: it gets no requests. */

@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { systemClock } from '#shared/clock.ts'
 import { ensureEpochBucket, epochStream, epochSubject } from '../../services/scheduler/epoch.ts'
 import { joinLeadership } from '../../services/scheduler/leadership.ts'
+import { leaseTimes } from '../../services/scheduler/lease.ts'
 import { startNatsDoor } from '../parts/nats-door.ts'
 import { startNats } from '../parts/nats.ts'
 import { until } from '../parts/until.ts'
@@ -57,4 +58,26 @@ test('what renews a lease in a bucket that is lost is refused by the one in its 
     await assert.rejects(write(remembered), /wrong last sequence/)
   }
   await raw.close()
+})
+
+test('who is about to take an empty lease when its bucket is lost again is refused by the next, although nothing is in that either, and waits anew', async () => {
+  await using nats = await startNats()
+  await using door = await startNatsDoor(nats.servers)
+  const raw = await connect({ servers: nats.servers, token: nats.token })
+  const manager = await raw.jetstreamManager()
+  const late = await joinLeadership({ nats: { servers: door.servers, token: nats.token }, replicas: 1, holder: 'late', address: () => undefined, clock: systemClock, log })
+  let remadeAtMs: number | undefined
+  door.whenSaid('"holder":"late"', async () => { // between its choice and the server
+    await manager.streams.delete(epochStream)
+    await ensureEpochBucket(manager, 1)
+    remadeAtMs = performance.now()
+  })
+  try {
+    await late.campaign()
+    await until('it leads', () => late.epoch() !== undefined, 10_000)
+    const waitedMs = performance.now() - (remadeAtMs ?? assert.fail('the bucket was not lost'))
+    assert.ok(waitedMs >= leaseTimes.goneMs, `it led ${Math.round(waitedMs)} ms after the bucket was there, in which another may have led in the one before`)
+  } finally {
+    await Promise.all([late.stop(), raw.close()])
+  }
 })

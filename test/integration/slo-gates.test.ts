@@ -54,12 +54,15 @@ before(async () => {
 after(() => parts.disposeAsync())
 
 const from = (query: string) => ({ metricSource: { type: 'Prometheus', spec: { query } } })
-const slo = (name: string, spec: object, objective: object) => ({ apiVersion: 'openslo/v1', kind: 'SLO', metadata: { name }, spec: { budgetingMethod: 'Occurrences', indicator: { spec }, objectives: [objective] } })
+const slo = (name: string, spec: object, objective: object, budgetingMethod = 'Occurrences') => ({ apiVersion: 'openslo/v1', kind: 'SLO', metadata: { name }, spec: { budgetingMethod, indicator: { spec }, objectives: [objective] } })
 const documents = [
   slo('answers', { ratioMetric: { counter: true, good: from('sum(rate(http_requests_total{code!~"5.."}[5m]))'), total: from('sum(rate(http_requests_total[5m]))') } }, { target: 0.99 }),
   slo('queue', { thresholdMetric: from('sum(depth)') }, { op: 'lt', value: 4, target: 0.9 }),
+  slo('slices', { ratioMetric: { counter: true, bad: from('http_requests_total{code=~"5.."}'), total: from('http_requests_total') } }, { target: 0.9, timeSliceTarget: 0.95, timeSliceWindow: 0.05 }, 'Timeslices'),
 ]
 const burnRate = { slo: 'answers', max: 10, long: '6s', short: '3s' }
+const slicesBurn = { name: 'slices-budget', burnRate: { slo: 'slices', max: 5, long: '6s', short: '3s' } }
+const queueBurn = { name: 'queue-budget', burnRate: { slo: 'queue', max: 5, long: '6s', short: '3s', step: '3s' } }
 
 /** A run whose service answers with this share of errors before the pause, and with that one from its injection on, until it is over. */
 async function judged({ earlier, inFault, depth = 3 }: { earlier: number; inFault: number; depth?: number }, gates: object[]): Promise<{ facts: StoredFact[]; judgement: Judgement }> {
@@ -105,11 +108,27 @@ test('a budget that burns in both windows fails the run, which is aborted; the r
 })
 
 test('a healthy service passes on all of its SLOs, though it was ill until the fault: no window reaches back to that', async () => {
-  const gates = [{ name: 'budget', burnRate }, { name: 'queue', slo: { name: 'queue' } }, { name: 'answers-again', phase: 'recovery', slo: { name: 'answers' } }]
+  const gates = [{ name: 'budget', burnRate }, { name: 'queue', slo: { name: 'queue' } }, { name: 'answers-again', phase: 'recovery', slo: { name: 'answers' } }, slicesBurn, queueBurn]
   const { facts, judgement: { verdict, reasons } } = await judged({ earlier: 0.5, inFault: 0 }, gates)
   assert.equal(verdict, 'passed', reasons.join('; '))
   const burns = answersOf(facts, 'budget').map(({ answer }) => answer.is === 'value' ? answer.value : NaN)
   assert.ok(burns.length >= 4 && burns.every(burn => burn === 0), burns.join(', '))
+  const firstLooks = [slicesBurn, queueBurn].map(({ name }) => (answersOf(facts, name)[0]?.evaluatedAtMs ?? NaN) - injectedAtMs(facts))
+  assert.deepEqual(firstLooks, [10_000, 10_000], 'the slice or the step before the long window was there before the fault, or was waited for too long')
+})
+
+test('slices of time that are bad, and values that are, burn a budget of theirs, each in a run that fails by it', async () => {
+  const evidenceOf = async (gate: object) => {
+    const { judgement: { verdict, reasons, gates: [held] } } = await judged({ earlier: 0, inFault: 0.2, depth: 4 }, [gate])
+    assert.equal(verdict, 'failed', reasons.join('; '))
+    return held?.evidence ?? ''
+  }
+  const burning = /broken in 2 looks in a row, \d+ ms into the phase; the last of them burns 10x its budget over 6s and 10x over 3s; /
+  const [bySlices, byValues] = [await evidenceOf(slicesBurn), await evidenceOf(queueBurn)]
+  assert.match(bySlices, burning)
+  assert.match(bySlices, /^at most 5x the budget of slices \(10 % bad slices of 3s\), over 6s and 3s at once: /)
+  assert.match(byValues, burning)
+  assert.match(byValues, /^at most 5x the budget of queue \(10 % of the values, one each 3s, not below 4\), over 6s and 3s at once: /)
 })
 
 test('with straddle: true what was before the fault is in its windows, and fails the run', async () => {

@@ -1,15 +1,23 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '#shared/process/free-port.ts'
+import { toolPath } from '#shared/tools.mjs'
 import { prometheusPlan, untilScraped, type ScrapeTarget } from '../../services/cli/parts/prometheus.ts'
 
-/** A real Prometheus that scrapes the targets every second; ready when each was scraped once. `flags`: more arguments of its command line. */
-export async function startPrometheus(targets: ScrapeTarget[], { flags = [] }: { flags?: readonly string[] } = {}): Promise<AsyncDisposable & { url: string }> {
+/**
+ * A real Prometheus that scrapes the targets every second; ready when each was scraped once. `flags`: more arguments of its command line.
+ * `history`: dated samples in OpenMetrics' text format that it has from the start.
+ */
+export async function startPrometheus(targets: ScrapeTarget[], { flags = [], history }: { flags?: readonly string[]; history?: string } = {}): Promise<AsyncDisposable & { url: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'prometheus-'))
+  if (history !== undefined) {
+    writeFileSync(join(folder, 'history.txt'), history)
+    execFileSync(toolPath('promtool'), ['tsdb', 'create-blocks-from', 'openmetrics', join(folder, 'history.txt'), join(folder, 'prometheus')], { stdio: 'pipe' })
+  }
   const port = await freePort()
   const { argv: [program, ...args], ready } = prometheusPlan({ folder, port, targets })
   const child = spawn(program, [...args, ...flags], { stdio: 'ignore', cwd: folder })

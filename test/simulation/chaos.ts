@@ -78,12 +78,13 @@ export const endOf = ({ disturbances }: Plan): number => Math.max(0, ...disturba
 /** Has everything happen that the plan says, at its time. */
 export function unleash(simulation: Simulation): void {
   const { world, plan } = simulation
+  const underWay = new Map<string, number>()
   for (const disturbance of plan.disturbances) {
     if (disturbance.is === 'power-loss' && disturbance.fsyncLies) lie(simulation, disturbance.where, disturbance.atMs)
     if ('step' in disturbance) atStep(simulation, disturbance)
     else if ('moment' in disturbance) atMoment(simulation, disturbance)
     else if (disturbance.is === 'targets-recycled') recycleTargets(simulation, disturbance.where)
-    else if ('fromMs' in disturbance) during(simulation, disturbance)
+    else if ('fromMs' in disturbance) during(simulation, disturbance, underWay)
     else world.after(disturbance.atMs, undefined, () => once(simulation, disturbance))
   }
   simulation.nats.onBlocked = by => simulation.chaos.count(by)
@@ -102,8 +103,9 @@ function lie({ world, machines }: Simulation, where: string, untilMs: number): v
   world.after(untilMs, undefined, () => { world.after(0, undefined, () => { disk.lies = false }) }) // after the loss, which is at the same time
 }
 
-/** What has a beginning and an end; of two at once the later end counts. */
-function during({ world, chaos, nats, machines, locust, prometheus, subject }: Simulation, disturbance: Extract<Disturbance, { fromMs: number }>): void {
+/** What has a beginning and an end; of two at once the later end counts. `underWay`: of each sort, and of each machine that has it, how many there are. */
+function during({ world, chaos, nats, machines, locust, prometheus, subject }: Simulation, disturbance: Extract<Disturbance, { fromMs: number }>, underWay: Map<string, number>): void {
+  const key = 'where' in disturbance ? `${disturbance.is} ${disturbance.where}` : disturbance.is
   const machine = 'where' in disturbance ? machines.get(disturbance.where) : undefined
   const set = (isOn: boolean) => {
     switch (disturbance.is) {
@@ -122,8 +124,14 @@ function during({ world, chaos, nats, machines, locust, prometheus, subject }: S
       case 'subject-sick': subject.isSick = isOn
     }
   }
-  world.after(disturbance.fromMs, undefined, () => { world.tell(`--- ${disturbance.is} begins`); set(true) })
-  world.after(disturbance.toMs, undefined, () => { world.tell(`--- ${disturbance.is} ends`); set(false) })
+  const count = (change: 1 | -1) => {
+    const left = (underWay.get(key) ?? 0) + change
+    underWay.set(key, left)
+    world.tell(`--- ${disturbance.is} ${change === 1 ? 'begins' : 'ends'}${left > 0 && change === -1 ? ', and another goes on' : ''}`)
+    set(left > 0)
+  }
+  world.after(disturbance.fromMs, undefined, () => count(1))
+  world.after(disturbance.toMs, undefined, () => count(-1))
 }
 
 function atStep(simulation: Simulation, disturbance: Extract<Disturbance, { step: number }>): void {

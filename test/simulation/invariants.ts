@@ -5,14 +5,15 @@ import { faultOfPart } from '#shared/fault.ts'
 import { judge, printJudgement } from '#shared/verdict.ts'
 import { begin, fold, type RunState } from '../../services/scheduler/core.ts'
 import { Chance } from './chance.ts'
-import { isOlder, type Act, type Span } from './ledger.ts'
+import { isOlder, type Act, type Asked, type Span } from './ledger.ts'
 import { beginMs, type Machine } from './machine.ts'
+import { sampleMs } from './sim-load.ts'
 import type { Simulation } from './simulation.ts'
 
 /** What must never be, whatever happens. */
 export const invariants = {
-  'ends by its lease': 'A fault ends by its lease, by its duration, or because its run is aborted or its machine halted by a file, and within a second of that at most, whoever is dead, stopped or cut off by then.',
-  'touches only its targets': 'What is done is done to targets that were ordered, that the operator has opted in, and that are still what they were when they were chosen; a recycled PID is another.',
+  'ends by its lease': 'A fault ends by its lease, by its duration from when all of it was read back, or because its run is aborted or its machine halted by a file, and within a second of that at most, whoever is dead, stopped or cut off by then.',
+  'touches only its targets': 'What is done is done to targets that were ordered together, that the operator has opted in, and that are still what they were when they were chosen; a recycled PID is another.',
   'blast radius': 'A fault, with all that has joined it, never has more targets at a time than its cap.',
   'done at most once': 'A fault is done to a target once, however often it is asked for and whatever restarts.',
   'one owner of a target': 'Of two faults that cannot share a target, only one has it.',
@@ -36,6 +37,8 @@ export interface Violation { invariant: InvariantName; atMs: number; what: strin
 
 /** What is promised after a lease or a duration is over. */
 const epsilonMs = 1_000
+/** From one look to the next (plan.ts). */
+const lookMs = 500
 /** An inject that is on its way when everything is halted is good for 5 s (the scheduler's deadline), and its lease begins then. */
 const haltGraceMs = 5_000 + 3_000 + epsilonMs
 
@@ -47,7 +50,6 @@ export class Checker {
   #facts = 0
   #acknowledgements = 0
   readonly #done = new Set<string>()
-  readonly #heldUntilMs = new Map<string, number>()
   readonly #judged = new Map<string, string>()
   /** Until then what is in force on a machine may be there still: its kernel has refused to undo. */
   readonly #excusedUntilMs = new Map<Machine, number>()
@@ -69,7 +71,6 @@ export class Checker {
     for (; this.#facts < nats.facts.length; this.#facts++) {
       const stored = nats.facts[this.#facts] as StoredFact
       world.tell(`${stored.stream} ${stored.kind} ${stored.fact.subject} ${printData(stored)}`)
-      if (stored.kind === 'run.phase' && stored.fact.data.phase === 'revert') this.#heldUntilMs.set(stored.fact.subject, world.nowMs)
       if (stored.kind === 'run.judged') this.#verdict(stored)
     }
     this.#oneLeader()
@@ -82,14 +83,14 @@ export class Checker {
     this.violations.push({ invariant, atMs: this.#at.world.nowMs, what })
   }
 
-  #endsByLease({ order, target, sinceMs }: Span): void {
+  #endsByLease({ order, target }: Span): void {
     const { machine, aborted, by, run, fault } = order
     const { nowMs } = this.#at.world
     if (nowMs <= (this.#excusedUntilMs.get(machine) ?? 0)) return
     const limits = [
       { is: 'its lease', untilMs: order.renewedMs + order.leaseMs },
-      // only an agent that lives on can be held to what it has heard, and to a duration that nobody else may know yet; without one the lease ends it
-      { is: 'its duration', untilMs: by?.is === 'running' ? Math.max(sinceMs + (order.durationMs ?? 0), by.wentOnMs) : Infinity },
+      // only an agent that lives on can be held to what it has heard, and to a duration that nobody else may know yet; without one, and until all of the fault was read back, the lease ends it
+      { is: 'its duration', untilMs: by?.is === 'running' ? Math.max((order.readBackMs ?? Infinity) + (order.durationMs ?? 0), by.wentOnMs) : Infinity },
       { is: 'the abort', untilMs: aborted && aborted.process.is === 'running' ? Math.max(aborted.atMs, aborted.process.wentOnMs, this.#excusedUntilMs.get(machine) ?? 0) : Infinity },
     ]
     if (machine.haltedSinceMs !== undefined) limits.push({ is: 'the halt file', untilMs: by?.is === 'running' ? Math.max(machine.haltedSinceMs, by.wentOnMs, this.#excusedUntilMs.get(machine) ?? 0) : Infinity })
@@ -101,15 +102,19 @@ export class Checker {
   #act({ order, target, machine, atMs, isOptedIn, alsoHeldBy }: Act): void {
     if (!order) return this.#violated('touches only its targets', `${target} on ${machine.name} was touched, and nobody had ordered it`)
     const name = `${order.fault} of ${order.run}`
-    if (!order.targets.has(target)) this.#violated('touches only its targets', `${name} has touched ${target}, and was ordered for ${[...order.targets].join(', ')}`)
+    const meant = order.asked.filter(({ targets }) => [...order.touched].every(touched => targets.has(touched)))
+    if (meant.length === 0) this.#violated('touches only its targets', `${name} has touched ${[...order.touched].join(', ')}, and was ordered for ${order.asked.map(({ targets }) => [...targets].join(', ')).join('; then for ')}`)
     if (machine.haltedSinceMs !== undefined && atMs > Math.max(machine.haltedSinceMs, order.by?.wentOnMs ?? 0) + epsilonMs) this.#violated('halt holds', `${name} has touched ${target} on ${machine.name}, ${atMs - machine.haltedSinceMs} ms after the file was there`)
     if (!isOptedIn) this.#violated('touches only its targets', `${name} has touched ${target}, which has not opted in`)
     if (alsoHeldBy !== undefined) this.#violated('one owner of a target', `${name} has touched ${target}, which another fault has`)
     const isAgain = this.#done.has(`${machine.name}/${machine.boot}/${name}/${target}`)
     if (isAgain && !this.#mayForget(machine)) this.#violated('done at most once', `${name} was done to ${target} before`)
     this.#done.add(`${machine.name}/${machine.boot}/${name}/${target}`)
-    if (order.wasBuried && !this.#mayForget(machine)) this.#violated('aborted stays aborted', `${name} was done on ${machine.name}, which had heard that the run is aborted`)
-    if (order.heardEpoch && isOlder(order.epoch, order.heardEpoch) && !this.#mayForget(machine)) this.#violated('old epochs are refused', `${name} was done on ${machine.name} under an epoch that is over`)
+    const isOld = ({ epoch, heardEpoch }: Asked) => heardEpoch !== undefined && isOlder(epoch, heardEpoch)
+    if (meant.length > 0 && meant.every(asked => asked.wasBuried || isOld(asked)) && !this.#mayForget(machine)) {
+      if (meant.some(({ wasBuried }) => wasBuried)) this.#violated('aborted stays aborted', `${name} was done on ${machine.name}, which had heard that the run is aborted`)
+      else this.#violated('old epochs are refused', `${name} was done on ${machine.name} under an epoch that is over`)
+    }
     this.#blastRadius(name, order.run, order.fault, order.blastRadius.maxTargets)
   }
 
@@ -191,26 +196,33 @@ export class Checker {
       const own = spans.filter(({ target, order: { machine } }) => !this.#hasDied(machine, target))
       if (own.length > 0 && longestMs < durationMs / 2 - 100) missing(`${id} was there for ${longestMs} of ${durationMs} ms`)
     }
-    for (const what of this.#overlooked(run, experiment)) missing(what)
+    for (const what of this.#overlooked(run, experiment, facts)) missing(what)
     const left = ledger.inForce().filter(({ order }) => order.run === run)
     if (left.length > 0) missing(`${left.map(({ order, target }) => `${order.fault} on ${target}`).join(', ')} was still there`)
   }
 
   /** What its gate must have seen, or could not see, while the faults were held. Where a clock has jumped nobody can say when that was. */
-  #overlooked(run: string, { gates }: Experiment): string[] {
+  #overlooked(run: string, { gates }: Experiment, facts: readonly StoredFact[]): string[] {
     const { ledger, plan: { disturbances }, subject } = this.#at
     const gate = gates.find(({ phase }) => phase === 'during')
     const fromMs = ledger.acts.find(({ order }) => order?.run === run)?.atMs
-    const untilMs = this.#heldUntilMs.get(run)
-    if (!gate || fromMs === undefined || untilMs === undefined || disturbances.some(({ is }) => is === 'clock-jump')) return []
+    const [confirmedMs] = facts.flatMap(stored => stored.kind === 'fault.injected' ? [stored.fact.data.injectedAtMs - beginMs] : [])
+    const [untilMs] = facts.flatMap(stored => stored.kind === 'run.phase' && stored.fact.data.phase === 'revert' ? [stored.fact.data.atMs - beginMs] : [])
+    if (!gate || fromMs === undefined || confirmedMs === undefined || untilMs === undefined || disturbances.some(({ is }) => is === 'clock-jump')) return []
     const worst = longestStretch(subject.history.filter(({ atMs }) => atMs >= fromMs && atMs <= untilMs))
-    const looksMs = (gate.consecutive + 1) * 500 + 400 // looks are every 500 ms (plan.ts), wherever they begin
-    const blindMs = disturbances.reduce((sum, disturbance) => disturbance.is === (gate.source === 'stream' ? 'samples-lost' : 'prometheus-away')
-      ? sum + Math.max(0, Math.min(untilMs, disturbance.toMs) - Math.max(fromMs, disturbance.fromMs)) : sum, 0)
+    const looksMs = (gate.consecutive + 1) * lookMs + 400 // wherever they begin
+    const ends = Array.from({ length: Math.floor((untilMs - confirmedMs) / lookMs) }, (_, index) => confirmedMs + (index + 1) * lookMs)
+    const seen = ends.filter(endMs => gate.source === 'stream' ? this.#isPosted(endMs - lookMs, endMs) : this.#at.prometheus.told.has(endMs))
     return [
       ...worst > looksMs ? [`requests failed beyond the limit of ${gate.name} for ${worst} ms on end`] : [],
-      ...blindMs > 600 + (untilMs - fromMs) / 4 ? [`for ${blindMs} of ${untilMs - fromMs} ms nothing was to be seen`] : [],
+      ...seen.length < 0.9 * ends.length ? [`of the ${ends.length} looks of ${gate.name} there was something to be seen in ${seen.length}`] : [],
     ]
+  }
+
+  /** Most of that time was told of; or little of it, which was bad enough to count. */
+  #isPosted(fromMs: number, untilMs: number): boolean {
+    const posted = this.#at.locust.posted.filter(({ atMs }) => atMs >= fromMs && atMs < untilMs)
+    return posted.length * sampleMs >= (untilMs - fromMs) / 2 || posted.some(({ share }) => share > 0.1)
   }
 
   /** A target that has ended by itself, or by another fault, has nothing left to hold. */

@@ -7,27 +7,37 @@ import type { Machine } from './machine.ts'
 import type { Process } from './world.ts'
 
 /** An inject as it came to an agent, whatever the agent made of it. */
+export interface Asked {
+  targets: ReadonlySet<string>
+  epoch: Epoch
+  /** The agent had heard by then that the run is aborted. */
+  wasBuried: boolean
+  /** The highest epoch that the agent had heard by then. */
+  heardEpoch: Epoch | undefined
+}
+
+/** All that an agent was asked for under the name of one fault. */
 export interface Order {
   run: string
   fault: string
   machine: Machine
   spec: FaultSpec
-  targets: ReadonlySet<string>
+  /** More than once where an answer was lost, or another leader asks for what was refused to the one before: by then other targets may be chosen. */
+  asked: Asked[]
+  /** What was done to whom, which must all be of one of those. */
+  touched: Set<string>
   blastRadius: BlastRadius
-  epoch: Epoch
   leaseMs: number
   durationMs: number | undefined
   deliveredMs: number
-  /** When a heartbeat of its run came to the agent last that was sent later than those before. */
+  /** When a heartbeat of its run came to the agent last that was sent later than those before, and before the lease was over: what has lapsed is never renewed. */
   renewedMs: number
-  /** The agent had heard by then that the run is aborted. */
-  wasBuried: boolean
-  /** The highest epoch that the agent had heard by then. */
-  heardEpoch: Epoch | undefined
   /** The abort came to this start of the agent. */
   aborted?: { process: Process; atMs: number }
   /** Who has acted on it. */
   by?: Process
+  /** When the last of its targets was read back after the act. */
+  readBackMs?: number
 }
 
 /** One target under one fault, from one moment to another. `untilMs` undefined: still. */
@@ -72,7 +82,7 @@ export class Ledger {
     if (!process || (name !== 'inject' && name !== 'heartbeat' && name !== 'abort')) return
     const { nowMs } = machine.world
     if (name === 'inject') this.#order(payload as never, machine)
-    if (name === 'heartbeat' && this.#isNews(process, payload as Renewal)) for (const order of this.ordersOf(machine, run)) order.renewedMs = nowMs
+    if (name === 'heartbeat' && this.#isNews(process, payload as Renewal)) for (const order of this.ordersOf(machine, run)) if (nowMs <= order.renewedMs + order.leaseMs) order.renewedMs = nowMs
     if (name === 'abort') for (const order of this.ordersOf(machine, run)) order.aborted ??= { process, atMs: nowMs }
     this.#hearing.push({ machine, process, ...(epoch && { epoch }), ...(name === 'abort' && { buries: run }) })
   }
@@ -90,17 +100,17 @@ export class Ledger {
   #order({ run, fault, item, targets, blastRadius, epoch, leaseMs, leftMs }: { run: string; fault: string; item: unknown; targets: { id: string }[]; blastRadius: BlastRadius; epoch: Epoch; leaseMs: number; leftMs?: number }, machine: Machine): void {
     const key = orderKey(machine, entryId({ run, fault }))
     const known = this.#orders.get(key)
-    if (known) { // the same once more: if the agent takes it only now, its lease begins now
+    const asked: Asked = { targets: new Set(targets.map(({ id }) => id)), epoch, wasBuried: this.#buried.has(`${machine.name}/${run}`), heardEpoch: this.#heardEpoch.get(machine.name) }
+    if (known) { // if the agent takes it only now, its lease begins now
       known.renewedMs = machine.world.nowMs
-      if (isOlder(known.epoch, epoch)) Object.assign(known, { epoch, heardEpoch: this.#heardEpoch.get(machine.name) }) // the next leader asks for what was refused to the one before
+      known.asked.push(asked)
       return
     }
     const spec = parseItem(item)
     this.#orders.set(key, {
-      run, fault, machine, spec, blastRadius, epoch, leaseMs, targets: new Set(targets.map(({ id }) => id)),
+      run, fault, machine, spec, blastRadius, leaseMs, asked: [asked], touched: new Set(),
       durationMs: spec.durationMs === undefined || leftMs === undefined ? spec.durationMs : Math.min(spec.durationMs, leftMs),
       deliveredMs: machine.world.nowMs, renewedMs: machine.world.nowMs,
-      wasBuried: this.#buried.has(`${machine.name}/${run}`), heardEpoch: this.#heardEpoch.get(machine.name),
     })
   }
 
@@ -108,7 +118,14 @@ export class Ledger {
   acted(machine: Machine, id: string, target: string, { isOptedIn, alsoHeldBy }: { isOptedIn: boolean; alsoHeldBy: string | undefined }): void {
     const order = this.#orders.get(orderKey(machine, id))
     if (order && machine.world.current) order.by = machine.world.current
+    order?.touched.add(target)
     this.acts.push({ order, target, machine, atMs: machine.world.nowMs, isOptedIn, alsoHeldBy })
+  }
+
+  /** What was done to a target has been looked at. */
+  readBack(machine: Machine, id: string): void {
+    const order = this.#orders.get(orderKey(machine, id))
+    if (order) order.readBackMs = machine.world.nowMs
   }
 
   /** After each event: what was heard counts when whoever heard it has lived through it, and what is in force is looked at in the kernels. */
@@ -136,10 +153,12 @@ export class Ledger {
       const span: Span = { order, target, sinceMs: nowMs, untilMs: undefined }
       this.#open.set(key, span)
       this.spans.push(span)
+      machine.world.tell(`--- ${order.fault} of ${order.run} is on ${target}`)
     }
     for (const [key, span] of this.#open) {
       if (span.order.machine !== machine || seen.has(key)) continue
       span.untilMs = nowMs
+      machine.world.tell(`--- ${span.order.fault} of ${span.order.run} is off ${span.target}`)
       this.#open.delete(key)
     }
   }

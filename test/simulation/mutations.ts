@@ -44,6 +44,10 @@ export const mutations: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a late act goes on', near: 11_240, why: 'who was stopped in the middle of an act goes on with it when the fault has been ended',
+    changes: [{ file: work, find: 'if (leftMs <= 0) throw', put: 'if (leftMs < -60_000) throw' }],
+  },
+  {
     name: 'rollbacks skipped on abort', why: 'the default strategy of Chaos Toolkit when a run failed or was interrupted',
     changes: [{ file: agent, find: "const ended = each(buried.state, ofRun(buried.state, run), (now, fault) => end(now, fault, 'abort', 'the run was aborted before it was there'))", put: 'const ended = nothing(buried.state)' }],
   },
@@ -76,6 +80,14 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'services/scheduler/lease.ts', find: '  record?.released === true ||', put: '  record === undefined || record.released === true ||' }],
   },
   {
+    name: 'one empty lease is as good as another', near: 8_001, why: 'its bucket was lost again, and who saw the one before empty leads beside who took that',
+    changes: [{ file: 'services/scheduler/lease.ts', find: 'over: { revision, emptyAt }, record', put: 'over: { revision }, record' }],
+  },
+  {
+    name: 'dates ahead are waited for', near: 12_481, why: 'a leader whose clock is an hour ahead is followed by one whose clock is right',
+    changes: [{ file: 'services/scheduler/service.ts', find: 'inOwnTime(told, dated.get(told.run), nowMs)', put: 'told' }],
+  },
+  {
     name: 'deadlines are not kept', why: 'a command that was on its way for ever is still obeyed',
     changes: [{ file: agent, find: 'if (nowMs > input.deadlineMs) return', put: 'if (nowMs > input.deadlineMs + 60_000) return' }, { file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
   },
@@ -90,6 +102,10 @@ export const mutations: readonly Mistake[] = [
   {
     name: 'the blast radius is not checked', why: 'a target that names everybody hits everybody',
     changes: [{ file: 'shared/blast-radius.ts', find: 'if (taken > maxTargets) return', put: 'if (taken > maxTargets + 100) return' }],
+  },
+  {
+    name: 'what is ordered is not counted', near: 51_425, why: 'more joins a fault of which some targets are not on record yet, and it has more than its cap',
+    changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...reach.targets]', put: 'joining.held' }],
   },
   {
     name: 'a repeated quarantine forgets', near: 765, why: 'what could not be undone is given up after one try',
@@ -114,11 +130,15 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'shared/gate-watch.ts', find: 'const readableShare = 0.9', put: 'const readableShare = 0' }, { file: 'shared/gate-watch.ts', find: 'endMs - lastReadableMs >= watch.gate.noDataAfterMs', put: 'endMs < 0' }],
   },
   {
+    name: 'looks after the phase count', near: 21_870, why: 'what was seen later makes up for what could not be seen while the fault was there',
+    changes: [{ file: 'shared/gate-core.ts', find: 'if (!folded.watches.some(hasOverrun)) return folded', put: 'if (folded.watches.some(hasOverrun)) return folded' }],
+  },
+  {
     name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
     changes: [{ file: 'shared/gate-watch.ts', find: ': breakingInARow >= gate.consecutive', put: ': breakingInARow > 1_000' }],
   },
   {
-    name: 'an early end passes', why: 'a fault that was there for a moment has asked no question',
+    name: 'an early end passes', near: 551, why: 'a fault that was there for a moment has asked no question',
     changes: [{ file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
   },
   {

@@ -119,19 +119,21 @@ function touch({ machine, subject, ledger }: SimDriverOptions, id: string, task:
 }
 
 function pause(options: SimDriverOptions, id: string, target: BoundProcess): StepInHand {
-  const { machine, process } = options
+  const { machine, process, ledger } = options
   if (demandTask(options, target).state === 'T') throw new FaultRefused(`${target.id} is stopped already`)
   return {
     undo: { undo: 'continue', processes: [target], leave: [] },
-    async act({ record }) {
+    async act({ record, requireTimeLeft }) {
       await look(options)
       demandTask(options, target)
       record({ undo: 'continue', processes: [{ pid: target.pid, startTicks: target.startTicks }], leave: [] })
+      requireTimeLeft()
       process.step(`stop ${target.pid}`)
       const task = demandTask(options, target)
       touch(options, id, task, { alone: true })
       machine.kernel.signal(target.pid, 'SIGSTOP', id)
       await look(options)
+      ledger.readBack(machine, id)
       return { verified: machine.kernel.find(target)?.state === 'T', readBack: [`${target.pid} T`] }
     },
   }
@@ -142,8 +144,9 @@ function kill(options: SimDriverOptions, id: string, target: BoundProcess): Step
   demandTask(options, target)
   return {
     undo: { undo: 'nothing' },
-    async act() {
+    async act({ requireTimeLeft }) {
       await look(options)
+      requireTimeLeft()
       process.step(`kill ${target.pid}`)
       const task = demandTask(options, target)
       touch(options, id, task, { alone: true })
@@ -155,16 +158,18 @@ function kill(options: SimDriverOptions, id: string, target: BoundProcess): Step
 }
 
 function cutOff(options: SimDriverOptions, id: string, target: BoundProcess, table: string): StepInHand {
-  const { machine, process } = options
+  const { machine, process, ledger } = options
   const undo = { undo: 'delete-table', nft: 'nft', nsenter: 'nsenter', table, namespace: '', process: { pid: target.pid, startTicks: target.startTicks } } as const
   return {
     undo,
-    async act({ remainingMs }) {
+    async act({ requireTimeLeft }) {
       await look(options)
+      const leftMs = requireTimeLeft()
       process.step(`add the table ${table}`)
       touch(options, id, demandTask(options, target), { alone: false })
-      machine.kernel.addTable(table, id, target, Math.max(1, Math.round(remainingMs)))
+      machine.kernel.addTable(table, id, target, Math.max(1, Math.round(leftMs)))
       await look(options)
+      ledger.readBack(machine, id)
       return { verified: machine.kernel.hasTable(table), readBack: [`${table} is there`] }
     },
     async renew(remainingMs) {
@@ -178,8 +183,9 @@ function deletion(options: SimDriverOptions, { id }: PrepareRequest, target: Bou
   const { process, subject } = options
   return {
     undo: { undo: 'nothing' },
-    async act() {
+    async act({ requireTimeLeft }) {
       await look(options)
+      requireTimeLeft()
       const pod = isPod(target) ? subject.pods.get(target.pod.uid) : undefined
       const task = pod?.machine.kernel.find(pod.task)
       if (!pod || !task) throw new FaultRefused(`${target.id} is gone`)

@@ -47,7 +47,7 @@ export function simLeadership({ nats, machine, process, chance }: SimBusOptions,
   }
 
   function atServer(effect: LeaseEffect): LeaseInput {
-    if (effect.effect === 'read') return { is: 'read', revision: nats.lease.revision, record: nats.lease.record }
+    if (effect.effect === 'read') return { is: 'read', ...nats.readLease() }
     const revision = nats.writeLease(effect.over, effect.record)
     return revision === 'refused' ? { is: 'refused' } : { is: 'written', revision }
   }

@@ -7,7 +7,8 @@ import { beginMs, type Machine } from './machine.ts'
 import type { Subject } from './subject.ts'
 import type { Process } from './world.ts'
 
-const sampleMs = 200
+/** A sample is of so much time. */
+export const sampleMs = 200
 const requestsPerSample = 20
 const workers = ['w1', 'w2']
 
@@ -20,6 +21,8 @@ export class SimLocust {
   isSilent = false
   onSilence: (() => void) | undefined
   requests = 0
+  /** Of each sample that came to a bridge: the middle of its time, and what share had failed. */
+  readonly posted: { atMs: number; share: number }[] = []
   readonly #machine: Machine
   readonly #subject: Subject
   readonly #chance: Chance
@@ -71,25 +74,25 @@ export class SimLocust {
     this.#index += 1
     this.requests += users > 0 ? requestsPerSample : 0
     const endMs = this.#machine.wallMs()
-    for (const worker of workers) {
-      this.#post({
-        version: 1, worker, index: this.#index, bootId: this.#machine.bootId, startMs: endMs - sampleMs, endMs, users, inFlight: {}, inFlightTotal: 0, lateMs: 0,
-        dropped: this.#dropped.get(worker) ?? 0,
-        ok: users > 0 && failed < requestsPerSample ? { 20: requestsPerSample - failed } : {},
-        failed: users > 0 && failed > 0 ? { 20: failed } : {},
-      })
-    }
+    const arePosted = workers.map(worker => this.#post({
+      version: 1, worker, index: this.#index, bootId: this.#machine.bootId, startMs: endMs - sampleMs, endMs, users, inFlight: {}, inFlightTotal: 0, lateMs: 0,
+      dropped: this.#dropped.get(worker) ?? 0,
+      ok: users > 0 && failed < requestsPerSample ? { 20: requestsPerSample - failed } : {},
+      failed: users > 0 && failed > 0 ? { 20: failed } : {},
+    }))
+    if (arePosted.every(Boolean)) this.posted.push({ atMs: this.#machine.world.nowMs - sampleMs / 2, share: failed / requestsPerSample })
   }
 
-  #post(sample: LoadSample): void {
+  #post(sample: LoadSample): boolean {
     const bridge = this.#bridge
     if (!bridge || bridge.process.is === 'dead' || this.isSilent) {
       if (this.isSilent) this.onSilence?.()
       this.#dropped.set(sample.worker, (this.#dropped.get(sample.worker) ?? 0) + 1)
-      return
+      return false
     }
     this.#dropped.delete(sample.worker)
     this.#machine.world.after(this.#chance.int(1, 20), bridge.process, () => bridge.take(sample))
+    return true
   }
 }
 
@@ -97,6 +100,8 @@ export class SimLocust {
 export class SimPrometheus {
   isAway = false
   onAway: (() => void) | undefined
+  /** Dates of looks that it has given a value for. */
+  readonly told = new Set<number>()
   readonly #seen: { atMs: number; share: number; requests: number; failed: number }[] = []
   readonly #machine: Machine
   readonly #chance: Chance
@@ -129,7 +134,9 @@ export class SimPrometheus {
         if (await this.#isGone()) return noAnswer
         const atMs = evaluatedAtMs - beginMs
         const found = this.#seen.findLast(seen => seen.atMs <= atMs)
-        return found && found.atMs > atMs - freshForMs ? { is: 'value', value: found.share } : { is: 'no-data', why: 'no sample' }
+        if (!found || found.atMs <= atMs - freshForMs) return { is: 'no-data', why: 'no sample' }
+        this.told.add(atMs)
+        return { is: 'value', value: found.share }
       },
       samples: async (query, evaluatedAtMs) => {
         if (await this.#isGone()) return noAnswer

@@ -1,5 +1,5 @@
 import type { StoredFact } from '#shared/events.ts'
-import type { LeaseRecord } from '../../services/scheduler/lease.ts'
+import type { Found, LeaseRecord } from '../../services/scheduler/lease.ts'
 import { beginMs, type Machine } from './machine.ts'
 import type { Process, World } from './world.ts'
 
@@ -58,10 +58,16 @@ export class Nats {
     return place
   }
 
-  /** Compare and set, by the revision that it replaces. */
-  writeLease(over: number, record: LeaseRecord): number | 'refused' {
-    if (over !== this.lease.revision) return 'refused'
+  readLease(): Found {
+    const { first, revision, record } = this.lease
+    return revision === 0 ? { revision, emptyAt: first - 1 } : { revision, record }
+  }
+
+  /** Compare and set, by what it replaces. */
+  writeLease(over: Found, record: LeaseRecord): number | 'refused' {
     const { first, revision } = this.lease
+    const { emptyAt } = this.readLease()
+    if (over.revision !== revision || (over.emptyAt !== undefined && over.emptyAt !== emptyAt)) return 'refused'
     this.lease = { ...this.lease, revision: revision === 0 ? first : revision + 1, record }
     return this.lease.revision
   }

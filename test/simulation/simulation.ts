@@ -85,7 +85,8 @@ function build(plan: Plan, world: World, isTold: boolean): Simulation {
   const prometheus = new SimPrometheus(onEval, subject, chance(3), agentMachines)
   const reverters = new Map<Machine, Set<Process>>()
   const roles = rolesIn({ plan, machines, nats, ledger, subject, locust, prometheus, reverters, isTold, onRefused: () => chaos.count('undo-refused') })
-  const user = new User(world, [...roles.values()].filter(({ name }) => name.startsWith('scheduler')))
+  const isHalted = () => nats.facts.findLast(({ kind }) => kind === 'halt.set' || kind === 'halt.released')?.kind === 'halt.set'
+  const user = new User(world, [...roles.values()].filter(({ name }) => name.startsWith('scheduler')), isHalted)
   const simulation: Simulation = { plan, world, chaos, nats, machines, agentMachines, roles, reverters, subject, locust, prometheus, ledger, user }
   unleash(simulation)
   for (const role of roles.values()) role.start()

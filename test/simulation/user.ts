@@ -20,12 +20,17 @@ export class User {
   readonly wronglyAccepted: string[] = []
   /** Deeds that are still being asked for. */
   underWay = 0
+  /** Of them, those that are to resume. */
+  #resuming = 0
   readonly #world: World
   readonly #schedulers: readonly Role[]
+  readonly #isHalted: () => boolean
 
-  constructor(world: World, schedulers: readonly Role[]) {
+  /** `isHalted`: by the last fact that says so or otherwise. */
+  constructor(world: World, schedulers: readonly Role[], isHalted: () => boolean) {
     this.#world = world
     this.#schedulers = schedulers
+    this.#isHalted = isHalted
   }
 
   submit(run: string, document: unknown): void {
@@ -48,14 +53,23 @@ export class User {
   halt(forMs: number, done: () => void): void {
     this.#ask(scheduler => scheduler.halt.set('a user', ''), () => {
       this.#world.tell('--- halted')
-      const time: HaltTime = { fromMs: this.#world.nowMs, untilMs: undefined }
-      this.halts.push(time)
+      if (this.#resuming === 0) this.#holds() // else whoever asks to resume may have the last word
       done()
-      this.#world.after(forMs, undefined, () => {
-        this.#world.tell('--- is to be resumed')
-        for (const each of this.halts) each.untilMs ??= this.#world.nowMs
-        this.#ask(scheduler => scheduler.halt.release('a user'), () => undefined)
-      })
+      this.#world.after(forMs, undefined, () => this.#resume())
+    })
+  }
+
+  #holds(): void {
+    this.halts.push({ fromMs: this.#world.nowMs, untilMs: undefined })
+  }
+
+  #resume(): void {
+    this.#world.tell('--- is to be resumed')
+    for (const each of this.halts) each.untilMs ??= this.#world.nowMs
+    this.#resuming += 1
+    this.#ask(scheduler => scheduler.halt.release('a user'), () => {
+      this.#resuming -= 1
+      if (this.#resuming === 0 && this.#isHalted()) this.#holds() // a halt that was asked for meanwhile came later
     })
   }
 

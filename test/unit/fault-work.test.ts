@@ -2,42 +2,81 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { usualBlastRadius } from '#shared/blast-radius.ts'
-import { systemClock } from '#shared/clock.ts'
+import { systemClock, type Clock } from '#shared/clock.ts'
 import { faultKinds } from '#shared/registry.ts'
-import type { Driver } from '../../services/injector/driver.ts'
-import { newFaultWork, thisMachine } from '../../services/injector/fault-work.ts'
-import { openJournal } from '../../services/injector/journal.ts'
+import { newFaultWork, thisMachine, type FaultWork } from '../../services/injector/fault-work.ts'
+import { openJournal, type Journal } from '../../services/injector/journal.ts'
+import type { StepInHand } from '../../services/injector/step-in-hand.ts'
 
-test('a heartbeat between the preparing and the act renews the lease, and not what is not there yet: that would count as lapsed', async t => {
+/** A fault of such steps, in a journal of its own. `time`: what its clock shows, milliseconds; the system's when left out. */
+function workOf(t: TestContext, steps: StepInHand[], { time, journaled = journal => journal }: { time?: { nowMs: number }; journaled?: (journal: Journal) => Journal } = {}): FaultWork {
   const folder = mkdtempSync(join(tmpdir(), 'faultline-work-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  const done: string[] = []
-  const driver: Driver = {
-    kinds: [], plan: () => Promise.resolve([]),
-    prepare: () => Promise.resolve([{
-      undo: { undo: 'nothing' },
-      act({ remainingMs }) {
-        done.push(remainingMs > 5_000 ? 'act with the new lease' : 'act with the old lease')
-        return Promise.resolve({ verified: true, readBack: [] })
-      },
-      renew() {
-        done.push('renew')
-        return Promise.resolve(done.includes('act with the new lease') ? 'renewed' : 'lapsed')
-      },
-    }]),
-  }
+  const clock: Clock = time ? { nowMs: () => time.nowMs, monotonicMs: () => time.nowMs } : systemClock
   const spec = faultKinds.get('kill')?.item.parse({ kind: 'kill', target: { process: { match: 'nothing' } } })
   assert.ok(spec)
-  const work = newFaultWork({
-    run: 'r', fault: '1-kill', spec, targets: [], peers: [], vouchers: {}, blastRadius: usualBlastRadius,
-    driver, journal: openJournal(folder), machine: thisMachine(folder), clock: systemClock, onEndedEarly: () => undefined,
+  return newFaultWork({
+    run: 'r', fault: '1-kill', spec, targets: [], peers: [], vouchers: {}, blastRadius: usualBlastRadius, clock, machine: thisMachine(folder), onEndedEarly: () => undefined,
+    driver: { kinds: [], plan: () => Promise.resolve([]), prepare: () => Promise.resolve(steps) }, journal: journaled(openJournal(folder)),
   })
+}
+
+test('a heartbeat between the preparing and the act renews the lease, and not what is not there yet: that would count as lapsed', async t => {
+  const done: string[] = []
+  const work = workOf(t, [{
+    undo: { undo: 'nothing' },
+    act({ requireTimeLeft }) {
+      done.push(requireTimeLeft() > 5_000 ? 'act with the new lease' : 'act with the old lease')
+      return Promise.resolve({ verified: true, readBack: [] })
+    },
+    renew() {
+      done.push('renew')
+      return Promise.resolve(done.includes('act with the new lease') ? 'renewed' : 'lapsed')
+    },
+  }])
   const lease = (ms: number) => ({ leaseEndsMs: systemClock.monotonicMs() + ms, endsMs: null })
   await work.prepare(lease(1_000))
   assert.equal(await work.renew(lease(60_000)), 'renewed')
   await work.act()
   assert.equal(await work.renew(lease(60_000)), 'renewed')
   assert.deepEqual(done, ['act with the new lease', 'renew'])
+})
+
+test('an agent that was stopped in the middle of an act does not go on with it when the lease is over: its reverter has ended the fault and is gone', async t => {
+  const time = { nowMs: 1_000 }
+  const done: string[] = []
+  const step = (name: string, takesMs: number): StepInHand => ({
+    undo: { undo: 'nothing' },
+    async act({ requireTimeLeft }) {
+      requireTimeLeft()
+      done.push(name)
+      time.nowMs += takesMs
+      return { verified: true, readBack: [] }
+    },
+  })
+  const work = workOf(t, [step('first', 2_999), step('second', 1), step('third', 1)], { time })
+  await work.prepare({ leaseEndsMs: 4_000, endsMs: 14_000 })
+  await assert.rejects(work.act(), { name: 'FaultRefused', message: 'its lease ran out before all of it was there' })
+  assert.deepEqual(done, ['first', 'second'])
+})
+
+test('a renewal that could not be written, so that no reverter has heard of it, does not count', async t => {
+  const time = { nowMs: 1_000 }
+  let isFull = false
+  const work = workOf(t, [{ undo: { undo: 'nothing' }, act: async ({ requireTimeLeft }) => ({ verified: true, readBack: [`${requireTimeLeft()} ms left`] }) }], {
+    time,
+    journaled: journal => ({
+      ...journal,
+      writeLease(id, lease) {
+        if (isFull) throw new Error('ENOSPC: no space left on device, write')
+        journal.writeLease(id, lease)
+      },
+    }),
+  })
+  await work.prepare({ leaseEndsMs: 4_000, endsMs: 14_000 })
+  isFull = true
+  await assert.rejects(work.renew({ leaseEndsMs: 9_000, endsMs: 14_000 }), /ENOSPC/)
+  assert.deepEqual((await work.act()).readBack, ['3000 ms left'])
 })

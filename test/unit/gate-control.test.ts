@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CounterSeries } from '#shared/counter-series.ts'
+import { planEProcess } from '#shared/e-process.ts'
 import type { FactData } from '#shared/events.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { emptyGates, fold, reports } from '#shared/gate-core.ts'
@@ -165,10 +166,20 @@ test('a breach that the samples of both arms do not show is not dated', () => {
   const spec = experimentSchema.parse(document({ gates: [controlled], load: false })).gates[0]?.sequential
   assert.ok(spec?.counted.is === 'counters')
   const noisy = logOf(storyOf(controlled, [total, always(0.3)], [total, always(0.3)]))
-  for (const facts of [[], noisy]) {
+  const lostControl = logOf(storyOf(controlled, [total, from(4_000, 0.5)], [total, none], ({ control: other, ...answer }) => (
+    { ...answer, control: other && { ...other, series: other.series.map(series => ({ ...series, samples: series.samples.filter(([atMs]) => atMs < injectedMs + 4_000) })) } })))
+  for (const facts of [[], noisy, lostControl]) {
     const dated = counterBreachOf(spec, spec.counted.counters, 'asked', injectedMs, facts)
     assert.match(dated.is === 'unknown' ? dated.why : '', /not evidence enough/)
   }
+})
+
+test('where nobody planned how many blocks there are, the breach is dated all the same', () => {
+  const spec = experimentSchema.parse(document({ gates: [controlled], load: false })).gates[0]?.sequential
+  assert.ok(spec?.counted.is === 'counters' && spec.limit.is === 'rate')
+  const unplanned = { ...spec, limit: { ...spec.limit, plan: planEProcess(spec.limit.plan.p0) } }
+  const dated = counterBreachOf(unplanned, spec.counted.counters, 'asked', injectedMs, logOf(storyOf(controlled, [total, from(3_000, 0.5)], [total, none])))
+  assert.deepEqual(dated, { is: 'dated', atMs: injectedMs + 3_750, clocks: [] })
 })
 
 test('the recovery of such a gate is asked of both arms too', () => {

@@ -213,12 +213,16 @@ test('faultline slo shows each objective as the gates that it becomes, which an 
   const { slos, problems } = JSON.parse(output) as { slos: { name: string; gates: { gate: { name: string }; rule: string; promql: string }[] }[]; problems: unknown[] }
   assert.deepEqual(problems, [])
   assert.deepEqual(slos.map(({ name, gates }) => [name, gates.length]), [
-    ['web-availability', 1], ['replicas', 2], ['recorded-success', 2], ['reckoned-failure', 2], ['checkout-availability', 4], ['sloth', 2], ['grafana', 1],
-    ['p99', 1], ['queue', 1], ['workers', 1], ['balance', 1],
+    ['web-availability', 2], ['replicas', 2], ['recorded-success', 2], ['reckoned-failure', 2], ['checkout-availability', 4], ['sloth', 2], ['grafana', 2],
+    ['p99', 2], ['queue', 2], ['workers', 2], ['balance', 2],
+  ])
+  assert.deepEqual(slos.flatMap(({ name, gates }) => ['queue', 'workers'].includes(name) ? gates.map(({ rule }) => rule) : []), [
+    'at most 100 for queue', 'at most 14.4x the budget of queue (1 % bad slices of 5m), over 30m and 5m at once',
+    'at least 3 for workers', 'at most 14.4x the budget of workers (1 % of the values, one each 5s, not at least 3), over 1m and 10s at once',
   ])
   const shown = slos.flatMap(({ gates }) => gates)
   const text = stringify({
-    apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'all' }, faults: [], hold: '10m', gates: shown.map(({ gate }) => gate),
+    apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'all' }, faults: [], hold: '1h', gates: shown.map(({ gate }) => gate),
     slos: [{ documents: files.flatMap(file => parseSloFile(readFileSync(file, 'utf8'), file).documents.map(({ plain }) => plain)).filter(plain => (plain as { kind: string }).kind !== 'DataSource') },
       { documents: [{ apiVersion: 'openslo/v1', kind: 'DataSource', metadata: { name: 'metrics' }, spec: { type: 'Prometheus' } }] }],
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { experimentSchema } from '#shared/experiment.ts'
 import type { FactData, FactType, StoredFact } from '#shared/events.ts'
-import { begin, broadcasting, decide, fold, patience, renewing, type RunState } from '../../services/scheduler/core.ts'
+import { begin, broadcasting, decide, fold, patience, phaseOf, renewing, type RunState } from '../../services/scheduler/core.ts'
 
 const written = (changes: object = {}) => ({
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'x' },
@@ -67,6 +67,13 @@ test('a run goes through its phases in order, each because of the fact before it
   assert.deepEqual(keys(run, 9_600), ['seal'])
   run = after(run, 'run.sealed', { atMs: 9_600 })
   assert.deepEqual(keys(run, 9_700), [])
+})
+
+test('where a run is goes by the order of its phases, whose dates may be of two clocks', () => {
+  assert.equal(phaseOf(start()), 'submitted')
+  assert.equal(phaseOf(phase(phase(start(), 'load', 0), 'steady', 3_600_000)), 'steady')
+  assert.equal(phaseOf(phase(phase(start(), 'steady', 3_600_000), 'inject', 3_000)), 'inject')
+  assert.equal(phaseOf(phase(phase(start(), 'revert', 5_000), 'recover', 5_000)), 'recover')
 })
 
 test('without load the steady phase begins at once, and nothing is stopped at the end', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { StoredFact } from '#shared/events.ts'
 import { judge, printJudgement } from '#shared/verdict.ts'
 import { clock, document, duringFault, errorsGate, injectedMs, LogBuilder, logOf, promGate, revertedMs, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
 
@@ -139,6 +140,35 @@ test('recovery is dated from the last revert to the start of the stretch that he
 test('a recovery that cannot be read is inconclusive, not failed', () => {
   const judgement = judge(logOf({ sampleAt: atMs => atMs > revertedMs + 1_000 ? null : {} }))
   assert.deepEqual([judgement.verdict, judgement.recovery?.met], ['inconclusive', false])
+})
+
+/** The same run, whose scheduler dated the end of the fault's time as ever, and could store that only five seconds later. */
+function endStoredLate(story: Story): StoredFact[] {
+  const facts = logOf(story)
+  const isLate = ({ kind, fact }: StoredFact) => kind === 'run.phase' && (fact.data.phase === 'revert' || fact.data.phase === 'recover')
+  const storedFrom = facts.findIndex(({ kind, fact }) => kind === 'slo.tick' && fact.data.atMs === revertedMs + 5_000)
+  return [...facts.slice(0, storedFrom).filter(fact => !isLate(fact)), ...facts.filter(isLate), ...facts.slice(storedFrom)].map((stored, index) => ({ ...stored, stream: index + 1 }))
+}
+
+test('looks that ended after the phase, and were taken because its end came late on record, make up for none of its own that could not be read', () => {
+  const blind = (atMs: number) => atMs > injectedMs + 6_000 && atMs <= revertedMs
+  const rate = { ...errorsGate, limit: 'rate', errorRate: { max: '2%' } }
+  for (const [story, evidence] of [
+    [{ ...asked, load: false, answerAt: atMs => blind(atMs) ? { is: 'no-data', why: 'away' } : good() }, /only 6 of 10 looks were readable/],
+    [{ sampleAt: atMs => blind(atMs) ? null : {} }, /only 6 of 10 looks were readable/],
+    [{ gates: [rate], sampleAt: atMs => blind(atMs) ? null : {} }, /0 bad of 300 requests.* only 6 of 10 looks were readable/],
+  ] as [Story, RegExp][]) {
+    const [late, inTime] = [judge(endStoredLate(story)), judge(logOf(story))]
+    assert.equal(late.verdict, 'inconclusive')
+    assert.match(late.gates[0]?.evidence ?? '', evidence)
+    assert.deepEqual(late.gates, inTime.gates)
+    assert.equal(judge(endStoredLate({ ...story, sampleAt: () => ({}), answerAt: good })).verdict, 'passed')
+  }
+})
+
+test('a breach that was seen before the end of the phase was on record stands, whatever that is dated', () => {
+  const judgement = judge(endStoredLate({ sampleAt: atMs => atMs > revertedMs && atMs <= revertedMs + 4_000 ? broken : {} }))
+  assert.deepEqual([judgement.verdict, judgement.gates[0]?.verdict], ['failed', 'failed'])
 })
 
 test('what comes first in the stream decides', () => {

@@ -27,11 +27,13 @@ export function prepareDrain(kubernetes: Kubernetes, target: BoundNode, budgets:
   const undo: Uncordon = { undo: 'uncordon', node: node.name, uid: node.uid, mark: id }
   return {
     undo,
-    async act() {
+    async act({ requireTimeLeft }) {
       const { spec } = await demandNode(kubernetes, target)
+      requireTimeLeft()
       if (!spec?.unschedulable) await cordon(kubernetes, undo)
       const pods = await ask(`pods on ${node.name}`, kubernetes.core.listPodForAllNamespaces({ fieldSelector: `spec.nodeName=${node.name}` }))
       const { evicted, left } = sortPods(pods.items, await optedInNamespaces(kubernetes))
+      requireTimeLeft()
       const { going, held, failed } = await evict(kubernetes, evicted, budgets)
       if (held.length > 0) void keepEvicting(kubernetes, undo, held, budgets)
       const now = await ask(`the node ${node.name}`, kubernetes.core.readNode({ name: node.name }))

@@ -20,7 +20,8 @@ export function describeDeletion({ gracePeriodSeconds }: DeletePod, { pod: { nam
 export function prepareDeletion(kubernetes: Kubernetes, { gracePeriodSeconds }: DeletePod, { pod }: BoundPod, budgets: Budgets): StepInHand {
   return {
     undo: { undo: 'nothing' },
-    async act() {
+    async act({ requireTimeLeft }) {
+      requireTimeLeft()
       await ask(`deleting ${pod.namespace}/${pod.name}`, remove(kubernetes, pod, budgets, gracePeriodSeconds))
       return untilGone(kubernetes, pod)
     },

@@ -34,9 +34,9 @@ export function preparePowerOff(kubernetes: Kubernetes, service: PowerService | 
   const power = demandService(service)
   return {
     undo: { undo: 'power-on', node: name, holder: id },
-    async act({ remainingMs }) {
+    async act({ requireTimeLeft }) {
       await demandNode(kubernetes, target)
-      const answer = await request(power, 'PUT', name, patienceMs.off, { state: 'off', holder: id, leaseMs: Math.max(1, Math.round(remainingMs)) })
+      const answer = await request(power, 'PUT', name, patienceMs.off, { state: 'off', holder: id, leaseMs: Math.max(1, Math.round(requireTimeLeft())) })
       return { verified: answer.state === 'off' && answer.holder === id, readBack: [`${name} is ${answer.state}, says the power service`, `${name} is ${await readiness(kubernetes, name)}`] }
     },
     async renew(remainingMs) {

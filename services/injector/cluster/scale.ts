@@ -28,9 +28,10 @@ export async function prepareScale(kubernetes: Kubernetes, replicas: number, { w
   const undo = await planScale(kubernetes, replicas, workload)
   return {
     undo,
-    async act() {
+    async act({ requireTimeLeft }) {
       const now = await planScale(kubernetes, replicas, workload)
       if (now.from !== undo.from) throw new FaultRefused(`${workload.namespace}/${workload.name} was scaled to ${now.from} meanwhile; plan again`)
+      requireTimeLeft()
       await ask(`scaling ${workload.namespace}/${workload.name}`, patchScale(kubernetes, workload, replicas))
       const { spec, status } = await ask(`${workload.namespace}/${workload.name}`, readScale(kubernetes, workload))
       return { verified: spec?.replicas === replicas, readBack: [`${workload.namespace}/${workload.name} is to have ${spec?.replicas}, was ${undo.from}; has ${status?.replicas} pods`] }
