@@ -122,8 +122,8 @@ function readFile(named: string | undefined): { path: string; values: Map<string
   try {
     const text = readFileSync(path, 'utf8')
     if (text === '') return { path, values: new Map() } // /dev/null
-    const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml') // large, and few services have such a file
-    return { path, values: new Map(flatten(parse(text) as unknown)) }
+    const { parse } = createRequire(import.meta.url)('yaml') as { parse(text: string): unknown } // large, and few services have such a file
+    return { path, values: new Map(flatten(parse(text))) }
   } catch (cause) {
     throw new SettingInvalid(`${path} cannot be read as settings: ${messageOf(cause)}`, { cause })
   }

@@ -56,6 +56,6 @@ const publicBytes = (publicKey: string): string => base64url(decode(publicKey).s
 
 /** Base32 (RFC 4648) of a text that nkeys has found to be a key. */
 function decode(text: string): Uint8Array {
-  const bits = [...text].map(letter => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('')
+  const bits = Array.from(text, letter => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('')
   return Uint8Array.from(bits.match(/.{8}/g) ?? [], byte => Number.parseInt(byte, 2))
 }

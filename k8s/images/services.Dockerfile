@@ -25,6 +25,12 @@ COPY --from=packages /faultline/node_modules node_modules
 COPY package.json ./
 COPY shared shared
 COPY services services
+# What Node.js makes of the agent's and its reverters' files (injector.yaml says where it is): they start sooner, and the agent without the compiler of TypeScript in
+# its memory. For root, and for processors with the features of this one; others start as if there were none. The agent ends at once here, since there is no NATS.
+RUN export NODE_COMPILE_CACHE=/faultline/compile-cache FAULTLINE_NATS_URL=127.0.0.1:1 \
+ && { node --max-semi-space-size=1 --no-opt --no-maglev --import ./services/injector/service.ts --import ./services/injector/node-driver.ts services/injector/main.ts 2> /dev/null; \
+      test $? = 4; } \
+ && node services/injector/reverter.ts /nowhere < /dev/null
 ENV NODE_ENV=production HOME=/tmp
 USER 65532:65532
 ENTRYPOINT ["node"]

@@ -279,7 +279,7 @@ test('with agent and reverter killed, a burner ends before its lease does', asyn
   here.scheduler.signal('heartbeat', 'r', { run: 'r', epoch, leaseMs: 20_000, sentAtMs: Date.now() })
   const journal = openJournal(here.stateFolder)
   await within(1_000, 'the lease is renewed', () => (journal.readLease(entryId({ run: 'r', fault: '1-x' }))?.leaseEndsMs ?? 0) > systemClock.monotonicMs() + 10_000)
-  assert.deepEqual(ownProcesses(here.stateFolder).map(({ pid }) => /(\w+)\.ts/.exec(commandLine(pid))?.[1]).sort(), ['burner', 'burner', 'reverter', 'reverter'], 'one reverter stands by for the next fault')
+  assert.deepEqual(ownProcesses(here.stateFolder).map(({ pid }) => /(\w+)\.ts/.exec(commandLine(pid))?.[1] ?? '').toSorted((a, b) => a < b ? -1 : 1), ['burner', 'burner', 'reverter', 'reverter'], 'one reverter stands by for the next fault')
   process.kill(-(agent.pid ?? 0), 'SIGKILL')
   for (const { pid } of ownProcesses(here.stateFolder).filter(({ pid }) => commandLine(pid).includes('reverter.ts'))) killUnlessGone(pid)
   await within(1_000, 'the burners end', () => ownProcesses(here.stateFolder).length === 0)

@@ -26,7 +26,7 @@ export const commandDefences: readonly Defence[] = [
   },
   {
     row: 'unsigned-command', name: 'the subject is signed too', test: { file: replayed, title: 'a command to one agent that was overheard is obeyed by no other, nor as another command' },
-    changes: [{ file: bus, find: 'string => [subject, payload, ...stamp', put: 'string => [payload, ...stamp' }],
+    changes: [{ file: bus, find: '=> [subject, payload, ...stamp', put: '=> [payload, ...stamp' }],
   },
   {
     row: 'replayed-command', name: 'nonces are remembered',
