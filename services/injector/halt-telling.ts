@@ -5,7 +5,7 @@ import { sight, type HaltSighting } from '#shared/halt-sightings.ts'
 
 export interface HaltTellingOptions { bus: Bus; clock: Clock; node: string; findHalt: FindHalt }
 
-const lookEveryMs = 250
+const lookEveryMs = 100
 const tellEveryMs = 1_000
 
 /**
