@@ -27,6 +27,7 @@ const streamNotFound = 10059
 
 const openWithinMs = 15_000
 const lookAgainMs = 250
+const settledWithinMs = 2_000
 /**
  * A consumer may be gone with a server that its follower is not connected to, and in a cluster a first pull may come before anybody there answers it
  * (503, some 2 of 100 times). Only silence tells: after two missed heartbeats the client asks again, and each try takes it up to `expires`. Its own 15
@@ -281,6 +282,11 @@ class NatsBus implements Bus {
       },
     })
     return { stop: () => subscription.unsubscribe() }
+  }
+
+  async settled(): Promise<void> {
+    const known = this.#connection.flush().catch(() => undefined) // cut off: all of it is said again before anything else
+    await Promise.race([known, delay(settledWithinMs, undefined, { ref: false })])
   }
 
   async close(): Promise<void> {

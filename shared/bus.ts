@@ -17,6 +17,8 @@ export interface Bus {
   signal<S extends SignalName>(name: S, to: string, signal: Signal<S>): void
   /** `to`: a name, or `*` for all. */
   onSignal<S extends SignalName>(name: S, to: string, handler: (signal: Signal<S>, to: string) => void): Subscription
+  /** Resolves when whoever asks from now on finds all that has been answered for so far; after two seconds without a server all the same. */
+  settled(): Promise<void>
   /** Whether the connection is up now. */
   readonly connected: boolean
   /** Lets what is under way finish, then closes. Repeatable. */

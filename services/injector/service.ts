@@ -244,6 +244,7 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     node, kinds: [...driver.kinds], sentAtMs: clock.nowMs(),
     quarantined: [...[...state.faults.values()].flatMap(fault => fault.at === 'quarantined' ? fault.targets : []), ...corrupt.map(({ file }) => `journal:${file}`)],
   })
+  await bus.settled()
   const presence = setInterval(sayPresent, presenceMs)
   sayPresent()
   phase = 'ready'

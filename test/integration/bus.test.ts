@@ -163,6 +163,20 @@ test('a signed command is answered, one with another signature or none is refuse
   await Promise.all([scheduler, agent, stranger, unsigned].map(bus => bus.close()))
 })
 
+test('once it is settled, whoever asks finds who answers; with the server gone that is not waited for', async () => {
+  await using nats = await startNats()
+  await using buses = new AsyncDisposableStack()
+  const [scheduler, agent] = [await open(nats), await open(nats, 'injector')]
+  for (const bus of [scheduler, agent]) buses.defer(() => bus.close())
+  for (let index = 0; index < 50; index++) {
+    agent.answer('revert', `n${index}`, async () => ({ outcome: 'done', held: false }))
+    await agent.settled()
+    assert.equal((await scheduler.request('revert', `n${index}`, { run: 'r', fault: '1-pause' }, { timeoutMs: 2_000 })).outcome, 'done')
+  }
+  await nats.kill()
+  await agent.settled()
+})
+
 test('a signal reaches every listener with its name, and an unsigned abort none', async () => {
   await using nats = await startNats()
   const [scheduler, agent] = [await open(nats), await open(nats, 'injector')]

@@ -170,6 +170,9 @@ export class SimBus implements Bus {
     return { stop }
   }
 
+  /** Whoever listens is found at once. */
+  async settled(): Promise<void> {}
+
   async close(): Promise<void> {}
 }
 
