@@ -13,7 +13,7 @@ const armedWithinMs = 5_000
 /** Of one that stands by. One that does not answer by then has not read its fault's entry, or nobody knows: it is killed, and another one started. */
 const standbyArmedWithinMs = 1_000
 /** Heartbeats come every second at least: after so long without one no run is under way. */
-const expectedForMs = 5_000
+const expectedForMs = 2_000
 
 /**
  * The reverters that one agent starts: a process for each fault that lasts, in a session of its own, sheltered before it is told which fault is its own, and

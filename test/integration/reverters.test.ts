@@ -61,7 +61,7 @@ test('one stands by while runs are heard of, the next fault gets that very one, 
   assert.equal(here.there().length, 1, 'no other is started before the next heartbeat')
   reverters.expectFaults()
   await until('the next one stands by', () => here.there().length === 2, patienceMs)
-  await until('no heartbeat came for five seconds', () => here.there().length === 1, 10_000)
+  await until('no heartbeat came for two seconds', () => here.there().length === 1, 10_000)
   assert.ok(!isGone(armed), 'the armed one stays')
   here.journal.remove('first')
   await until('its fault is over', () => isGone(armed), patienceMs)

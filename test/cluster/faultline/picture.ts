@@ -16,6 +16,8 @@ export type ByDesign = 'nothing' | 'a new container' | 'new pods on any node'
 
 const script = readFileSync(new URL('node-picture.mjs', import.meta.url), 'utf8')
 const settledWithinMs = 15_000
+/** For seconds after a run a reverter stands by for the next one (services/injector/reverters.ts). It is in no picture unless it stays. */
+const standbyGoneWithinMs = 10_000
 
 /** Ids that a container gets anew each time it is started. */
 const ofContainers: [RegExp, string][] = [[/[0-9a-f]{64}/g, 'CONTAINER'], [/snapshots\/\d+/g, 'snapshots/N'], [/(containers\/[^/]+)\/[0-9a-f]{8}\b/g, '$1/ID'], [/restarts \d+/g, 'restarts N'], [/lowerdir=\S+/g, 'lowerdir']]
@@ -27,6 +29,16 @@ const ofPods: [RegExp, string][] = [
 const masks = { nothing: [], 'a new container': ofContainers, 'new pods on any node': ofPods } as const
 
 export async function takePicture(namespaces: readonly string[]): Promise<Picture> {
+  const givenUpAt = performance.now() + standbyGoneWithinMs
+  for (;;) {
+    const picture = await look(namespaces)
+    const isWaitedFor = Object.values(picture).flat().some(line => line.includes('services/injector/reverter.ts'))
+    if (!isWaitedFor || performance.now() >= givenUpAt) return picture
+    await delay(200)
+  }
+}
+
+async function look(namespaces: readonly string[]): Promise<Picture> {
   const agents = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name=injector', '--output', 'go-template={{range .items}}{{.metadata.name}} {{.spec.nodeName}}\n{{end}}')).trim().split('\n')
   const ofNodes = await Promise.all(agents.map(async line => {
     const [agent = '', node = ''] = line.split(' ')
