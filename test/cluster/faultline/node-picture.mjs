@@ -26,13 +26,16 @@ const link = path => {
 
 /** Of what this picture itself starts. */
 const ours = process.pid
+/** The kubelet's question to NATS, which is there for some milliseconds every few seconds (k8s/base/nats/nats.yaml). */
+const isAsking = (/** @type {string} */ command) => command.includes('GET /healthz HTTP/1.0') || command === 'grep -q "status":"ok"'
 const processes = readdirSync('/proc').filter(name => /^\d+$/.test(name)).flatMap(name => {
   const pid = Number(name)
   const stat = read(`/proc/${pid}/stat`)
-  const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [state = '', parent = ''] = fields
   const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()
   const uid = /pod([0-9a-f]{8}[-_][-_0-9a-f]{27})/.exec(read(`/proc/${pid}/cgroup`))?.[1]?.replaceAll('_', '-')
-  return command === '' || command === 'runc init' || pid === ours || Number(parent) === ours || state === 'Z' ? [] : [{ pid, state, command, place: uid === undefined ? 'node' : `pod ${uid}`, network: link(`/proc/${pid}/ns/net`) }]
+  return command === '' || command === 'runc init' || pid === ours || Number(parent) === ours || state === 'Z' || isAsking(command) ? [] : [{ pid, startTicks: Number(fields[19]), state, command, place: uid === undefined ? 'node' : `pod ${uid}`, network: link(`/proc/${pid}/ns/net`) }]
 })
 
 /** @type {Record<string, string[]>} */
@@ -44,7 +47,8 @@ for (const { state, command, place } of processes) {
   if (place !== 'node' || command.includes('/services/injector/')) note(`${place}: processes`, [`${state === 'T' ? 'stopped' : 'running'} ${command}`])
 }
 const networks = Map.groupBy(processes.filter(({ network }) => network !== ''), ({ network }) => network)
-for (const [, [member]] of networks) {
+for (const [, members] of networks) {
+  const [member] = members.sort((one, other) => one.startTicks - other.startTicks) // whose it is: a pod's sandbox is there before all else
   if (!member) continue
   const inside = (/** @type {string[]} */ ...argv) => {
     try {
