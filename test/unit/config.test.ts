@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Registry } from 'prom-client'
@@ -8,14 +7,11 @@ import { environmentName, readConfig, readSettings, SettingInvalid } from '#shar
 import { listenAddress } from '#shared/main.ts'
 import { configuredNats, loginOptions } from '#shared/nats-login.ts'
 import { serveHealth } from '#shared/service.ts'
+import { temporaryFolder } from '../parts/child.ts'
 
 function inFolder(use: (folder: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'config-'))
-  try {
-    use(folder)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  using folder = temporaryFolder('config')
+  use(folder.path)
 }
 
 test('the environment wins over the file, and the file over the default, and each says where it came from', () => inFolder(folder => {

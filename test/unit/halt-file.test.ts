@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readConfig } from '#shared/config.ts'
 import { haltFiles, haltPaths, printFoundHalt, removeHaltFile, writeHaltFile } from '#shared/halt-file.ts'
 import { ownHaltFile } from '../../services/cli/local/halt-files.ts'
 import { missingKeys } from '../../services/cli/install/nats-certificate.ts'
+import { temporaryFolder } from '../parts/child.ts'
 
 function inFolder(use: (folder: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'halt-file-'))
-  try {
-    use(folder)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  using folder = temporaryFolder('halt-file')
+  use(folder.path)
 }
 
 test('a halt is there as soon as one of the files is, and gone with the last; the first word stays', () => inFolder(folder => {

@@ -1,23 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseAllDocuments } from 'yaml'
 import { compileCache } from '#shared/compile-cache.ts'
 import { agentEnvironment, agentFlags } from '../../services/injector/node-flags.ts'
+import { temporaryFolder } from '../parts/child.ts'
 
 const reverter = fileURLToPath(new URL('../../services/injector/reverter.ts', import.meta.url))
 
 function inFolder(use: (folder: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'node-start-'))
-  try {
-    use(folder)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  using folder = temporaryFolder('node-start')
+  use(folder.path)
 }
 
 test('the agent of a node is started with the same flags and environment in Kubernetes as here', () => {
