@@ -5,7 +5,8 @@ import { sight, type HaltSighting } from '#shared/halt-sightings.ts'
 
 export interface HaltTellingOptions { bus: Bus; clock: Clock; node: string; findHalt: FindHalt }
 
-const lookEveryMs = 100
+/** Less than a person notices; each look costs an idle agent a share of its processor time. */
+const lookEveryMs = 250
 const tellEveryMs = 1_000
 
 /**

@@ -55,41 +55,58 @@ const tickMs = 250
 /** What agents say is signed by nobody: one that was taken over must not fill the audit log. Far more than operators halt. */
 const agentsRate = { burst: 5_000, everyMs: 5_000 }
 
+/** What a leader has read of the audit log so far, and goes on reading. */
+interface Reading { record: HaltsOnRecord; isWhole: boolean; stop(): Promise<void> }
+
 /**
  * Has halts by a file or a ConfigMap on record in the audit log: they ask no scheduler, so this one looks for itself, and hears from the agents what they have
  * found (injector/halt-telling.ts). What the log lacks is written by whoever leads, and tried again until it is there, however long NATS was away.
  */
 export function recordHalts({ bus, clock, log, leads, findHalt }: HaltRecordOptions): { stop(): Promise<void> } {
   const writer = bus.writer('scheduler')
-  const record = new HaltsOnRecord()
   const rate = new RequestRate(agentsRate)
   const underWay = new Set<string>()
   let own: readonly HaltSighting[] = []
-  let isCaughtUp = false
+  let reading: Reading | undefined
+
+  /** Undefined while another leads, and until all is read: anew by whoever comes to lead, as the one before has written until then. */
+  function recordOfLeader(): HaltsOnRecord | undefined {
+    if (!leads()) {
+      void reading?.stop()
+      reading = undefined
+      return undefined
+    }
+    reading ??= read()
+    return reading.isWhole ? reading.record : undefined
+  }
+
+  function read(): Reading {
+    const facts = bus.follow({ types: ['audit.halt'] })
+    const begun: Reading = { record: new HaltsOnRecord(), isWhole: false, stop: () => facts.stop().then(() => following) }
+    const following = (async () => {
+      for await (const next of facts) {
+        if (next.is === 'caught-up') begun.isWhole = true
+        if (next.is === 'fact' && next.stored.kind === 'audit.halt') begun.record.take(next.stored.fact.data)
+      }
+    })().catch((error: unknown) => {
+      begun.isWhole = false
+      log.error({ why: messageOf(error) }, 'the audit log cannot be followed: halts by a file are not put on record')
+    })
+    return begun
+  }
 
   function settle(seenBy: string, seen: readonly HaltSighting[]): void {
-    if (!isCaughtUp || !leads()) return
-    for (const entry of record.lacks(seenBy, seen, clock.nowMs())) {
+    const record = recordOfLeader()
+    for (const entry of record?.lacks(seenBy, seen, clock.nowMs()) ?? []) {
       const key = `${keyOf(entry)} ${entry.is}`
       if (underWay.has(key) || (seenBy !== schedulers && rate.take('agents', performance.now()) > 0)) continue
       underWay.add(key)
       writer.write(auditSubject, 'audit.halt', entry)
-        .then(() => record.take(entry), (error: unknown) => log.warn({ audit: entry, why: messageOf(error) }, 'the audit log lacks a halt; tried again'))
+        .then(() => record?.take(entry), (error: unknown) => log.warn({ audit: entry, why: messageOf(error) }, 'the audit log lacks a halt; tried again'))
         .finally(() => underWay.delete(key))
     }
   }
 
-  const facts = bus.follow({ types: ['audit.halt'] })
-  const following = (async () => {
-    for await (const next of facts) {
-      if (next.is === 'caught-up') isCaughtUp = true
-      if (next.is === 'fact' && next.stored.kind === 'audit.halt') record.take(next.stored.fact.data)
-    }
-  })()
-  following.catch((error: unknown) => {
-    isCaughtUp = false
-    log.error({ why: messageOf(error) }, 'the audit log cannot be followed: halts by a file are not put on record')
-  })
   const telling = bus.onSignal('halted', '*', ({ node, halts }) => { if (node !== schedulers) settle(node, halts) })
   const ticking = setInterval(() => {
     own = sight(own, findHalt(), clock.nowMs())
@@ -100,8 +117,7 @@ export function recordHalts({ bus, clock, log, leads, findHalt }: HaltRecordOpti
     async stop() {
       clearInterval(ticking)
       telling.stop()
-      await facts.stop()
-      await following.catch(() => undefined) // told above
+      await reading?.stop()
     },
   }
 }
