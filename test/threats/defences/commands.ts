@@ -82,7 +82,11 @@ export const commandDefences: readonly Defence[] = [
     changes: [{ file: 'shared/main.ts', find: "{ signer: rotatingSigner(config, 'commands.signingSeed', { log }) }", put: "{ signingSeed: config.need('commands.signingSeed') }" }],
   },
   {
-    row: 'leaked-seed', name: 'and keys of verdicts',
+    row: 'leaked-seed', name: 'that of verdicts, too',
+    changes: [{ file: 'services/slo-evaluator/main.ts', find: '...(signer && { signer }) })', put: '...(signer && { signer: (first => () => first)(signer()) }) })' }],
+  },
+  {
+    row: 'leaked-seed', name: 'and public keys of verdicts',
     changes: [{ file: 'shared/verdict-keys.ts', find: 'if (config.fileOf(name) !== undefined) return rotatingPublicKeys(config, name, rotation)\n', put: '' }],
   },
   { row: 'leaked-seed', name: 'several keys count at once', changes: [{ file: 'shared/signing-key.ts', find: 'return keys.some(', put: 'return keys.slice(0, 1).some(' }] },
