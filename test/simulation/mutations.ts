@@ -105,7 +105,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'what is ordered is not counted', near: 51_425, why: 'more joins a fault of which some targets are not on record yet, and it has more than its cap',
-    changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...reach.targets]', put: 'joining.held' }],
+    changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...standing.targets]', put: 'joining.held' }],
   },
   {
     name: 'a repeated quarantine forgets', near: 765, why: 'what could not be undone is given up after one try',
