@@ -212,6 +212,16 @@ test('a fault that one node holds and another refuses ends the run, and not befo
   assert.deepEqual(keys(reverted(aborted, 5_100), 5_200), ['seal'])
 })
 
+test('a refusal ends the run also when the fault was done after it, as by the next leader\'s order, and what was done is waited for', () => {
+  const waiting = phase(phase(load(phase(start(), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000)
+  const run = injected(after(waiting, 'fault.refused', { ...fault, why: 'it comes from a scheduler that has been followed by another' }), 3_500)
+  assert.deepEqual(decide(run, 3_600), [{ key: 'abort', effect: 'abort', cause: 'refused', detail: '1-pause was not injected: it comes from a scheduler that has been followed by another' }])
+  assert.deepEqual(decide(after(run, 'fault.refused', { ...fault, node: 'n2', why: 'no' }), 3_600), decide(run, 3_600), 'the first is told')
+  const aborted = load(aborting(run, 'refused', 3_600), 'stopped')
+  assert.deepEqual([broadcasting(aborted, 5_000), keys(aborted, 5_000)], [true, []])
+  assert.deepEqual(keys(reverted(aborted, 5_100), 5_200), ['seal'])
+})
+
 test('the hold lasts until the duration is over on the node that began last', () => {
   const run = phase(injected(held(), 4_500, 'n2'), 'hold', 3_100)
   assert.deepEqual(keys(run, 9_499), [])
@@ -315,6 +325,8 @@ test('while a fault on pods lasts, what comes up is looked for, as a part of its
   const [next] = decide(run, 5_100)
   assert.ok(next?.effect === 'join')
   assert.deepEqual([join.pauseMs, next.pauseMs], [1_000, 2_000], 'one was refused')
+  const [doneAfterAll] = decide(after(run, 'fault.injected', at('1-pod-pause.2', 'u3', 'n2', 5_000)), 5_100)
+  assert.equal(doneAfterAll?.effect === 'join' && doneAfterAll.pauseMs, 2_000, 'it was refused, whatever came of it later')
   assert.deepEqual([next.part, next.joining.held], ['1-pod-pause.4', ['pod:u1', 'pod:u2']])
   assert.deepEqual(keys(run, 8_000 - patience.joinMs + 1), [], 'too late to join')
   assert.deepEqual(keys(run, 8_000), ['phase/revert'], 'what joined ends with the fault, and prolongs nothing')
