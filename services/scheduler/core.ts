@@ -1,5 +1,5 @@
 import type { Joining } from '#shared/commands.ts'
-import { runPhase, type AbortCause, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
+import { runPhase, type AbortCause, type FactData, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
 import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
@@ -66,7 +66,7 @@ export interface FaultState {
 /** `injectedAtMs` is missing when an agent tells of an end whose beginning nobody saw. */
 export type NodeFault = { injectedAtMs?: number } & (
   | { at: 'active' | 'lapsed' | 'refused' }
-  | { at: 'reverted'; confirmed: boolean; halted?: true }
+  | { at: 'reverted'; confirmed: boolean; cause: FactData<'fault.reverted'>['cause'] }
 )
 
 /** What to do now. `key` names the deed: the same key is not begun again while it is under way. */
@@ -134,7 +134,7 @@ export function fold(state: RunState, stored: StoredFact): RunState {
     case 'fault.injected': {
       const { injectedAtMs } = stored.fact.data
       return withNode({ ...state, faultedNodes: new Set([...state.faultedNodes, ...faultedNodesOf(stored.fact.data)]) }, stored.fact.data, (known, { durationMs }) => ({
-        ...(durationMs === undefined ? { at: 'reverted', confirmed: true } : { at: 'active' }), // an instant fault leaves nothing to revert
+        ...(durationMs === undefined ? { at: 'reverted', confirmed: true, cause: 'instant' } : { at: 'active' }), // an instant fault leaves nothing to revert
         injectedAtMs: known?.injectedAtMs ?? injectedAtMs,
       }))
     }
@@ -145,7 +145,7 @@ export function fold(state: RunState, stored: StoredFact): RunState {
     }
     case 'fault.reverted': {
       const { verified, cause } = stored.fact.data
-      return withNode(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified, ...(cause === 'halt' && { halted: true }) }))
+      return withNode(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified, cause }))
     }
     default: return state
   }
@@ -252,8 +252,8 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
       const aheadMs = (held.injectedAtMs ?? 0) - nowMs
       if (aheadMs > patience.clockMs) return abort('infrastructure', `the clock of ${node} is ${Math.round(aheadMs / 1_000)} s ahead of the scheduler's, so that nobody can say when ${fault} has been held for long enough`)
       if (held.at === 'refused') continue // a part, whose pod may be gone again; if it is not, the next look finds it
-      if (held.at === 'reverted' && held.halted) return abort('user', `${fault} was ended by a halt on ${node}`)
-      if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
+      if (held.at === 'reverted' && held.cause === 'halt') return abort('user', `${fault} was ended by a halt on ${node}`)
+      if (held.at === 'lapsed' || (held.at === 'reverted' && held.cause === 'lease')) return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
       if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
     }
     const isGivenUp = phases.revert !== undefined && phases.recover === undefined && nowMs > phases.revert + experiment.leaseMs + patience.revertMs

@@ -123,6 +123,12 @@ test('a lapsed lease, an unreadable gate, a refused or unconfirmed fault and fai
   assert.deepEqual(abortOf(phase(start(), 'load', 0), 200_000), ['load'])
 })
 
+test('a lapsed lease ends the run also for who hears of it when the fault is gone already: nothing joins it any more', () => {
+  const run = after(phase(held(), 'hold', 3_000), 'fault.lapsed', { ...fault, atMs: 4_000 })
+  const over = after(run, 'fault.reverted', { ...fault, targets: [target], cause: 'lease', verified: true, readBack: [], revertedAtMs: 4_010, clock: 'c' })
+  assert.deepEqual(decide(over, 4_100), [{ key: 'abort', effect: 'abort', cause: 'lease', detail: 'the lease of 1-pause ran out while it was held: its agent heard no heartbeat' }])
+})
+
 test('a fault that a halt has ended on its node ends the run, wherever else nothing is halted', () => {
   const run = after(held(), 'fault.reverted', { ...fault, targets: [target], cause: 'halt', verified: true, readBack: [], revertedAtMs: 4_000, clock: 'c' })
   const [effect] = decide(run, 4_100)
