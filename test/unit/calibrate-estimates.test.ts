@@ -65,6 +65,7 @@ test('nothing bad, nothing good and nothing at all have no bursts and no clumpin
   for (const cells of [[], [{ bad: 0, total: 0 }], [{ bad: 0, total: 5 }, { bad: 0, total: 5 }], [{ bad: 5, total: 5 }, { bad: 5, total: 5 }]]) {
     assert.deepEqual([findBursts([cells]), clumpingOf(cells)], [undefined, undefined])
   }
+  assert.equal(findBursts(Array.from({ length: 10 }, (_, index) => [{ bad: index % 2, total: 5 }])), undefined, 'recordings of a cell each show no change from one to the next')
 })
 
 test('D is one where requests fail one by one, and one more than a burst has requests where they fail together', () => {

@@ -80,8 +80,9 @@ function firstAfter(samples: readonly Sample[], ms: number): number {
   let [low, high] = [0, samples.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((samples[middle]?.endMs ?? Infinity) > ms) high = middle
-    else low = middle + 1
+    const sample = samples[middle]
+    if (sample && sample.endMs <= ms) low = middle + 1
+    else high = middle
   }
   return low
 }
