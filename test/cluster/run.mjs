@@ -35,17 +35,18 @@ const inFaultline = name => `test/cluster/faultline/${name}.test.ts`
  * Of an installed faultline, tests that replace none of its parts, ask nothing of the whole cluster and take no picture of a node: two files at a time.
  */
 const besideOthers = new Set(['author-policy', 'experiment', 'joining', 'manifests', 'opt-in-policy', 'partition', 'privileges'].map(inFaultline))
-/**
- * The first one begins without faultline and the last one ends without it, as a cluster has none at first and at the end: it is not installed once more for either.
- * @param {readonly string[]} files @returns {{ files: string[], atOnce: number }[]}
- */
+/** Begin without faultline, as a cluster has none at first, nor when one has ended without it: it is not uninstalled once more for them. */
+const beginWithout = new Set([inFaultline('campaign'), 'test/cluster/load/load.test.ts'])
+/** Ends without faultline, and does not install it once more for the others. */
+const endsWithout = inFaultline('uninstall')
+/** @param {readonly string[]} files @returns {{ files: string[], atOnce: number }[]} */
 function inOrder(files) {
-  const [first, last] = [inFaultline('campaign'), inFaultline('uninstall')]
+  const between = files.filter(file => !beginWithout.has(file) && file !== endsWithout)
   return [
-    { files: files.filter(file => file === first), atOnce: 1 },
-    { files: files.filter(file => file !== first && file !== last && !besideOthers.has(file)), atOnce: 1 },
-    { files: files.filter(file => besideOthers.has(file)), atOnce: 2 },
-    { files: files.filter(file => file === last), atOnce: 1 },
+    { files: files.filter(file => beginWithout.has(file)), atOnce: 1 },
+    { files: between.filter(file => !besideOthers.has(file)), atOnce: 1 },
+    { files: between.filter(file => besideOthers.has(file)), atOnce: 2 },
+    { files: files.filter(file => file === endsWithout), atOnce: 1 },
   ].filter(group => group.files.length > 0)
 }
 /**

@@ -6,14 +6,14 @@ import { Command, Option } from 'commander'
 import { runProgram } from '../run-program.ts'
 import { builderNames, chooseBuilder, type Builder, type BuilderName } from './builder.ts'
 import { runVisibly } from './commands.ts'
-import { chooseImages, pathOf, tagOf, type Image } from './image.ts'
+import { chooseImages, images, pathOf, tagOf, type Image } from './image.ts'
 import { intoContainerd, intoKind, type Loader } from './loaders.ts'
 
 interface Options { only?: string[]; builder?: BuilderName; base?: string; version: string; push?: string; load?: 'kind' | 'cluster'; socket?: string[] }
 
 const program = new Command('images')
-  .description('Build the images: faultline\'s services, the jewelry shop, its PostgreSQL and Redis, Locust.\nWithout --push, --load or --socket they stay with the builder. Exit codes: 0 done, 3 invalid input, 4 a program failed.')
-  .option('--only <image...>', 'services, shop, postgres, redis, locust')
+  .description('Build the images: faultline\'s services, its NATS and Prometheus, the jewelry shop, its PostgreSQL and Redis, Locust.\nWithout --push, --load or --socket they stay with the builder. Exit codes: 0 done, 3 invalid input, 4 a program failed.')
+  .option('--only <image...>', images.map(({ name }) => name).join(', '))
   .addOption(new Option('--builder <program>', 'else the first of these that works').choices(builderNames))
   .option('--base <image>', 'what to build upon in place of each Dockerfile\'s own base, such as localhost/debian:12 where no registry is reachable')
   .option('--version <tag>', 'what comes after the colon', 'dev')
