@@ -10,7 +10,7 @@ import { emptyLiveRun, foldLive, newsOf, type LiveRun } from '../../services/sch
 import { coverageView } from '../../services/scheduler/page/coverage-view.ts'
 import { html, textOf, type Child, type Content, type Element } from '../../services/scheduler/page/element.ts'
 import { splitEvents } from '../../services/scheduler/page/event-stream.ts'
-import { brief, relative, ticks, timeStepMs } from '../../services/scheduler/page/figures.ts'
+import { brief, relative, roughly, ticks, timeStepMs } from '../../services/scheduler/page/figures.ts'
 import { frame } from '../../services/scheduler/page/frame.ts'
 import { policiesView } from '../../services/scheduler/page/policies-view.ts'
 import { plot } from '../../services/scheduler/page/plot.ts'
@@ -279,7 +279,9 @@ test('without a token nothing is shown but the way in, and signing out forgets a
 test('coverage says what was never tried, what is stale, and that there is none', () => {
   const cell = { kind: 'pod-kill', verdict: 'failed', run: 'r 1', experiment: 'e', atMs: t0, version: '1.2', stale: true } as const
   const drawn = coverageView({ is: 'there', value: { kinds: ['pod-kill', 'pod-pause'], discoveredAtMs: t0, unknown: null, services: [{ namespace: 'shop', app: 'web', versions: ['1.3'], present: true, cells: [cell] }] } }, t0 + 60_000)
-  assert.match(textIn(drawn), /shop\/web ?1\.3.*✗ failed ?1 m 00 s ago, 1\.2, stale.*never tried/)
+  assert.match(textIn(drawn), /shop\/web ?1\.3.*✗ failed ?1 m ago, 1\.2, stale.*never tried/)
+  const same = coverageView({ is: 'there', value: { kinds: ['pod-kill'], discoveredAtMs: t0, unknown: null, services: [{ namespace: 'shop', app: 'web', versions: ['1.2'], present: true, cells: [{ ...cell, stale: false }] }] } }, t0 + 60_000)
+  assert.match(textIn(same), /1 m ago$/, 'of the version that is there')
   assert.deepEqual(byTag(drawn, 'a').map(({ attributes }) => attributes['href']), ['#/runs/r%201'])
   assert.match(textIn(coverageView({ is: 'absent' }, t0)), /keeps no coverage/)
 })
@@ -321,6 +323,7 @@ test('addresses lead to views, whatever a run is called, and carry a token in th
 test('lengths, dates and marks of axes are what people count in', () => {
   assert.deepEqual([43, 1_940, 12_000, 65_000, 12_000_000, 187_200_000, -1_500, NaN].map(brief), ['43 ms', '1.9 s', '12 s', '1 m 05 s', '3 h 20 m', '2 d 4 h', '−1.5 s', '–'])
   assert.deepEqual([relative(0, 190_000), relative(10, 20), relative(20_000, 0)], ['3 m 10 s ago', 'just now', 'in 20 s'])
+  assert.deepEqual([40_999, 31 * 60_000 + 31_000, 5.9 * 3_600_000, 2.5 * 86_400_000, -1].map(ms => roughly(0, ms)), ['40 s ago', '31 m ago', '5 h ago', '2 d ago', '0 s ago'])
   assert.deepEqual([ticks(0, 1, 3), ticks(0, 0.011, 3), ticks(-5, 5, 2), ticks(3, 3, 3)], [[0, 0.5, 1], [0, 0.005, 0.01], [-5, 0, 5], [3]])
   assert.deepEqual([timeStepMs(20_000, 10), timeStepMs(1_800_000, 10), timeStepMs(1e12, 2)], [2_000, 300_000, 86_400_000])
 })

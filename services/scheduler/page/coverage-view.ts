@@ -1,6 +1,6 @@
 import { badge } from './badge.ts'
 import { html, type Content, type Element } from './element.ts'
-import { date, relative } from './figures.ts'
+import { date, relative, roughly } from './figures.ts'
 import { scrolled } from './run-tables.ts'
 import { linkToRun, type Known } from './state.ts'
 import type { Coverage, CoverageCell, CoveredService } from './wire.ts'
@@ -26,16 +26,17 @@ function content(known: Known<Coverage>, nowMs: number): Content {
 
 function serviceRow({ namespace, app, versions, present, cells }: CoveredService, kinds: readonly string[], nowMs: number): Element {
   return html('tr', { key: `${namespace}/${app}` },
-    html('th', { scope: 'row' }, namespace === '' ? app : `${namespace}/${app}`, html('span', { class: 'soft block' }, present ? versions.join(', ') : 'not there now')),
-    kinds.map(kind => coverageCell(cells.find(cell => cell.kind === kind), nowMs)),
+    html('th', { scope: 'row' }, namespace !== '' && [html('span', { class: 'soft' }, `${namespace}/`), html('wbr')], app, html('span', { class: 'soft block' }, present ? versions.join(', ') : 'not there now')),
+    kinds.map(kind => coverageCell(cells.find(cell => cell.kind === kind), versions, nowMs)),
   )
 }
 
-function coverageCell(cell: CoverageCell | undefined, nowMs: number): Element {
+/** The version that was tested is told where it is another one than now. */
+function coverageCell(cell: CoverageCell | undefined, versions: readonly string[], nowMs: number): Element {
   if (!cell) return html('td', { class: 'never' }, html('span', { 'aria-hidden': 'true' }, '–'), html('span', { class: 'unseen' }, 'never tried'))
   const { verdict, run, experiment, atMs, version, stale } = cell
   return html('td', { class: stale ? 'stale' : undefined },
-    html('a', { href: linkToRun(run), title: `${experiment}, ${date(atMs)}` }, badge(verdict)),
-    html('span', { class: 'soft block' }, `${relative(atMs, nowMs)}${version === null ? '' : `, ${version}`}${stale ? ', stale' : ''}`),
+    html('a', { href: linkToRun(run), title: `${experiment}, ${date(atMs)}${version === null ? '' : `, of ${version}`}` }, badge(verdict)),
+    html('span', { class: 'soft block' }, `${roughly(atMs, nowMs)}${version === null || versions.includes(version) ? '' : `, ${version}`}${stale ? ', stale' : ''}`),
   )
 }

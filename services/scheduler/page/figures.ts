@@ -48,6 +48,14 @@ export function date(ms: number): string {
 /** How long ago, or how soon: `3 m 10 s ago`, `in 2 h 05 m`. */
 export const relative = (atMs: number, nowMs: number): string => atMs > nowMs ? `in ${brief(atMs - nowMs)}` : nowMs - atMs < 1_000 ? 'just now' : `${brief(nowMs - atMs)} ago`
 
+/** How long ago, in the one unit that tells: `40 s ago`, `31 m ago`, `5 h ago`, `2 d ago`. */
+export function roughly(atMs: number, nowMs: number): string {
+  const seconds = Math.max(0, Math.floor((nowMs - atMs) / 1_000))
+  if (seconds < 60) return `${seconds} s ago`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ago`
+  return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`
+}
+
 /** Round numbers from `low` to `high`, about so many. */
 export function ticks(low: number, high: number, wanted: number): number[] {
   const span = high - low
