@@ -337,6 +337,22 @@ program.command('probes').argument('[kind]', 'show one kind in full')
     process.stdout.write(printProbes(kind, options.json ?? false))
   })
 
+program.command('gates').argument('[kind]', 'show one kind in full')
+  .description('The catalogue of gates with their parameters')
+  .option('--json', 'print it as JSON')
+  .action(async (kind: string | undefined, options: { json?: boolean }) => {
+    const { printGates } = await import('./gates.ts')
+    process.stdout.write(printGates(kind, options.json ?? false))
+  })
+
+program.command('steps').argument('[kind]', 'show one kind in full')
+  .description('The catalogue of campaign steps with their parameters')
+  .option('--json', 'print it as JSON')
+  .action(async (kind: string | undefined, options: { json?: boolean }) => {
+    const { printSteps } = await import('./steps.ts')
+    process.stdout.write(printSteps(kind, options.json ?? false))
+  })
+
 program.command('power')
   .description('How many requests must a run have seen before it can pass?')
   .requiredOption('--budget <ratio>', 'bad requests that the service may not reach, such as 1% (5% for "p95 within a limit")')
