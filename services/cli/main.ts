@@ -23,6 +23,8 @@ type ClusterChoice = ClusterOptions & { cluster?: boolean }
 interface Package { version: string }
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package
 
+const runExitCodes = 'Exit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure, or a revert that was not confirmed.'
+
 const program = new Command('faultline')
   .description('Chaos experiments under load, gated by SLOs, with a verdict.\nExit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure.')
   .version(version)
@@ -31,7 +33,7 @@ const program = new Command('faultline')
   .showHelpAfterError('(faultline --help shows what there is)')
 
 const run = program.command('run').argument('<file>', 'experiment file')
-  .description('Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it)')
+  .description(`Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it).\n${runExitCodes}`)
   .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
   .option('--prometheus <url>', 'a Prometheus that is there already')
@@ -56,7 +58,7 @@ const run = program.command('run').argument('<file>', 'experiment file')
   })
 
 const gate = program.command('gate').argument('<file>', 'experiment file')
-  .description('Judge the objectives of every experiment of a file without its faults: its gates, under its load or the traffic that is there, until one is breached or the time is over')
+  .description(`Judge the objectives of every experiment of a file without its faults: its gates, under its load or the traffic that is there, until one is breached or the time is over.\n${runExitCodes}`)
   .option('--for <duration>', 'how long, such as 5m (default: as long as the experiment holds its faults)')
   .action(async (file: string, { for: time, ...options }: RunCommandOptions & ClusterChoice & { for?: string }) => {
     const { parseGateFor } = await import('./experiments-to-run.ts')
@@ -101,7 +103,7 @@ program.command('demo')
   })
 
 program.command('shop')
-  .description('Start the jewelry shop on loopback, to try experiments on, until Ctrl-C')
+  .description('Start the jewelry shop on loopback until Ctrl-C, and print which experiments there are to try on it')
   .action(async () => {
     const { shopCommand } = await import('./shop.ts')
     process.exitCode = await shopCommand()
@@ -193,7 +195,7 @@ program.command('slo').argument('<files...>', 'OpenSLO v1 files, whose documents
   })
 
 program.command('replay').argument('<folder>', 'results folder of a run')
-  .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte')
+  .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte.\nExit codes: as the run itself ended, so 0 passed, 1 failed, 2 inconclusive; 3 invalid input, 4 not what verdict.json says, or a revert that was not confirmed.')
   .option('--json', 'print the judgement as JSON')
   .action(async (folder: string, options: { json?: boolean }) => {
     const { replay } = await import('./replay.ts')
