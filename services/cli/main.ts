@@ -158,8 +158,8 @@ policy.command('preview').argument('<file>', 'policy file')
 for (const [word, argument, does] of [
   ['apply', ['<file>', 'policy file'], 'Put every policy of a file in force, or in force anew; what an earlier one did and spent is kept'],
   ['list', undefined, 'The policies: state, the next runs, the last ones, error budgets'],
-  ['resume', ['<name>', 'the policy'], 'Let a policy go on that has paused'],
-  ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end'],
+  ['resume', ['<name>', 'the policy, or its object as NAME or NAMESPACE/NAME'], 'Let a policy go on that has paused'],
+  ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end (that of an object ends with the object: kubectl delete)'],
 ] as const) {
   const command = policy.command(word).description(does).addOption(cluster()).addOption(context()).addOption(namespace())
   if (word === 'list') command.option('--json', 'print them as JSON')
