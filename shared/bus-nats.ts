@@ -12,7 +12,7 @@ import { openFactStore, type FactStore } from '#shared/fact-store.ts'
 import { connectNats } from '#shared/nats-connection.ts'
 import type { NatsLogin } from '#shared/nats-login.ts'
 import { withoutLogin } from '#shared/redaction.ts'
-import { newSigningKey, signerOf, verifierOf, type Signer } from '#shared/signing-key.ts'
+import { newSigningKey, signerOf, verifierOf, type Signer, type Verify } from '#shared/signing-key.ts'
 import { parseMessage, readStored } from '#shared/stored-message.ts'
 import { toUnicode } from '#shared/unicode.ts'
 
@@ -45,8 +45,12 @@ export interface NatsOptions extends NatsLogin {
   log: Logger
   /** nkeys seed that signs commands and signals: the scheduler's only. */
   signingSeed?: string
+  /** In place of the seed, where it may be another later: who signs now. */
+  signer?: () => Signer
   /** nkeys public key that commands and signed signals must be signed with. Without it none is obeyed. */
   commandKey?: string
+  /** In place of that key, where there may be several, or others later. */
+  verify?: Verify
   /** On how many servers the stream is kept, if this service is the one that makes it. */
   replicas?: number
   /** How long NATS, JetStream and the stream are waited for. */
@@ -122,20 +126,21 @@ class NatsBus implements Bus {
   readonly #js: JetStreamClient
   readonly #factStore: FactStore
   readonly #log: Logger
-  readonly #signer: Signer | undefined
-  readonly #verifier: ReturnType<typeof verifierOf> | undefined
+  readonly #signer: (() => Signer) | undefined
+  readonly #verify: Verify | undefined
   readonly #followings = new Set<Following>()
   #connected = true
   #heard: HeardCommands = { startedAtMs: Date.now(), nonces: new Map() }
 
-  constructor(connection: NatsConnection, { manager, store }: { manager: JetStreamManager; store: FactStore }, { log, signingSeed, commandKey }: NatsOptions) {
+  constructor(connection: NatsConnection, { manager, store }: { manager: JetStreamManager; store: FactStore }, { log, signingSeed, signer, commandKey, verify }: NatsOptions) {
     this.#connection = connection
     this.#manager = manager
     this.#factStore = store
     this.#js = connection.jetstream({ timeout: 2_000 })
     this.#log = log
-    this.#signer = signingSeed === undefined ? undefined : signerOf(signingSeed)
-    this.#verifier = commandKey === undefined ? undefined : verifierOf(commandKey)
+    const fixed = signingSeed === undefined ? undefined : signerOf(signingSeed)
+    this.#signer = signer ?? (fixed && (() => fixed))
+    this.#verify = verify ?? (commandKey === undefined ? undefined : verifierOf(commandKey))
     void this.#watchConnection()
   }
 
@@ -299,7 +304,7 @@ class NatsBus implements Bus {
   #seal(subject: string, value: unknown, { signed, goodForMs }: { signed: boolean; goodForMs?: number }): Uint8Array {
     const payload = JSON.stringify(value)
     const stamp = goodForMs === undefined ? undefined : JSON.stringify(newStamp(Date.now(), goodForMs))
-    const signature = signed ? this.#signer?.sign(signedText(subject, payload, stamp)) : undefined
+    const signature = signed ? this.#signer?.().sign(signedText(subject, payload, stamp)) : undefined
     return text.encode(JSON.stringify({ payload, stamp, signature }))
   }
 
@@ -307,8 +312,8 @@ class NatsBus implements Bus {
     try {
       const { payload, stamp, signature } = parseMessage(raw) as { payload: string; stamp?: string; signature?: string }
       if (signed) {
-        if (!this.#verifier) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
-        const valid = typeof signature === 'string' && this.#verifier(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
+        if (!this.#verify) return { is: 'refused', why: 'this service knows no command key, so it obeys nobody; set commands.publicKey' }
+        const valid = typeof signature === 'string' && this.#verify(signedText(subject, payload, stamp), Buffer.from(signature, 'base64'))
         if (!valid) return { is: 'refused', why: 'the signature is not the scheduler\'s' }
       }
       const why = once ? this.#whyNotNow(stamp) : undefined

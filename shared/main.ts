@@ -9,6 +9,7 @@ import type { Service } from '#shared/events.ts'
 import { createLog } from '#shared/log.ts'
 import { configuredNats } from '#shared/nats-login.ts'
 import { configuredRedactor } from '#shared/redaction.ts'
+import { rotatingSigner, rotatingVerifier } from '#shared/rotating-keys.ts'
 import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
 
 export interface ServiceContext { bus: Bus; clock: Clock; log: Logger; metrics: Registry; config: Config }
@@ -28,10 +29,10 @@ export async function runService(name: Service, start: (context: ServiceContext)
     const log = createLog(name, { level: config.need('log.level') })
     const metrics = createMetrics(name, { lagEveryMs })
     const [listen, metricsToken] = [listenAddress(config), config.get('metrics.token')]
-    const [signingSeed, commandKey] = [config.get('commands.signingSeed'), config.get('commands.publicKey')]
     const bus = await connectBus({
       ...configuredNats(config, log), service: name, log, replicas: Number(config.need('nats.replicas')), waitMs: Number(config.need('nats.waitSeconds')) * 1_000,
-      ...(signingSeed !== undefined && { signingSeed }), ...(commandKey !== undefined && { commandKey }),
+      ...(config.get('commands.signingSeed') !== undefined && { signer: rotatingSigner(config, 'commands.signingSeed', { log }) }),
+      ...(config.get('commands.publicKey') !== undefined && { verify: rotatingVerifier(config, 'commands.publicKey', { log }) }),
     })
     showConnection(metrics, bus)
     const service = await start({ bus, clock: systemClock, log, metrics, config })

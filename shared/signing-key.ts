@@ -12,6 +12,9 @@ export interface Signer {
   sign(text: string): string
 }
 
+/** Whether one of the keys that count has signed a text. False also for what is no signature at all. */
+export type Verify = (text: string, signature: Uint8Array) => boolean
+
 export const publicKeyPattern = /^U[A-Z2-7]{55}$/
 
 export function newSigningKey(): { seed: string; publicKey: string } {
@@ -27,10 +30,13 @@ export function signerOf(seed: string): Signer {
   return { publicKey, sign: text => sign(null, Buffer.from(text), key).toString('base64') }
 }
 
-/** Throws nkeys' error for what is no public key. The answer is false also for what is no signature at all. */
-export function verifierOf(publicKey: string): (text: string, signature: Uint8Array) => boolean {
-  const key = createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x: publicBytes(nkeys.fromPublic(publicKey).getPublicKey()) } })
-  return (text, signature) => verify(null, Buffer.from(text), key, signature)
+/** Any of the keys is good. Throws nkeys' error for what is no public key. */
+export function verifierOf(...publicKeys: readonly string[]): Verify {
+  const keys = publicKeys.map(publicKey => createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x: publicBytes(nkeys.fromPublic(publicKey).getPublicKey()) } }))
+  return (text, signature) => {
+    const bytes = Buffer.from(text)
+    return keys.some(key => verify(null, bytes, key, signature))
+  }
 }
 
 /** Whether a text is a public key, its checksum included. */

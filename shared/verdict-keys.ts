@@ -1,10 +1,23 @@
 import { SettingInvalid, type Config } from '#shared/config.ts'
-import { isPublicKey } from '#shared/signing-key.ts'
+import { parsePublicKeys } from '#shared/public-keys.ts'
+import { rotatingPublicKeys, type Rotation } from '#shared/rotating-keys.ts'
 
-/** The public keys that verdicts must be signed with, as the settings say (`verdicts.publicKey`); none: whoever signs, or nobody. Throws SettingInvalid. */
-export function verdictKeys(config: Config): string[] {
-  const keys = (config.get('verdicts.publicKey') ?? '').split(',').map(key => key.trim()).filter(key => key !== '')
-  const wrong = keys.find(key => !isPublicKey(key))
-  if (wrong !== undefined) throw new SettingInvalid(`verdicts.publicKey holds ${JSON.stringify(wrong)}, which is no nkeys public key: U and 55 more letters and digits, the last of them a checksum`)
-  return keys
+const name = 'verdicts.publicKey'
+
+/**
+ * The public keys that verdicts must be signed with, as the settings say; none: whoever signs, or nobody. Throws SettingInvalid, also for a file without a key, which
+ * would have every verdict count.
+ */
+export function verdictKeys(config: Config): readonly string[] {
+  const keys = parsePublicKeys(config.get(name) ?? '')
+  if ('problems' in keys) throw new SettingInvalid(`${name}: ${keys.problems.join('; ')}`)
+  if (keys.content.length === 0 && config.fileOf(name) !== undefined) throw new SettingInvalid(`${config.fileOf(name)}: ${name} holds no public key`)
+  return keys.content
+}
+
+/** The same as they are now, for a service: others as soon as their file is another. */
+export function verdictKeysNow(config: Config, rotation: Rotation): () => readonly string[] {
+  if (config.fileOf(name) !== undefined) return rotatingPublicKeys(config, name, rotation)
+  const keys = verdictKeys(config)
+  return () => keys
 }

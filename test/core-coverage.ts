@@ -19,6 +19,7 @@ const coreFiles = [
   'services/cli/verify/{follow-chain,verify-record}.ts',
   'shared/{command-stamp,release-check,release-run,release-query}.ts',
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
+  'services/cli/calibrate/{bursts,calibration,cells,clumping,false-aborts,gate-advice,ratio-estimate,recording,recording-run,render-calibration}.ts',
   'shared/{experiment,experiment-probes,experiment-reconcile,experiment-sequential,experiment-slos,experiment-problem,experiment-yaml}.ts',
   'shared/{budget-share,openslo,openslo-levels,promql-range,gate-slo}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',

@@ -2,6 +2,7 @@ import { InvalidInput } from '#shared/errors.ts'
 import { duration } from '#shared/units.ts'
 import { ApiClient, type AuditRecord } from './api-client.ts'
 import { connectScheduler, type ClusterOptions } from './cluster/scheduler.ts'
+import { inColumns } from './columns.ts'
 import { askSessions } from './local/ask-sessions.ts'
 import { localSessions } from './local/folder.ts'
 
@@ -39,10 +40,9 @@ export function renderAudit({ scheduler, entries, leftOut, unreadable }: Asked):
   const rows = entries.map(({ atMs, who, role, address, passedOnFor, request, about, outcome, why }) => [
     new Date(atMs).toISOString().replace(/\.\d+Z$/, 'Z'), outcome, `${who} (${role})`, passedOnFor === undefined ? address : `${passedOnFor} by ${address}`, request, [about, why].filter(Boolean).join(': '),
   ].map(plain))
-  const widths = [0, 1, 2, 3, 4].map(column => Math.max(0, ...rows.map(row => row[column]?.length ?? 0)))
   return [
     `${plain(scheduler)}: ${entries.length === 0 ? 'nobody asked for anything' : `${entries.length} ${entries.length === 1 ? 'entry' : 'entries'}`}`,
-    ...rows.map(row => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}`),
+    ...inColumns(rows).map(line => `  ${line}`),
     ...leftOut > 0 ? [`  ${leftOut} older ones are left out: they were too many; ask for less with --since`] : [],
     ...unreadable > 0 ? [`  ${unreadable} cannot be read by this version`] : [],
   ].map(line => `${line}\n`).join('')

@@ -1,4 +1,5 @@
 import type { Judgement, Verdict } from '#shared/verdict.ts'
+import { inColumns } from './columns.ts'
 
 export interface DemoRun {
   expected: Verdict
@@ -16,9 +17,8 @@ export function demoSummary(runs: readonly DemoRun[]): string {
       ms(timings.breachToAbortMs), ms(timings.breachToRevertedMs), ms(timings.firstBadToRevertedMs), ms(recovery?.recoveredInMs ?? null),
     ]),
   ]
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? []
   const table = [
-    ...rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()),
+    ...inColumns(rows),
     'abort, revert: after the breach; revert*: after the first bad request; recovered: after the revert',
   ]
   const reasons = runs.flatMap(({ expected, judgement }) => judgement.verdict === expected ? [] : ['', `${judgement.experiment} is ${judgement.verdict}:`, ...judgement.reasons.map(reason => `  ${reason}`)])

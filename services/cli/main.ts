@@ -207,7 +207,7 @@ program.command('replay').argument('<folder>', 'results folder of a run')
 
 program.command('verify').argument('<results>', 'results folder of a run, or its events.jsonl')
   .description('Check a run\'s record offline: its chain of facts, its signature, and its verdict, reached again.\nExit codes: 0 everything holds and a trusted key has signed it, 1 something is wrong, 2 nothing is wrong, but nobody who is trusted has signed it, 3 invalid input.')
-  .option('--public-key <key>', 'a public key that is trusted, or a file that holds it; may be given several times (default: setting verdicts.publicKey)', several)
+  .option('--public-key <key>', 'a public key that is trusted, or a file that holds one or several, one a line; may be given several times (default: setting verdicts.publicKey)', several)
   .option('--json', 'print it as JSON')
   .action(async (results: string, options: VerifyOptions) => {
     const { verifyCommand } = await import('./verify/verify-command.ts')
@@ -216,8 +216,8 @@ program.command('verify').argument('<results>', 'results folder of a run, or its
     process.exitCode = exitCode
   })
 
-program.command('verdict-key').argument('<file>', 'where its seed goes; its public half goes beside it, with .pub added')
-  .description('Make a key that signs verdicts')
+program.command('signing-key').alias('verdict-key').argument('<file>', 'where its seed goes; its public half goes beside it, with .pub added')
+  .description('Make a key pair that signs verdicts, or in a cluster commands or vouchers')
   .action(async (file: string) => {
     const { newKeyCommand } = await import('./verify/new-key.ts')
     process.stdout.write(await newKeyCommand(file))
@@ -231,7 +231,7 @@ program.command('release-check')
   .option('--require <name...>', 'experiments that must have passed')
   .option('--from <file...>', 'files with experiments that must have passed exactly as they stand there')
   .option('--results <folder>', 'where the results folders of runs on this machine are', 'results')
-  .addOption(new Option('--public-key <key>', 'a public key, or a file that holds it: only runs count whose record one such key has signed; a scheduler that is asked has its own (default: setting verdicts.publicKey)')
+  .addOption(new Option('--public-key <key>', 'a public key, or a file that holds one or several, one a line: only runs count whose record one such key has signed; a scheduler that is asked has its own (default: setting verdicts.publicKey)')
     .argParser(several).conflicts(['cluster', 'context', 'url']))
   .addOption(cluster())
   .addOption(context())

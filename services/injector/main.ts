@@ -1,9 +1,8 @@
-import type { Clock } from '#shared/clock.ts'
-import type { Config } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { haltFiles, haltPaths } from '#shared/halt-file.ts'
-import { runService } from '#shared/main.ts'
+import { runService, type ServiceContext } from '#shared/main.ts'
 import { readProcess } from '#shared/process/process-table.ts'
+import { rotatingSigner, rotatingVerifier } from '#shared/rotating-keys.ts'
 import type { Driver } from './driver.ts'
 import { tellHalts } from './halt-telling.ts'
 import type { DeclaredParent } from './process-targets.ts'
@@ -20,7 +19,7 @@ class DriverUnknown extends InvalidInput {
 await runService('injector', async ({ bus, clock, log, metrics, config }) => {
   const node = config.need('injector.node')
   const [stateFolder, findHalt] = [config.need('injector.stateFolder'), haltFiles(haltPaths(config))]
-  const injector = await startInjector({ bus, node, stateFolder, findHalt, driver: await configuredDriver(config, node, clock), clock, log, metrics })
+  const injector = await startInjector({ bus, node, stateFolder, findHalt, driver: await configuredDriver({ config, node, clock, log }), clock, log, metrics })
   const halts = tellHalts({ bus, clock, node, findHalt })
   return {
     ready: () => injector.ready(),
@@ -32,7 +31,7 @@ await runService('injector', async ({ bus, clock, log, metrics, config }) => {
 }, { lagEveryMs: 100 }) // there is one on every node, and a third of what it took while idle was to ask ten times as often
 
 /** Only the driver that is configured is loaded: the client of the Kubernetes API alone would double what the agent of a node has in memory. */
-async function configuredDriver(config: Config, node: string, clock: Clock): Promise<Driver> {
+async function configuredDriver({ config, node, clock, log }: Pick<ServiceContext, 'config' | 'clock' | 'log'> & { node: string }): Promise<Driver> {
   const kind = config.need('injector.driver')
   switch (kind) {
     case 'local': {
@@ -43,7 +42,7 @@ async function configuredDriver(config: Config, node: string, clock: Clock): Pro
     case 'node': {
       const { nodeDriver } = await import('./node-driver.ts')
       return nodeDriver({
-        node, clock, voucherKey: config.need('vouchers.publicKey'),
+        node, clock, verifyVoucher: rotatingVerifier(config, 'vouchers.publicKey', { log }),
         podLogsFolder: config.need('injector.podLogsFolder'), containerLogsFolder: config.need('injector.containerLogsFolder'),
       })
     }
@@ -54,7 +53,7 @@ async function configuredDriver(config: Config, node: string, clock: Clock): Pro
       const sentinel = { service: config.need('sentinel.service'), master: config.get('sentinel.master'), user: config.get('sentinel.user'), password: config.get('sentinel.password') }
       return clusterDriver({
         world: { kubernetes: await connectKubernetes(), sentinel }, power: configuredPower(config),
-        vouchers: voucherIssuer(config.need('vouchers.signingSeed')), agent: node, clock,
+        vouchers: voucherIssuer(rotatingSigner(config, 'vouchers.signingSeed', { log })), agent: node, clock,
       })
     }
     default: throw new DriverUnknown(`injector.driver is ${JSON.stringify(kind)}; it can be local, node or cluster`)

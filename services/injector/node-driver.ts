@@ -1,6 +1,7 @@
 import type { PlannedTarget } from '#shared/commands.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { FaultSpec } from '#shared/fault.ts'
+import type { Verify } from '#shared/signing-key.ts'
 import { isNode, isPod, type BoundNode, type BoundPod, type BoundProcess, type BoundTarget } from '#shared/target.ts'
 import { kindsDoneBy, type Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
@@ -13,8 +14,8 @@ import { checkVoucher } from './voucher.ts'
 export interface NodeDriverOptions {
   /** Name of the Kubernetes node that this agent is on. */
   node: string
-  /** nkeys public key of the API-side agent. */
-  voucherKey: string
+  /** Whether the API-side agent has signed it. */
+  verifyVoucher: Verify
   /** The kubelet's folders, as this process sees them. */
   podLogsFolder: string
   containerLogsFolder: string
@@ -25,7 +26,7 @@ export interface NodeDriverOptions {
 export const refusedNamespaces: readonly string[] = ['kube-system', 'kube-public', 'kube-node-lease', 'faultline-system']
 
 /** The pods of this node, and its network, for the agent of a DaemonSet: it has no access to the API, and acts only on pods that are vouched for. */
-export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolder, clock }: NodeDriverOptions): Driver {
+export function nodeDriver({ node, verifyVoucher, podLogsFolder, containerLogsFolder, clock }: NodeDriverOptions): Driver {
   const look = (target: BoundTarget): { pod: BoundPod; found: PodProcesses } => {
     const pod = demandPod(target, node)
     confirmName(pod, podLogsFolder)
@@ -49,12 +50,12 @@ export function nodeDriver({ node, voucherKey, podLogsFolder, containerLogsFolde
     async prepare({ spec, targets, peers, id, vouchers }) {
       const onNode = targets.filter(isNode).flatMap(target => {
         demandThisNode(target, node)
-        checkVoucher(vouchers[target.id], target, voucherKey, clock.nowMs())
+        checkVoucher(vouchers[target.id], target, verifyVoucher, clock.nowMs())
         return nodeSteps(spec, peers).map((step, index) => prepareOnNode(step, `${id}_node${index}`))
       })
       const steps = targets.filter(target => !isNode(target)).flatMap(target => {
         const { pod, found } = look(target)
-        checkVoucher(vouchers[pod.id], pod, voucherKey, clock.nowMs())
+        checkVoucher(vouchers[pod.id], pod, verifyVoucher, clock.nowMs())
         return stepsOn(spec, pod, found, peers)
       })
       return [...onNode, ...steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))]

@@ -1,5 +1,5 @@
 import type { Joining } from '#shared/commands.ts'
-import { runPhase, type AbortCause, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
+import { runPhase, type AbortCause, type FactData, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
 import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
@@ -56,6 +56,8 @@ export interface Prober { node: string; closed: boolean; probes: ReadonlyMap<str
 export interface FaultState {
   spec: ExperimentFault
   nodes: ReadonlyMap<string, NodeFault>
+  /** Why a node refused it. The first refusal stays, whatever is done there or elsewhere later: another leader may have asked again. */
+  refused?: string
   /** Ids of what it was done to, and addresses of the other side. */
   targets: ReadonlySet<string>
   peers: ReadonlySet<string>
@@ -63,9 +65,8 @@ export interface FaultState {
 
 /** `injectedAtMs` is missing when an agent tells of an end whose beginning nobody saw. */
 export type NodeFault = { injectedAtMs?: number } & (
-  | { at: 'active' | 'lapsed' }
-  | { at: 'reverted'; confirmed: boolean; halted?: true }
-  | { at: 'refused'; why: string }
+  | { at: 'active' | 'lapsed' | 'refused' }
+  | { at: 'reverted'; confirmed: boolean; cause: FactData<'fault.reverted'>['cause'] }
 )
 
 /** What to do now. `key` names the deed: the same key is not begun again while it is under way. */
@@ -89,7 +90,7 @@ export const patience = { clockMs: 10_000, ownEndMs: 500, joinMs: 1_000, steadyG
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
     run, experiment, submittedAtMs, phases: {}, load: { state: 'none' }, gates: new Map(), services: {}, duringClosed: false, probers: new Map(), faultedNodes: new Set(),
-    faults: new Map(experiment.faults.map(fault => [fault.id, { spec: fault, nodes: new Map(), targets: new Set(), peers: new Set() }])),
+    faults: new Map(experiment.faults.map(fault => [fault.id, unheardOf(fault)])),
   }
 }
 
@@ -132,19 +133,19 @@ export function fold(state: RunState, stored: StoredFact): RunState {
     }
     case 'fault.injected': {
       const { injectedAtMs } = stored.fact.data
-      return withFault({ ...state, faultedNodes: new Set([...state.faultedNodes, ...faultedNodesOf(stored.fact.data)]) }, stored.fact.data, (known, { durationMs }) => ({
-        ...(durationMs === undefined ? { at: 'reverted', confirmed: true } : { at: 'active' }), // an instant fault leaves nothing to revert
+      return withNode({ ...state, faultedNodes: new Set([...state.faultedNodes, ...faultedNodesOf(stored.fact.data)]) }, stored.fact.data, (known, { durationMs }) => ({
+        ...(durationMs === undefined ? { at: 'reverted', confirmed: true, cause: 'instant' } : { at: 'active' }), // an instant fault leaves nothing to revert
         injectedAtMs: known?.injectedAtMs ?? injectedAtMs,
       }))
     }
-    case 'fault.lapsed': return withFault(state, stored.fact.data, known => ({ ...known, at: 'lapsed' }))
+    case 'fault.lapsed': return withNode(state, stored.fact.data, known => ({ ...known, at: 'lapsed' }))
     case 'fault.refused': {
-      const { why } = stored.fact.data
-      return withFault(state, stored.fact.data, known => ({ ...known, at: 'refused', why }))
+      const { fault, why } = stored.fact.data
+      return withFault(withNode(state, stored.fact.data, known => ({ ...known, at: 'refused' })), fault, known => ({ ...known, refused: known.refused ?? why }))
     }
     case 'fault.reverted': {
       const { verified, cause } = stored.fact.data
-      return withFault(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified, ...(cause === 'halt' && { halted: true }) }))
+      return withNode(state, stored.fact.data, known => ({ ...known, at: 'reverted', confirmed: verified, cause }))
     }
     default: return state
   }
@@ -201,9 +202,9 @@ function joins({ faults }: RunState, nowMs: number): Effect[] {
     if (isJoined(id) || !spec.target.pods || spec.durationMs === undefined || beganAtMs === undefined) return []
     const endsAtMs = beganAtMs + spec.durationMs
     const parts = [...faults].flatMap(([other, part]) => faultOfPart(other) === id ? [part] : [])
-    const refused = parts.filter(part => [...part.nodes.values()].some(({ at }) => at === 'refused')).length
+    const timesRefused = parts.filter(({ refused }) => refused !== undefined).length
     return endsAtMs - nowMs < patience.joinMs ? [] : [{
-      key: `join/${id}`, effect: 'join', fault: spec, part: partOf(id, parts.length + 1), endsAtMs, pauseMs: patience.joinMs * (1 + refused),
+      key: `join/${id}`, effect: 'join', fault: spec, part: partOf(id, parts.length + 1), endsAtMs, pauseMs: patience.joinMs * (1 + timesRefused),
       joining: { held: parts.flatMap(({ targets }) => [...targets]), peers: parts.flatMap(({ peers }) => [...peers]), sinceMs: beganAtMs },
     }]
   })
@@ -245,14 +246,14 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
   if (!quietIsOver && nowMs > steadyEndMs + patience.probesUpMs && missingProbes(state).length > 0) {
     return abort('steady', `the system was not seen steady ${before}: ${missingProbes(state).join('; ')}`)
   }
-  for (const [fault, { spec, nodes }] of state.faults) {
+  for (const [fault, { spec, nodes, refused }] of state.faults) {
+    if (refused !== undefined && !isJoined(fault)) return abort('refused', `${fault} was not injected: ${refused}`)
     for (const [node, held] of nodes) {
       const aheadMs = (held.injectedAtMs ?? 0) - nowMs
       if (aheadMs > patience.clockMs) return abort('infrastructure', `the clock of ${node} is ${Math.round(aheadMs / 1_000)} s ahead of the scheduler's, so that nobody can say when ${fault} has been held for long enough`)
-      if (held.at === 'refused' && isJoined(fault)) continue // its pod may be gone again; if it is not, the next look finds it
-      if (held.at === 'refused') return abort('refused', `${fault} was not injected: ${held.why}`)
-      if (held.at === 'reverted' && held.halted) return abort('user', `${fault} was ended by a halt on ${node}`)
-      if (held.at === 'lapsed') return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
+      if (held.at === 'refused') continue // a part, whose pod may be gone again; if it is not, the next look finds it
+      if (held.at === 'reverted' && held.cause === 'halt') return abort('user', `${fault} was ended by a halt on ${node}`)
+      if (held.at === 'lapsed' || (held.at === 'reverted' && held.cause === 'lease')) return abort('lease', `the lease of ${fault} ran out while it was held: its agent heard no heartbeat`)
       if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
     }
     const isGivenUp = phases.revert !== undefined && phases.recover === undefined && nowMs > phases.revert + experiment.leaseMs + patience.revertMs
@@ -341,14 +342,20 @@ function firstInjectedAtMs(state: RunState): number | undefined {
 
 const injectionsOf = (nodes: FaultState['nodes']): number[] => [...nodes.values()].flatMap(({ injectedAtMs }) => injectedAtMs ?? [])
 
-type FaultFact = { fault: string; node: string; targets?: readonly BoundTarget[]; peers?: readonly string[] | undefined }
-function withFault(state: RunState, { fault, node, targets = [], peers = [] }: FaultFact, change: (known: NodeFault | undefined, spec: ExperimentFault) => NodeFault): RunState {
+const unheardOf = (spec: ExperimentFault): FaultState => ({ spec, nodes: new Map(), targets: new Set(), peers: new Set() })
+
+/** Of a fault of the run, or of a part that joins one; any other changes nothing. */
+function withFault(state: RunState, fault: string, change: (known: FaultState) => FaultState): RunState {
   const whole = state.faults.get(faultOfPart(fault))
-  if (!whole) return state
-  const found = state.faults.get(fault) ?? { spec: whole.spec, nodes: new Map<string, NodeFault>(), targets: new Set<string>(), peers: new Set<string>() }
-  const nodes = new Map(found.nodes).set(node, change(found.nodes.get(node), found.spec))
-  const changed = { ...found, nodes, targets: new Set([...found.targets, ...targets.map(({ id }) => id)]), peers: new Set([...found.peers, ...peers]) }
-  return { ...state, faults: new Map(state.faults).set(fault, changed) }
+  return whole ? { ...state, faults: new Map(state.faults).set(fault, change(state.faults.get(fault) ?? unheardOf(whole.spec))) } : state
+}
+
+type FaultFact = { fault: string; node: string; targets?: readonly BoundTarget[]; peers?: readonly string[] | undefined }
+function withNode(state: RunState, { fault, node, targets = [], peers = [] }: FaultFact, change: (known: NodeFault | undefined, spec: ExperimentFault) => NodeFault): RunState {
+  return withFault(state, fault, known => ({
+    ...known, nodes: new Map(known.nodes).set(node, change(known.nodes.get(node), known.spec)),
+    targets: new Set([...known.targets, ...targets.map(({ id }) => id)]), peers: new Set([...known.peers, ...peers]),
+  }))
 }
 
 const withProber = (state: RunState, source: string, prober: Prober): RunState => ({ ...state, probers: new Map(state.probers).set(source, prober) })

@@ -5,24 +5,24 @@ import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
 import type { Epoch } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
-import { faultOfPart, isJoined } from '#shared/fault.ts'
+import { isJoined } from '#shared/fault.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import { patience, type Effect } from './core.ts'
 import type { KnownAgents } from './known-agents.ts'
 
 export interface OrdersOptions {
-  bus: Bus
+  bus: Pick<Bus, 'request'>
   writer: FactWriter
   clock: Clock
   log: Logger
-  agents: KnownAgents
+  agents: Pick<KnownAgents, 'able' | 'names'>
   /** Name of the agent that may use the Kubernetes API. */
   apiSideAgent: string
   /** The experiment of the run as its author wrote it. */
   documentOf(run: string): unknown
-  /** Throws NotLeading. */
-  demandLead(): Epoch
+  /** Throws NotLeading; given an epoch, also when this scheduler leads under another one by now. */
+  demandLead(epoch?: Epoch): Epoch
   /** Whether anything of this run may begin now. */
   mayBegin(run: string): boolean
 }
@@ -44,57 +44,83 @@ interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius
 /** An agent that gets an order later than this does not obey it. */
 const orderGoodForMs = 5_000
 
+/** Orders for a fault or for a part that joins it. `targets`: of the fault's standing. `leftMs`: of its duration, for a part. */
+interface Ordering { run: string; fault: string; orders: readonly Order[]; targets: Set<string>; epoch: Epoch; leftMs?: number }
+
 /**
- * Whom a fault may have by now although no fact says so yet: its agents tell of it one by one. `knownFromMs`: by the monotonic clock; until then some of it may
- * have been ordered by the leader before, and nobody else knows to whom.
+ * Where a fault stands with who leads, under one epoch. Another epoch begins with nothing: somebody else may have led in between.
+ *
+ *   (nothing) --inject--> ordering --its agents have answered, or one has not in its time--> ordered
+ *       |                    '--nobody was told--> (nothing)                                    ^
+ *       '--look for what joins it--> inherited --no order of an earlier leader is good any more--'
+ *
+ * `targets`: whom it may have by now although no fact says so yet, since agents tell of it one by one. An order counts from before it is sent until its agent refuses it: one whose answer is lost may have been obeyed.
+ * `knownFromMs`: by the monotonic clock; whom an earlier leader has told nobody knows, but by then each has obeyed or never will.
  */
-interface Reach { run: string; targets: Set<string>; knownFromMs: number }
+type Standing = { run: string } & (
+  | { at: 'ordering' | 'ordered'; targets: Set<string> }
+  | { at: 'inherited'; knownFromMs: number }
+)
+
+const keyOf = ({ bucketCreatedMs, revision }: Epoch, run: string, fault: string): string => `${bucketCreatedMs}/${revision}/${run}/${fault}`
 
 export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, documentOf, demandLead, mayBegin }: OrdersOptions): FaultOrders {
-  const injecting = new Set<string>()
-  const reaches = new Map<string, Reach>()
-
-  /** Under this epoch; `knownFromMs` when there is none yet. */
-  function reachOf(run: string, fault: string, { bucketCreatedMs, revision }: Epoch, knownFromMs: number): Reach {
-    const key = `${bucketCreatedMs}/${revision}/${run}/${faultOfPart(fault)}`
-    const reach = reaches.get(key) ?? { run, targets: new Set(), knownFromMs }
-    reaches.set(key, reach)
-    return reach
-  }
+  const standings = new Map<string, Standing>()
 
   async function inject(run: string, fault: ExperimentFault, experiment: Experiment): Promise<void> {
-    const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)({ run, fault, ...experiment })
-    if (orders.length === 0) {
-      await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
-      return
+    for (const [other, standing] of standings) if (!mayBegin(standing.run)) standings.delete(other)
+    const epoch = demandLead()
+    const key = keyOf(epoch, run, fault.id)
+    const known = standings.get(key)
+    const targets = known === undefined || known.at === 'inherited' ? new Set<string>() : known.targets // an earlier try may have been obeyed
+    standings.set(key, { run, at: 'ordering', targets })
+    try {
+      const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)({ run, fault, ...experiment })
+      if (orders.length === 0) {
+        await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
+        return
+      }
+      await order({ run, fault: fault.id, orders, targets, epoch }, experiment)
+    } finally {
+      if (targets.size > 0) standings.set(key, { run, at: 'ordered', targets })
+      else standings.delete(key)
     }
-    await order(run, fault.id, orders, experiment)
   }
 
   async function join(run: string, { fault, part, joining, endsAtMs }: Effect & { effect: 'join' }, experiment: Experiment): Promise<void> {
-    if (injecting.has(`${run}/${fault.id}`)) return // not all that it is done to is known yet
-    const reach = reachOf(run, fault.id, demandLead(), clock.monotonicMs() + orderGoodForMs)
-    if (clock.monotonicMs() < reach.knownFromMs) return
-    const held = [...new Set([...joining.held, ...reach.targets])]
+    const epoch = demandLead()
+    const standing = standingNow(epoch, run, fault.id)
+    if (standing.at !== 'ordered') return
+    const held = [...new Set([...joining.held, ...standing.targets])]
     const { orders, why } = await ordersByResolving({ run, fault, joining: { ...joining, held }, ...experiment })
     const leftMs = endsAtMs - clock.nowMs()
     if (orders.length === 0) log.debug({ ...runFields(run), fault: fault.id }, `nothing joins${why}`)
-    else if (leftMs >= patience.joinMs / 2) await order(run, part, orders, experiment, leftMs)
+    else if (leftMs >= patience.joinMs / 2) await order({ run, fault: part, orders, targets: standing.targets, epoch, leftMs }, experiment)
   }
 
-  async function order(run: string, fault: string, orders: readonly Order[], { leaseMs, blastRadius }: Experiment, leftMs?: number): Promise<void> {
-    const item = writtenFault(run, fault)
-    const epoch = demandLead() // finding them took a while, in which another may have come to lead, or the run have left its path
+  /** Of a fault that agents tell of: what nobody has ordered under this epoch was ordered by a leader before. */
+  function standingNow(epoch: Epoch, run: string, fault: string): Standing {
+    const key = keyOf(epoch, run, fault)
+    const nowMs = clock.monotonicMs()
+    const known: Standing = standings.get(key) ?? { run, at: 'inherited', knownFromMs: nowMs + orderGoodForMs }
+    const standing: Standing = known.at === 'inherited' && nowMs >= known.knownFromMs ? { run, at: 'ordered', targets: new Set() } : known
+    standings.set(key, standing)
+    return standing
+  }
+
+  async function order({ run, fault, orders, targets: ordered, epoch, leftMs }: Ordering, { leaseMs, blastRadius }: Experiment): Promise<void> {
+    demandLead(epoch) // finding them took a while, in which another may have led, who has ordered others
     if (!mayBegin(run)) return
-    const reach = reachOf(run, fault, epoch, clock.monotonicMs())
+    const item = writtenFault(run, fault)
     const deadlineMs = clock.nowMs() + orderGoodForMs
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
-      for (const { id } of targets) reach.targets.add(id)
+      const added = targets.map(({ id }) => id).filter(id => !ordered.has(id)) // what is widened was ordered before, and stays whatever comes of this
+      for (const id of added) ordered.add(id)
       const command = { run, fault, item, targets, peers, vouchers, widens, blastRadius, epoch, deadlineMs, leaseMs, leftMs }
       const reply = await bus.request('inject', agent, command, { timeoutMs: 10_000 })
       if (reply.outcome !== 'refused') return
       log.warn({ ...runFields(run), fault, node: agent }, `refused: ${reply.why}`)
-      if (isJoined(fault)) for (const { id } of targets) reach.targets.delete(id) // looked at again; of a fault that is refused itself nothing joins
+      if (isJoined(fault)) for (const id of added) ordered.delete(id) // looked at again; of a fault that is refused itself nothing joins
     }))
   }
 
@@ -102,7 +128,7 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
   async function ordersByPlanning({ run, fault, blastRadius }: Search): Promise<{ orders: Order[]; why: string }> {
     const item = writtenFault(run, fault.id)
     const able = await agents.able(fault.kind)
-    if (able.length === 0) return { orders: [], why: noAgent(fault.kind) }
+    if (able.length === 0) return { orders: [], why: `: no agent that is alive can do ${fault.kind}; alive: ${agents.names().join(', ') || 'none'}` }
     const plans = await Promise.all(able.map(async ({ node }) => ({ node, plan: await bus.request('plan', node, { run, fault: fault.id, item, blastRadius }, { timeoutMs: 5_000 }) })))
     const refusals = plans.flatMap(({ node, plan }) => plan.outcome === 'refused' ? [`${node}: ${plan.why}`] : [])
     return {
@@ -127,21 +153,11 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     }
   }
 
-  const noAgent = (kind: string) => `: no agent that is alive can do ${kind}; alive: ${agents.names().join(', ') || 'none'}`
-
   /** The fault as the experiment's author wrote it: agents check it with the same schema again. */
   function writtenFault(run: string, id: string): unknown {
     const document = documentOf(run) as { faults: unknown[] } | undefined
     return document?.faults[Number(id.split('-')[0]) - 1]
   }
 
-  return {
-    async inject(run, fault, experiment) {
-      const key = `${run}/${fault.id}`
-      injecting.add(key)
-      for (const [other, reach] of reaches) if (!mayBegin(reach.run)) reaches.delete(other)
-      await inject(run, fault, experiment).finally(() => injecting.delete(key))
-    },
-    join,
-  }
+  return { inject, join }
 }

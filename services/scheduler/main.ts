@@ -10,7 +10,7 @@ import { configuredNats } from '#shared/nats-login.ts'
 import { configuredPrometheus, connectPrometheus } from '#shared/prometheus.ts'
 import { openRotatingFile } from '#shared/rotating-file.ts'
 import { rotatingSetting } from '#shared/rotating-setting.ts'
-import { verdictKeys } from '#shared/verdict-keys.ts'
+import { verdictKeysNow } from '#shared/verdict-keys.ts'
 import { schedulerApi } from './api.ts'
 import type { Controller } from './experiment-controller.ts'
 import type { HaltInKubernetes } from './halt-config-map.ts'
@@ -42,7 +42,7 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
   const policies = await startPolicies({ bus, scheduler, clock, log, metrics, prometheus: () => prometheus, webhook: webhookUrl === undefined ? undefined : openWebhook({ url: webhookUrl, log }) })
   config.need('api.token')
   const token = (name: SettingName): Rotating => rotatingSetting(config, name, log) ?? config.get(name)
-  const release = { token: token('release.token'), requirementsFolder: config.get('release.requirementsFolder'), trustedKeys: verdictKeys(config) }
+  const release = { token: token('release.token'), requirementsFolder: config.get('release.requirementsFolder'), trustedKeys: verdictKeysNow(config, { log }) }
   const tokensFile = config.get('access.tokensFile')
   const moreTokens = tokensFile === undefined ? undefined : openRotatingFile({ path: tokensFile, read: parseTokensFile, absent: [], log })
   const hosts = [config.get('scheduler.host') ?? [], config.get('http.hosts')?.split(',').map(host => host.trim()) ?? []].flat()

@@ -15,8 +15,8 @@ export interface ReleaseSettings {
   token?: Rotating
   /** What is required of each service when the question does not say (release-requirements.ts). */
   requirementsFolder?: string | undefined
-  /** Public keys: where there are any, only verdicts count that one of them has signed. */
-  trustedKeys?: readonly string[] | undefined
+  /** Public keys as they are now: where there are any, only verdicts count that one of them has signed. */
+  trustedKeys?: (() => readonly string[]) | undefined
 }
 
 export interface ReleaseApiOptions extends Omit<ReleaseSettings, 'token'> {
@@ -37,7 +37,7 @@ const flaggerPayload = z.looseObject({ metadata: z.unknown() })
  *   POST /api/v1/release-check/flagger {metadata: {app, version, within?, require?}}   200 ReleaseDecision when it passes, 409 when it blocks
  *   both: 400 problems | 401, 403 | 503 when the record cannot be read; only `passed: true` passes
  */
-export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, requirementsFolder, trustedKeys = [] }: ReleaseApiOptions): void {
+export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, requirementsFolder, trustedKeys = () => [] }: ReleaseApiOptions): void {
   api.get('/api/v1/release-check', (request, reply) => answer(reply, request.query, 200))
   api.post('/api/v1/release-check/flagger', (request, reply) => answer(reply, flaggerPayload.safeParse(request.body).data?.metadata, 409))
 
@@ -59,7 +59,7 @@ export function registerReleaseCheck(api: FastifyInstance, { scheduler, bus, req
       require ? { required: require, problem: undefined } : readRequirements(requirementsFolder, app),
       readReleaseRecord(bus, { timeoutMs: readingTimeoutMs }),
     ])
-    return checkRelease({ app, version, withinMs: within, required, runs, nowMs: Date.now(), trustedKeys, unreadable: [...problem === undefined ? [] : [problem], ...unreadable] })
+    return checkRelease({ app, version, withinMs: within, required, runs, nowMs: Date.now(), trustedKeys: trustedKeys(), unreadable: [...problem === undefined ? [] : [problem], ...unreadable] })
   }
 }
 

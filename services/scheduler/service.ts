@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Bus, Subscription } from '#shared/bus.ts'
@@ -227,9 +228,11 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     }
   }
 
-  function demandLead(): Epoch {
+  /** `since`: under which something was begun that another leader, if there was one, knows nothing of. */
+  function demandLead(since?: Epoch): Epoch {
     const epoch = leadership.epoch()
     if (!epoch) throw new NotLeading(`this scheduler does not lead; ${leadership.leader()?.holder ?? 'nobody'} does`)
+    if (since && !isDeepStrictEqual(since, epoch)) throw new NotLeading('this scheduler leads anew, and another may have led in between')
     return epoch
   }
 

@@ -24,8 +24,8 @@ export interface SloEvaluatorOptions {
   prometheus?: PrometheusOptions
   /** The simulation reaches its Prometheus in another way. */
   connect?: (options: PrometheusOptions) => Prometheus
-  /** Signs verdicts with the record that they stand on; without it they are written unsigned. */
-  signer?: Signer
+  /** Who signs now: verdicts, with the record that they stand on. Without it they are written unsigned. */
+  signer?: () => Signer
   metrics?: Registry
 }
 
@@ -86,7 +86,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
     log.info({ ...runFields(run), verdict, reasons }, 'judged')
     for (;;) {
       try {
-        return void await writer.write(run, 'run.judged', { ...judged, ...(signer && { record: signRecord(run, judged, chain, signer) }) }, { once: true })
+        return void await writer.write(run, 'run.judged', { ...judged, ...(signer && { record: signRecord(run, judged, chain, signer()) }) }, { once: true })
       } catch (error) {
         if (error instanceof FactAlreadyWritten) return log.info(runFields(run), 'another evaluator has judged it first')
         if (!(error instanceof FactNotStored) || isStopping) throw error

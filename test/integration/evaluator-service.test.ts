@@ -21,7 +21,7 @@ const connect = (nats: Nats, service: string) => connectBus({ servers: nats.serv
 /** An evaluator with a connection of its own; both end with `stop`. */
 async function startOn(nats: Nats, signer?: Signer): Promise<{ stop(): Promise<void> }> {
   const bus = await connect(nats, 'slo-evaluator')
-  const evaluator = await startSloEvaluator({ bus, clock, log, ...(signer && { signer }) })
+  const evaluator = await startSloEvaluator({ bus, clock, log, ...(signer && { signer: () => signer }) })
   return {
     async stop() {
       await evaluator.stop()

@@ -13,7 +13,7 @@ let keyFile: string
 before(async () => {
   room = await startPauseRoom(pauseExperiment({ duration: '6s' }))
   keyFile = join(room.temporary, '..', 'verdicts')
-  const made = await faultline('verdict-key', keyFile)
+  const made = await faultline('signing-key', keyFile)
   assert.equal(made.code, 0, made.err)
   process.env['FAULTLINE_VERDICTS_SIGNING_SEED_FILE'] = keyFile
   const { code, out, err } = await runIn(room, '--json', '--tests', 'worker=1.0').ended
@@ -38,7 +38,7 @@ function tampered(name: string, change: (log: string) => string): string {
 test('a key is made for its owner\'s eyes alone, and never overwritten', async () => {
   assert.equal(statSync(keyFile).mode & 0o777, 0o600)
   const seed = readFileSync(keyFile, 'utf8')
-  const again = await faultline('verdict-key', keyFile)
+  const again = await faultline('verdict-key', keyFile) // its name of before
   assert.deepEqual([again.code, /never overwritten/.test(again.err), readFileSync(keyFile, 'utf8')], [3, true, seed])
 })
 
@@ -57,9 +57,12 @@ test('without a trusted key it says whose signature it is, and ends with 2; with
   const unvouched = await verify(results)
   assert.deepEqual([unvouched.code, /nobody vouches for this key/.test(unvouched.out), unvouched.out.includes(readFileSync(`${keyFile}.pub`, 'utf8').trim())], [2, true, true], unvouched.out)
   const other = join(room.temporary, '..', 'other')
-  await faultline('verdict-key', other)
+  await faultline('signing-key', other)
   const refuted = await verify(results, '--public-key', `${other}.pub`)
   assert.deepEqual([refuted.code, /which is not trusted/.test(refuted.out)], [1, true], refuted.out)
+  const both = `${other}-both.pub`
+  writeFileSync(both, `${readFileSync(`${other}.pub`, 'utf8')}${readFileSync(`${keyFile}.pub`, 'utf8')}`)
+  assert.equal((await verify(results, '--public-key', both)).code, 0, 'a file may hold several')
   for (const wrong of ['UNKEY', join(results, 'gone.pub'), join(results, 'verdict.json')]) assert.equal((await verify(results, '--public-key', wrong)).code, 3, wrong)
   assert.equal((await verify(join(results, 'gone'), '--public-key', `${keyFile}.pub`)).code, 3)
 })

@@ -42,7 +42,7 @@ export async function startReleaseScheduler({ requirementsFolder, trustedKeys }:
   const metrics = createMetrics('scheduler')
   const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
   unfinished.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder, trustedKeys }, metrics })
+  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder, ...(trustedKeys && { trustedKeys: () => trustedKeys }) }, metrics })
   unfinished.defer(() => api.close())
   const url = await api.listen({ host: '127.0.0.1', port: 0 })
   const [writer, evaluator] = [bus.writer('scheduler'), bus.writer('slo-evaluator')]

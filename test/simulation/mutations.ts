@@ -105,7 +105,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'what is ordered is not counted', near: 51_425, why: 'more joins a fault of which some targets are not on record yet, and it has more than its cap',
-    changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...reach.targets]', put: 'joining.held' }],
+    changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...standing.targets]', put: 'joining.held' }],
   },
   {
     name: 'a repeated quarantine forgets', near: 765, why: 'what could not be undone is given up after one try',
@@ -143,7 +143,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'a lapse passes', why: 'a lease that ran out in the middle is taken for the end of the fault',
-    changes: [{ file: 'shared/verdict.ts', find: "case 'fault.lapsed': return inconclusive(", put: "case 'fault.lapsed': return undefined ?? noted(" }, { file: 'shared/verdict.ts', find: 'interface Decided {', put: 'const noted = (_: string): undefined => undefined\ninterface Decided {' }, { file: scheduler, find: "if (held.at === 'lapsed') return abort(", put: "if (held.at === 'lapsed' && nowMs < 0) return abort(" }, { file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
+    changes: [{ file: 'shared/verdict.ts', find: "case 'fault.lapsed': return inconclusive(", put: "case 'fault.lapsed': return undefined ?? noted(" }, { file: 'shared/verdict.ts', find: 'interface Decided {', put: 'const noted = (_: string): undefined => undefined\ninterface Decided {' }, { file: scheduler, find: "if (held.at === 'lapsed' || (held.at === 'reverted' && held.cause === 'lease')) return abort(", put: "if (held.at === 'lapsed' && nowMs < 0) return abort(" }, { file: 'shared/verdict.ts', find: '  missing.push(...endedEarly(experiment, faults))\n', put: '' }],
   },
   {
     name: 'the verdict depends on the order', why: 'a replay of the same facts gives another verdict',

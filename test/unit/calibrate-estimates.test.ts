@@ -13,12 +13,11 @@ import { seededRandom } from '../parts/seeded-random.ts'
 
 const secondsOf = (cells: number) => cells * cellMs / 1_000
 const gateOf = (badShare: number) => {
-  const [gate] = gatesToCalibrate(experimentSchema.parse({
+  const { gates } = gatesToCalibrate(experimentSchema.parse({
     apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'counted' }, load: { users: 10, host: 'http://127.0.0.1:8000' },
     faults: [], hold: '5m', gates: [{ name: 'errors', limit: 'rate', errorRate: { max: badShare } }],
-  })).gates
-  assert.ok(gate)
-  return gate
+  }))
+  return gates[0]
 }
 
 /** Bursts of known length, in which all requests fail; half an hour, or an hour where they are rare. */
@@ -66,6 +65,7 @@ test('nothing bad, nothing good and nothing at all have no bursts and no clumpin
   for (const cells of [[], [{ bad: 0, total: 0 }], [{ bad: 0, total: 5 }, { bad: 0, total: 5 }], [{ bad: 5, total: 5 }, { bad: 5, total: 5 }]]) {
     assert.deepEqual([findBursts([cells]), clumpingOf(cells)], [undefined, undefined])
   }
+  assert.equal(findBursts(Array.from({ length: 10 }, (_, index) => [{ bad: index % 2, total: 5 }])), undefined, 'recordings of a cell each show no change from one to the next')
 })
 
 test('D is one where requests fail one by one, and one more than a burst has requests where they fail together', () => {

@@ -6,9 +6,9 @@ import { calibrationSubject, describeCalibration } from '#shared/experiment-cali
 import { experimentSchema } from '#shared/experiment.ts'
 import { experimentIdentity } from '#shared/release-run.ts'
 import { judge } from '#shared/verdict.ts'
-import { calibrate } from '../../services/cli/calibrate/calibration.ts'
+import { calibrate, gatesToCalibrate } from '../../services/cli/calibrate/calibration.ts'
 import type { Cell } from '../../services/cli/calibrate/cells.ts'
-import { falseAbortsOf, missingMs, type SequentialGate } from '../../services/cli/calibrate/false-aborts.ts'
+import { falseAbortsOf, missingMs } from '../../services/cli/calibrate/false-aborts.ts'
 import { recordingOf, type Recording } from '../../services/cli/calibrate/recording.ts'
 import { recordingRun } from '../../services/cli/calibrate/recording-run.ts'
 import { renderCalibration } from '../../services/cli/calibrate/render-calibration.ts'
@@ -28,7 +28,7 @@ const written = (more: object = {}) => {
   }
   return { document, experiment: experimentSchema.parse(document) }
 }
-const limitedGates = (more: object = {}) => written(more).experiment.gates.flatMap((gate): SequentialGate[] => gate.sequential?.counted.is === 'stream' ? [{ ...gate, sequential: { ...gate.sequential, counted: gate.sequential.counted } }] : [])
+const limitedGates = (more: object = {}) => gatesToCalibrate(written(more).experiment).gates
 const steady = (seconds: number, bad: number, total = 10): Cell[] => Array.from({ length: seconds * 5 }, () => ({ bad, total }))
 const bursty = () => recordingOfCells(cellsOfService({ requestsPerSecond: 50, badShare: 0.01, burstS: 3 }, 3_600, seededRandom(3)))
 const nowMs = Date.UTC(2026, 0, 31, 12)
@@ -75,6 +75,7 @@ test('bursts ask for a longer block and a larger burst, which are measured too, 
   const pasted = written({ gates: [{ ...limited, ...gates[0] }], calibration })
   const again = calibrate(pasted, [bursty()], nowMs)
   assert.deepEqual([again.outcome, again.gates[0]?.block.is, again.gates[0]?.burst.is, again.asNeeded, again.settings], ['fits', 'fits', 'fits', null, report.settings])
+  assert.match(renderCalibration(again), /errors: block \d+s is enough: four bursts need \d+s\nerrors: burst \d+ is enough\n/)
   assert.equal(again.subject, report.subject, 'block and burst are what is measured, not what it is measured with')
   assert.deepEqual(describeCalibration(pasted.document, pasted.experiment, nowMs)?.doubts, [])
 })
@@ -86,6 +87,8 @@ test('too little is told as such: nothing that failed, few bursts, a recording t
   assert.match(renderCalibration(nothing), /\n {2}falseAborts: 0%\n {2}atMost: 30\.85%\n/)
   const two = calibrate(written(), [recordingOfCells([...steady(300, 0), ...steady(2, 9), ...steady(200, 0), ...steady(2, 9), ...steady(100, 0)])], nowMs)
   assert.match(renderCalibration(two), /2 bursts seen, and it takes 5/)
+  const few = calibrate(written(), [recordingOfCells(Array.from({ length: 17 }, () => [{ bad: 1, total: 10 }, ...steady(1, 0).slice(1)]).flat())], nowMs)
+  assert.match(renderCalibration(few), /burst 1: not known to be enough; the recordings are too short for it/)
   const short = calibrate(written(), [recordingOfCells(steady(30, 0))], nowMs)
   assert.equal(short.asWritten, null)
   assert.match(renderCalibration(short), /false aborts: not measured\nnote: no recording is as long as the gates are judged \(1m\)/)
@@ -109,6 +112,9 @@ test('bursts within the limit are none to a gate, and bursts too long for the ti
   const report = calibrate(written(), [recordingOfCells(long)], nowMs)
   assert.deepEqual([report.gates[0]?.block.is, report.outcome], ['impossible', 'change'])
   assert.match(renderCalibration(report), /longer than the gate is judged: hold longer, or limit a budget/)
+  const minutes = Array.from({ length: 6 }, () => [...steady(400, 0), ...steady(200, 10)]).flat()
+  const block = calibrate(written({ hold: '1h' }), [recordingOfCells(minutes)], nowMs).gates[0]?.block
+  assert.ok(block?.is === 'impossible' && block.neededMs > 4 * 200_000 * 0.9, 'the file format takes no block that long, however long the gate is judged')
 })
 
 test('a budget needs no block; what is needed may not fit beside its requests, which is told', () => {
@@ -120,8 +126,27 @@ test('a budget needs no block; what is needed may not fit beside its requests, w
 })
 
 test('of a service that is worse than its limit by itself it is told that its aborts are not false', () => {
-  const { notes } = calibrate(written(), [recordingOfCells(steady(120, 1))], nowMs)
-  assert.deepEqual(notes, ['errors: without a fault 10 % of the requests were bad, more than its limit of 2 %; an abort of that is not false'])
+  const report = calibrate(written(), [recordingOfCells(steady(600, 1))], nowMs)
+  assert.deepEqual(report.notes, ['errors: without a fault 10 % of the requests were bad, more than its limit of 2 %; an abort of that is not false'])
+  assert.equal(report.outcome, 'change', 'more runs are aborted than alpha, whatever the blocks')
+  assert.match(renderCalibration(report), /100 % of runs \(72 of 72 beginnings in 10 windows; 95 %: 69\.15 % to 100 %\): MORE than alpha, 5 %/)
+  const down = calibrate(written(), [recordingOfCells(steady(60, 10))], nowMs)
+  assert.deepEqual([down.gates[0]?.bursts, down.gates[0]?.clumping, down.gates[0]?.burst.is], [null, null, 'unknown'], 'where nothing is good, nothing fails together')
+})
+
+test('so many windows without a false abort as it takes are told to be below alpha', () => {
+  const report = calibrate(written(), [recordingOfCells(steady(1_800, 0), 'one'), recordingOfCells(steady(1_740, 0), 'other')], nowMs)
+  assert.equal(report.asWritten?.windows, 59)
+  assert.match(renderCalibration(report), /^experiment pod-loss: 2 fault-free runs, 59m in all;[^]*95 %: 0 % to \S+ %\); below alpha, 5 %\n/)
+})
+
+test('a gate with a limit that reads elsewhere than in the load is left out with the reason, and kept as it is where others are changed', () => {
+  const counters = { name: 'served', limit: 'rate', source: 'prometheus', block: '10s', errorRate: { max: '2%', total: 'requests_total', bad: 'requests_total{status="500"}' } }
+  const report = calibrate(written({ gates: [{ ...limited, block: '400ms' }, counters] }), [bursty()], nowMs)
+  assert.deepEqual([report.gates.map(({ gate }) => gate), report.leftOut], [['errors'], [{ gate: 'served', why: 'it reads prometheus, and recordings hold the requests of the load' }]])
+  assert.deepEqual(report.asNeeded?.byGate.map(({ gate }) => gate), ['errors'])
+  assert.match(renderCalibration(report), /errors: block 400ms is TOO SHORT[^]*\nserved: left out, since it reads prometheus/)
+  assert.throws(() => calibrate(written({ gates: [counters] }), [bursty()], nowMs), /no gate with a limit reads the load/)
 })
 
 test('only gates with a limit on the load are calibrated, and only from runs with the same load', () => {
@@ -136,12 +161,18 @@ test('a run without faults is a recording of its hold; one with faults, without 
   assert.deepEqual([recording.run, recording.startMs, recording.endMs, recording.load.users, recording.notes], ['r1', injectedMs, revertedMs, 10, []])
   assert.ok(recording.samples.some(({ endMs }) => endMs < injectedMs), 'what waits since before is known')
   assert.throws(() => recordingOf(logOf()), /it had a fault \(1-pause\)/)
+  const [submitted, ...rest] = logOf()
+  assert.ok(submitted?.kind === 'run.submitted')
+  const two = { ...submitted, fact: { ...submitted.fact, data: { ...submitted.fact.data, experiment: written({ faults: [...written().document.faults, { kind: 'kill', target: { process: { match: 'worker' } }, at: '5s' }] }).document } } }
+  assert.throws(() => recordingOf([two, ...rest]), /it had faults \(1-pause, 2-kill\)/)
   assert.throws(() => recordingOf(logOf({ fault: 'none', load: false, gates: [{ name: 'asked', source: 'prometheus', promql: { query: 'up', max: 1 } }] })), /it had no load/)
   assert.throws(() => recordingOf(logOf({ fault: 'none' }).filter(stored => stored.kind !== 'run.phase')), /its hold was not told/)
   assert.throws(() => recordingOf(logOf({ fault: 'none', sampleAt: duringFault(null) })), /no load sample came in its hold/)
   assert.throws(() => recordingOf([]), /no readable run\.submitted/)
   const aborted = recordingOf(logOf({ fault: 'none', abort: { cause: 'gate', gate: 'errors', detail: 'errors: broken', atMs: injectedMs + 4_000 } }))
   assert.deepEqual([aborted.endMs, aborted.notes], [injectedMs + 4_000, ['r1 was aborted (errors: broken), and what would have come after that nobody knows: runs whose gates abort them show too few false aborts']])
+  const stopped = recordingOf(logOf({ fault: 'none', abort: { cause: 'user', detail: 'enough', atMs: injectedMs + 4_000 } }))
+  assert.deepEqual(stopped.notes, ['r1 was aborted (enough), and what would have come after that nobody knows'], 'a user does not stop only the bad ones')
 })
 
 test('a run to record is the load alone, with a gate that nothing breaks', () => {

@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { nkeys } from 'nats'
+import { parseAllDocuments } from 'yaml'
+import { z } from 'zod'
 import { missingValues } from '../../services/cli/install/secret.ts'
 import { natsUsers } from '../../services/cli/nats-authorization.ts'
 
 const k8s = fileURLToPath(new URL('../../k8s', import.meta.url))
+/** Of a Deployment or a DaemonSet, what says which files its containers have. */
+const workloadSchema = z.looseObject({ spec: z.looseObject({ template: z.looseObject({ spec: z.looseObject({
+  containers: z.array(z.looseObject({ name: z.string(), env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })), volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })) })),
+  volumes: z.array(z.looseObject({ name: z.string(), secret: z.looseObject({ items: z.array(z.strictObject({ key: z.string(), path: z.string() })).optional() }).optional() })),
+}) }) }) })
 const decode = (values: Record<string, string>) => Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
 
 test('every value that a manifest takes from the Secret is made, and every one that is made is taken', () => {
@@ -15,6 +22,25 @@ test('every value that a manifest takes from the Secret is made, and every one t
   const lists = [...manifests.matchAll(/(?:secret: \{ n|secretN)ame: faultline,.* items: \[(.*)\]/g)].map(([, items]) => items ?? '')
   const taken = new Set([...manifests.matchAll(/secretKeyRef: \{ name: faultline, key: ([a-z-]+) \}/g), ...lists.flatMap(items => [...items.matchAll(/key: ([a-z-]+)/g)])].map(([, key]) => key))
   assert.deepEqual(taken, new Set(Object.keys(missingValues({}))))
+})
+
+test('keys that sign or check are files in every pod, where its settings look for them: what comes as a variable stays what it was at the start', () => {
+  const containers = ['injector', 'cluster-agent', 'locust-bridge', 'slo-evaluator', 'scheduler'].flatMap(file => parseAllDocuments(readFileSync(join(k8s, 'base', `${file}.yaml`), 'utf8'))).flatMap(document => {
+    const workload = workloadSchema.safeParse(document.toJS())
+    return workload.success ? workload.data.spec.template.spec.containers.map(container => ({ ...container, volumes: workload.data.spec.template.spec.volumes })) : []
+  })
+  const found = containers.flatMap(({ name, env, volumeMounts, volumes }) => env.filter(variable => /_(?:PUBLIC_KEY|SIGNING_SEED)/.test(variable.name)).map(variable => {
+    const [mount] = volumeMounts.filter(({ mountPath }) => dirname(variable.value ?? '') === mountPath)
+    const items = volumes.find(volume => volume.name === mount?.name)?.secret?.items ?? []
+    return `${name} ${variable.name} ${items.find(({ path }) => path === basename(variable.value ?? ''))?.key}`
+  }))
+  assert.deepEqual(found.toSorted(), [
+    'cluster-agent FAULTLINE_COMMANDS_PUBLIC_KEY_FILE commands-public-key', 'cluster-agent FAULTLINE_VOUCHERS_SIGNING_SEED_FILE vouchers-signing-seed',
+    'injector FAULTLINE_COMMANDS_PUBLIC_KEY_FILE commands-public-key', 'injector FAULTLINE_VOUCHERS_PUBLIC_KEY_FILE vouchers-public-key',
+    'locust-bridge FAULTLINE_COMMANDS_PUBLIC_KEY_FILE commands-public-key',
+    'scheduler FAULTLINE_COMMANDS_PUBLIC_KEY_FILE commands-public-key', 'scheduler FAULTLINE_COMMANDS_SIGNING_SEED_FILE commands-signing-seed', 'scheduler FAULTLINE_VERDICTS_PUBLIC_KEY_FILE verdicts-public-key',
+    'slo-evaluator FAULTLINE_VERDICTS_SIGNING_SEED_FILE verdicts-signing-seed',
+  ])
 })
 
 test('values are random, fit to their users, and a key and its public half belong together', () => {

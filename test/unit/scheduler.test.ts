@@ -123,6 +123,12 @@ test('a lapsed lease, an unreadable gate, a refused or unconfirmed fault and fai
   assert.deepEqual(abortOf(phase(start(), 'load', 0), 200_000), ['load'])
 })
 
+test('a lapsed lease ends the run also for who hears of it when the fault is gone already: nothing joins it any more', () => {
+  const run = after(phase(held(), 'hold', 3_000), 'fault.lapsed', { ...fault, atMs: 4_000 })
+  const over = after(run, 'fault.reverted', { ...fault, targets: [target], cause: 'lease', verified: true, readBack: [], revertedAtMs: 4_010, clock: 'c' })
+  assert.deepEqual(decide(over, 4_100), [{ key: 'abort', effect: 'abort', cause: 'lease', detail: 'the lease of 1-pause ran out while it was held: its agent heard no heartbeat' }])
+})
+
 test('a fault that a halt has ended on its node ends the run, wherever else nothing is halted', () => {
   const run = after(held(), 'fault.reverted', { ...fault, targets: [target], cause: 'halt', verified: true, readBack: [], revertedAtMs: 4_000, clock: 'c' })
   const [effect] = decide(run, 4_100)
@@ -209,6 +215,16 @@ test('a fault that one node holds and another refuses ends the run, and not befo
   const aborted = load(aborting(run, 'refused', 3_100), 'stopped')
   assert.equal(broadcasting(aborted, 5_000), true)
   assert.deepEqual(keys(aborted, 5_000), [])
+  assert.deepEqual(keys(reverted(aborted, 5_100), 5_200), ['seal'])
+})
+
+test('a refusal ends the run also when the fault was done after it, as by the next leader\'s order, and what was done is waited for', () => {
+  const waiting = phase(phase(load(phase(start(), 'load', 0), 'reached'), 'steady', 1_000), 'inject', 3_000)
+  const run = injected(after(waiting, 'fault.refused', { ...fault, why: 'it comes from a scheduler that has been followed by another' }), 3_500)
+  assert.deepEqual(decide(run, 3_600), [{ key: 'abort', effect: 'abort', cause: 'refused', detail: '1-pause was not injected: it comes from a scheduler that has been followed by another' }])
+  assert.deepEqual(decide(after(run, 'fault.refused', { ...fault, node: 'n2', why: 'no' }), 3_600), decide(run, 3_600), 'the first is told')
+  const aborted = load(aborting(run, 'refused', 3_600), 'stopped')
+  assert.deepEqual([broadcasting(aborted, 5_000), keys(aborted, 5_000)], [true, []])
   assert.deepEqual(keys(reverted(aborted, 5_100), 5_200), ['seal'])
 })
 
@@ -315,6 +331,8 @@ test('while a fault on pods lasts, what comes up is looked for, as a part of its
   const [next] = decide(run, 5_100)
   assert.ok(next?.effect === 'join')
   assert.deepEqual([join.pauseMs, next.pauseMs], [1_000, 2_000], 'one was refused')
+  const [doneAfterAll] = decide(after(run, 'fault.injected', at('1-pod-pause.2', 'u3', 'n2', 5_000)), 5_100)
+  assert.equal(doneAfterAll?.effect === 'join' && doneAfterAll.pauseMs, 2_000, 'it was refused, whatever came of it later')
   assert.deepEqual([next.part, next.joining.held], ['1-pod-pause.4', ['pod:u1', 'pod:u2']])
   assert.deepEqual(keys(run, 8_000 - patience.joinMs + 1), [], 'too late to join')
   assert.deepEqual(keys(run, 8_000), ['phase/revert'], 'what joined ends with the fault, and prolongs nothing')

@@ -71,12 +71,11 @@ function climb(from: Model, sequences: readonly (readonly Cell[])[]): Fit {
 function look(model: Model, sequences: readonly (readonly Cell[])[]): Fit & { better: Model } {
   const sums: Sums = { began: 0, ended: 0, quiet: 0, burst: 0, badInBurst: 0, totalInBurst: 0, badInQuiet: 0, totalInQuiet: 0 }
   const looks = sequences.filter(({ length }) => length > 0).map(cells => smooth(model, cells, sums))
-  const [a, b] = [sums.badInQuiet / sums.totalInQuiet, sums.badInBurst / sums.totalInBurst]
+  const [quiet, burst] = [inside(sums.badInQuiet / sums.totalInQuiet), inside(sums.badInBurst / sums.totalInBurst)]
+  const [begins, ends] = [inside(sums.began / sums.quiet), inside(sums.ended / sums.burst)]
   return {
     model, inBurst: looks.map(({ inBurst }) => inBurst), logLikelihood: looks.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0),
-    better: a <= b
-      ? { quiet: inside(a), burst: inside(b), begins: inside(sums.began / sums.quiet), ends: inside(sums.ended / sums.burst) }
-      : { quiet: inside(b), burst: inside(a), begins: inside(sums.ended / sums.burst), ends: inside(sums.began / sums.quiet) },
+    better: quiet <= burst ? { quiet, burst, begins, ends } : { quiet: burst, burst: quiet, begins: ends, ends: begins }, // the worse state is the burst
   }
 }
 
@@ -89,7 +88,8 @@ interface Sums { began: number; ended: number; quiet: number; burst: number; bad
 /** Of each cell the probability that it is in a burst: forwards by what was before, then backwards by what came after (Kim 1994). Adds to the sums. */
 function smooth({ quiet, burst, begins, ends }: Model, cells: readonly Cell[], sums: Sums): { inBurst: Float64Array; logLikelihood: number } {
   const logs = { quiet: Math.log(quiet), quietGood: Math.log1p(-quiet), burst: Math.log(burst), burstGood: Math.log1p(-burst) }
-  const before = new Float64Array(cells.length)
+  /** That the next cell is in a burst, when nothing of it is known yet. */
+  const expectedAfter = (found: number) => found * (1 - ends) + (1 - found) * begins
   const inBurst = new Float64Array(cells.length)
   let logLikelihood = 0
   let expected = begins / (begins + ends)
@@ -99,19 +99,20 @@ function smooth({ quiet, burst, begins, ends }: Model, cells: readonly Cell[], s
     const top = Math.max(asQuiet, asBurst)
     const [weightOfQuiet, weightOfBurst] = [(1 - expected) * Math.exp(asQuiet - top), expected * Math.exp(asBurst - top)]
     logLikelihood += top + Math.log(weightOfQuiet + weightOfBurst)
-    before[index] = expected
     const found = weightOfBurst / (weightOfQuiet + weightOfBurst)
     inBurst[index] = found
-    expected = found * (1 - ends) + (1 - found) * begins
+    expected = expectedAfter(found)
   }
+  let later: number | undefined // of the cell that comes after; the last has none
   for (let index = cells.length - 1; index >= 0; index -= 1) {
     const found = inBurst[index] ?? 0
-    if (index < cells.length - 1) {
-      const [later, expectedLater] = [inBurst[index + 1] ?? 0, before[index + 1] ?? 0]
+    let share = found
+    if (later !== undefined) {
+      const expectedLater = expectedAfter(found)
       const staysInBurst = found * (1 - ends) * later / expectedLater
       const ended = found * ends * (1 - later) / (1 - expectedLater)
       const began = (1 - found) * begins * later / expectedLater
-      const share = Math.min(1, staysInBurst + ended)
+      share = Math.min(1, staysInBurst + ended)
       inBurst[index] = share
       sums.began += began
       sums.ended += ended
@@ -119,11 +120,11 @@ function smooth({ quiet, burst, begins, ends }: Model, cells: readonly Cell[], s
       sums.quiet += 1 - share
     }
     const { bad, total } = cells[index] ?? { bad: 0, total: 0 }
-    const share = inBurst[index] ?? 0
     sums.badInBurst += share * bad
     sums.totalInBurst += share * total
     sums.badInQuiet += (1 - share) * bad
     sums.totalInQuiet += (1 - share) * total
+    later = share
   }
   return { inBurst, logLikelihood }
 }

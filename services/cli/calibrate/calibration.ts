@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
 import { calibrationSubject } from '#shared/experiment-calibration.ts'
-import { experimentSchema, type Experiment, type LoadSpec } from '#shared/experiment.ts'
+import { experimentSchema, type Experiment, type GateSpec, type LoadSpec } from '#shared/experiment.ts'
 import type { WrittenExperiment } from '#shared/experiment-file.ts'
 import { percent } from '#shared/gate-share.ts'
 import { printDuration } from '#shared/units.ts'
@@ -52,8 +52,9 @@ export function calibrate({ document, experiment }: WrittenExperiment, recording
   const { gates, leftOut } = gatesToCalibrate(experiment)
   const fitting = recordings.filter(({ load }) => experiment.load && isSameLoad(load, experiment.load))
   if (fitting.length === 0) throw new NoRecording(`${name}: no recording has its load; runs without faults must have the same users, locustfile and parameters`)
-  const advice = gates.map(gate => adviseGate(gate, fitting, phaseMs))
-  const alpha = gates[0]?.sequential.pass.alpha ?? 0
+  const advised = gates.map(gate => ({ gate, advice: adviseGate(gate, fitting, phaseMs) }))
+  const advice = advised.map(each => each.advice)
+  const { alpha } = gates[0].sequential.pass // the experiment's, and so that of each gate
   const measured = (found: readonly SequentialGate[]): MeasuredAborts | null => {
     const aborts = falseAbortsOf(found, fitting, phaseMs)
     return aborts ? { ...aborts, missingMs: missingMs(aborts, alpha, phaseMs) } : null
@@ -67,7 +68,7 @@ export function calibrate({ document, experiment }: WrittenExperiment, recording
     asWritten, asNeeded: changed?.experiment ? measured(gatesToCalibrate(changed.experiment).gates) : null, settings,
     outcome: asWritten && asWritten.atLeast > alpha ? 'change' : outcomeOf(advice),
     notes: [
-      ...fitting.flatMap(({ notes }) => notes), ...gates.flatMap((gate, index) => worseThanLimit(gate, advice[index])), ...changed?.problems ?? [],
+      ...fitting.flatMap(({ notes }) => notes), ...advised.flatMap(worseThanLimit), ...changed?.problems ?? [],
       ...asWritten ? [] : [`no recording is as long as the gates are judged (${printDuration(phaseMs)}), so that false aborts cannot be counted`],
     ],
   }
@@ -80,19 +81,20 @@ function outcomeOf(advice: readonly GateAdvice[]): CalibrationReport['outcome'] 
   return advice.some(({ block, burst }) => block.is === 'unknown' || burst.is === 'unknown') ? 'unknown' : 'fits'
 }
 
-function worseThanLimit({ name, sequential: { pass: { budget } } }: SequentialGate, advice: GateAdvice | undefined): string[] {
-  const share = advice ? advice.bad / advice.total : 0
+function worseThanLimit({ gate: { name, sequential: { pass: { budget } } }, advice: { bad, total } }: { gate: SequentialGate; advice: GateAdvice }): string[] {
+  const share = bad / total // NaN where no request was counted, which is more than no limit
   return share > budget ? [`${name}: without a fault ${percent(share)} of the requests were bad, more than its limit of ${percent(budget)}; an abort of that is not false`] : []
 }
 
 /** Those with a limit; a gate that reads elsewhere than in the load has no samples to be calibrated from. Throws NothingToCalibrate. */
-export function gatesToCalibrate({ name, gates }: Experiment): { gates: SequentialGate[]; leftOut: { gate: string; why: string }[] } {
-  const limited = gates.filter(({ sequential }) => sequential)
-  const found = limited.flatMap((gate): SequentialGate[] => gate.sequential?.counted.is === 'stream' ? [{ ...gate, sequential: { ...gate.sequential, counted: gate.sequential.counted } }] : [])
-  const elsewhere = limited.filter(({ sequential }) => sequential?.counted.is !== 'stream')
-  if (found.length === 0) throw new NothingToCalibrate(`${name}: no gate with a limit reads the load; only those promise how often they are wrong, and their block and burst are what is calibrated (docs/gates.md)`)
-  return { gates: found, leftOut: elsewhere.map(gate => ({ gate: gate.name, why: `it reads ${gate.source}, and recordings hold the requests of the load` })) }
+export function gatesToCalibrate({ name, gates }: Experiment): { gates: [SequentialGate, ...SequentialGate[]]; leftOut: { gate: string; why: string }[] } {
+  const [first, ...more] = gates.filter(readsLoad)
+  const elsewhere = gates.filter(gate => gate.sequential && !readsLoad(gate))
+  if (!first) throw new NothingToCalibrate(`${name}: no gate with a limit reads the load; only those promise how often they are wrong, and their block and burst are what is calibrated (docs/gates.md)`)
+  return { gates: [first, ...more], leftOut: elsewhere.map(gate => ({ gate: gate.name, why: `it reads ${gate.source}, and recordings hold the requests of the load` })) }
 }
+
+const readsLoad = (gate: GateSpec): gate is SequentialGate => gate.sequential?.counted.is === 'stream'
 
 /** How fast it was built up, and where the service is, may be otherwise. */
 const isSameLoad = (a: LoadSpec, b: LoadSpec): boolean => isDeepStrictEqual([a.users, a.locustfile, a.parameters], [b.users, b.locustfile, b.parameters])

@@ -16,13 +16,14 @@ export const cellMs = 200
  */
 export function cellsOf(gate: GateSpec, rule: RequestRule, { startMs, endMs, samples }: Recording): { shares: Cell[]; once: Cell[] } {
   const count = Math.floor((endMs - startMs) / cellMs)
-  const byCell = Map.groupBy(samples, sample => Math.floor((midpointMs(sample) - startMs) / cellMs))
+  const indexOf = (sample: Sample) => Math.floor(((sample.startMs + sample.endMs) / 2 - startMs) / cellMs)
+  const byCell = Map.groupBy(samples, indexOf)
   const once = Array.from({ length: count }, (): Cell => ({ bad: 0, total: 0 }))
   const waiting = new Map<string, number>()
   for (const sample of samples) {
     const counted = countOnce(sample, rule, waiting.get(sample.worker) ?? 0)
     waiting.set(sample.worker, counted.waiting)
-    const cell = once[Math.floor((midpointMs(sample) - startMs) / cellMs)]
+    const cell = once[indexOf(sample)]
     if (!cell) continue // before the hold, where only those that wait are of interest, or after it
     cell.bad += counted.bad
     cell.total += counted.total
@@ -31,11 +32,10 @@ export function cellsOf(gate: GateSpec, rule: RequestRule, { startMs, endMs, sam
   return { shares, once }
 }
 
-const midpointMs = ({ startMs, endMs }: Sample) => (startMs + endMs) / 2
-
 function shareOf(gate: GateSpec, samples: readonly Sample[], startMs: number): Cell {
   if (samples.length === 0) return { bad: 0, total: 0 }
   const latestByWorker = [...new Map(samples.map(sample => [sample.worker, sample])).values()]
   const measured = gate.rule.measure({ startMs, endMs: startMs + cellMs, samples, latestByWorker })
-  return measured.is === 'measured' ? { bad: measured.bad ?? 0, total: measured.total ?? 0 } : { bad: 0, total: 0 }
+  const { bad = 0, total = 0 }: Partial<Cell> = measured.is === 'measured' ? measured : {}
+  return { bad, total }
 }

@@ -36,7 +36,7 @@ const startsPerWindow = 8
 export function falseAbortsOf(gates: readonly SequentialGate[], recordings: readonly Recording[], phaseMs: number): FalseAborts | undefined {
   const windows = recordings.reduce((sum, { startMs, endMs }) => sum + Math.floor((endMs - startMs) / phaseMs), 0)
   if (windows === 0) return undefined
-  const tried = recordings.flatMap(recording => startsIn(recording, phaseMs).map(startMs => gates.map(gate => isAborted(gate.sequential, gate, recording, startMs, phaseMs))))
+  const tried = recordings.flatMap(recording => startsIn(recording, phaseMs).map(startMs => gates.map(gate => isAborted(gate, recording, startMs, phaseMs))))
   const aborted = tried.filter(gatesAborted => gatesAborted.includes(true)).length
   const rate = aborted / tried.length
   return {
@@ -55,7 +55,8 @@ function startsIn({ startMs, endMs }: Recording, phaseMs: number): number[] {
   return Array.from({ length: Math.max(0, Math.floor((endMs - startMs - phaseMs) / stepMs) + 1) }, (_, index) => startMs + index * stepMs)
 }
 
-function isAborted(spec: SequentialGate['sequential'], gate: GateSpec, recording: Recording, startMs: number, phaseMs: number): boolean {
+function isAborted(gate: SequentialGate, recording: Recording, startMs: number, phaseMs: number): boolean {
+  const { sequential: spec } = gate
   let tally = beginTally(spec)
   for (let atMs = startMs; atMs + spec.blockMs <= startMs + phaseMs; atMs += spec.blockMs) {
     const read = readTally(gate, spec, spec.counted.requests, tally, { samples: samplesAround(recording.samples, atMs, atMs + spec.blockMs), tickMs: Infinity }, atMs)
@@ -79,8 +80,9 @@ function firstAfter(samples: readonly Sample[], ms: number): number {
   let [low, high] = [0, samples.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((samples[middle]?.endMs ?? Infinity) > ms) high = middle
-    else low = middle + 1
+    const sample = samples[middle]
+    if (sample && sample.endMs <= ms) low = middle + 1
+    else high = middle
   }
   return low
 }

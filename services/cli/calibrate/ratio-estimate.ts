@@ -1,4 +1,4 @@
-/** A share of sums, and how large it may be: the upper end of its one-sided interval of 95 %. */
+/** A ratio of sums, and how large and how small it may be: the ends of its one-sided intervals of 95 %. */
 export interface Estimate { value: number; atMost: number; atLeast: number }
 
 /** Of the normal distribution, the 95th percentile. */

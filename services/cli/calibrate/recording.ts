@@ -1,5 +1,5 @@
 import { InvalidInput } from '#shared/errors.ts'
-import type { StoredFact } from '#shared/events.ts'
+import type { RunPhase, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type LoadSpec } from '#shared/experiment.ts'
 import type { Sample } from '#shared/gate-blocks.ts'
 import { samplesOnce } from '#shared/load-figures.ts'
@@ -34,13 +34,13 @@ export function recordingOf(facts: readonly StoredFact[]): Recording {
   const { faults, load } = parsed.data
   if (faults.length > 0) throw unfit(`it had ${faults.length === 1 ? 'a fault' : 'faults'} (${faults.map(({ id }) => id).join(', ')}); give runs with faults: [], or let faultline calibrate make them`)
   if (!load) throw unfit('it had no load, and gates with a limit count the requests of the load')
-  const begun = inOrder.flatMap(stored => stored.kind === 'run.phase' && stored.fact.data.phase === 'hold' ? [stored.fact.data.atMs] : [])[0]
-  const aborted = inOrder.flatMap(stored => stored.kind === 'run.aborting' ? [stored.fact.data] : [])[0]
-  const ended = inOrder.flatMap(stored => stored.kind === 'run.phase' && stored.fact.data.phase === 'end' ? [stored.fact.data.atMs] : [])[0] ?? aborted?.atMs
-  if (begun === undefined || ended === undefined) throw unfit('its hold was not told from begin to end')
+  const beganMs = (phase: RunPhase) => inOrder.flatMap(stored => stored.kind === 'run.phase' && stored.fact.data.phase === phase ? [stored.fact.data.atMs] : [])[0]
+  const [aborted] = inOrder.flatMap(stored => stored.kind === 'run.aborting' ? [stored.fact.data] : [])
+  const [startMs, endMs] = [beganMs('hold'), beganMs('end') ?? aborted?.atMs]
+  if (startMs === undefined || endMs === undefined) throw unfit('its hold was not told from begin to end')
   const samples = samplesOnce(inOrder.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])).toSorted((a, b) => a.endMs - b.endMs)
-  if (!samples.some(({ startMs, endMs }) => startMs >= begun && endMs <= ended)) throw unfit('no load sample came in its hold')
-  return { run, load, startMs: begun, endMs: ended, samples, notes: aborted ? [abortNote(run, aborted.cause, aborted.detail)] : [] }
+  if (!samples.some(sample => sample.startMs >= startMs && sample.endMs <= endMs)) throw unfit('no load sample came in its hold')
+  return { run, load, startMs, endMs, samples, notes: aborted ? [abortNote(run, aborted.cause, aborted.detail)] : [] }
 }
 
 function abortNote(run: string, cause: string, detail: string): string {

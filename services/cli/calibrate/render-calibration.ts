@@ -1,5 +1,6 @@
 import { percent } from '#shared/gate-share.ts'
 import { printDuration } from '#shared/units.ts'
+import { inColumns } from '../columns.ts'
 import { visible } from '../report/markup.ts'
 import type { CalibrationReport, MeasuredAborts } from './calibration.ts'
 import { leastBad, leastBursts, type GateAdvice } from './gate-advice.ts'
@@ -9,7 +10,7 @@ export function renderCalibration(report: CalibrationReport): string {
   const { experiment, runs, recordedMs, phaseMs, gates, leftOut, notes } = report
   return [
     `experiment ${experiment}: ${count(runs.length, 'fault-free run')}, ${time(recordedMs)} in all; its gates are judged for ${time(phaseMs)}`, '',
-    ...columns([['gate', 'bad requests', 'bursts', 'fail together (D)'], ...gates.map(gate => [gate.gate, `${grouped(gate.bad)} of ${grouped(gate.total)}`, printBursts(gate), printClumping(gate)])]), '',
+    ...inColumns([['gate', 'bad requests', 'bursts', 'fail together (D)'], ...gates.map(gate => [gate.gate, `${grouped(gate.bad)} of ${grouped(gate.total)}`, printBursts(gate), printClumping(gate)])]), '',
     ...gates.flatMap(gate => [`${gate.gate}: ${blockWords(gate)}`, `${gate.gate}: ${burstWords(gate)}`]),
     ...leftOut.map(({ gate, why }) => `${gate}: left out, since ${why}`), '',
     ...falseAbortLines(report), ...notes.map(note => `note: ${note}`), '',
@@ -86,12 +87,6 @@ function snippet({ settings, asWritten, asNeeded, gates, subject, measuredAt, ph
 }
 
 const yamlGate = ({ gate, blockMs, burst }: CalibrationReport['settings'][number]): string => `{name: ${gate}, block: ${printDuration(blockMs)}, burst: ${burst}}`
-
-/** As wide as the widest cell of each column. */
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
-  return rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
-}
 
 const time = (ms: number): string => printDuration(ms < 1_000 ? Math.round(ms) : Math.round(ms / 100) * 100)
 const short = (value: number): string => String(Number(value.toPrecision(3)))

@@ -87,7 +87,8 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   return {
     apiUrl, scrape, loadMetricsUrl: bridge.metricsUrl,
     async startEvaluator(prometheus) {
-      const evaluator = await startSloEvaluator({ ...judge, prometheus, signer: signerOf(verdictSeed) })
+      const signer = signerOf(verdictSeed)
+      const evaluator = await startSloEvaluator({ ...judge, prometheus, signer: () => signer })
       owned.defer(() => evaluator.stop())
       const asked = connectPrometheus(prometheus)
       budgets = asked

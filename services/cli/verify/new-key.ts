@@ -7,7 +7,7 @@ class KeyNotWritten extends InvalidInput {
   readonly code = 'key_not_written'
 }
 
-/** `faultline verdict-key FILE`: the seed into FILE, for its owner's eyes alone; the public key into FILE.pub. Overwrites nothing. */
+/** `faultline signing-key FILE`: the seed into FILE, for its owner's eyes alone; the public key into FILE.pub. Overwrites nothing. */
 export async function newKeyCommand(file: string): Promise<string> {
   const { seed, publicKey } = newSigningKey()
   const write = (path: string, text: string, mode: number) => writeFile(path, `${text}\n`, { mode, flag: 'wx' }).catch((cause: unknown) => {
@@ -18,5 +18,6 @@ export async function newKeyCommand(file: string): Promise<string> {
   return `${publicKey}
 sign with it:   FAULTLINE_VERDICTS_SIGNING_SEED_FILE=${file}
 trust it:       faultline verify RESULTS-FOLDER --public-key ${file}.pub
+in a cluster:   a pair for commands or vouchers is made in the same way; docs/access.md says how one takes the place of another
 `
 }

@@ -3,6 +3,7 @@ import type { Defence } from '../defence.ts'
 const bus = 'shared/bus-nats.ts'
 const stamp = 'shared/command-stamp.ts'
 const login = 'shared/nats-login.ts'
+const keys = 'shared/rotating-keys.ts'
 const renewals = 'services/injector/renewals.ts'
 const haltFile = 'shared/halt-file.ts'
 const nats = 'k8s/base/nats/authorization.conf'
@@ -22,7 +23,7 @@ export const commandDefences: readonly Defence[] = [
   { row: 'unsigned-command', name: 'the signature is checked', changes: [unsigned] },
   {
     row: 'unsigned-command', name: 'who knows no key obeys nobody',
-    changes: [{ file: bus, find: 'if (signed) {\n        if (!this.#verifier)', put: 'if (signed && this.#verifier) {\n        if (!this.#verifier)' }],
+    changes: [{ file: bus, find: 'if (signed) {\n        if (!this.#verify)', put: 'if (signed && this.#verify) {\n        if (!this.#verify)' }],
   },
   {
     row: 'unsigned-command', name: 'the subject is signed too', test: { file: replayed, title: 'a command to one agent that was overheard is obeyed by no other, nor as another command' },
@@ -71,6 +72,27 @@ export const commandDefences: readonly Defence[] = [
   {
     row: 'leaked-nats-password', name: 'the password is read at every connection',
     changes: [{ file: login, find: 'usernamePasswordAuthenticator(user, secretNow ?? password)', put: 'usernamePasswordAuthenticator(user, password)' }],
+  },
+  {
+    row: 'leaked-seed', name: 'public keys are read again',
+    changes: [{ file: keys, find: 'return (text, signature) => verifierNow()(text, signature)', put: 'return verifierNow()' }],
+  },
+  {
+    row: 'leaked-seed', name: 'so are seeds',
+    changes: [{ file: 'shared/main.ts', find: "{ signer: rotatingSigner(config, 'commands.signingSeed', { log }) }", put: "{ signingSeed: config.need('commands.signingSeed') }" }],
+  },
+  {
+    row: 'leaked-seed', name: 'that of verdicts, too',
+    changes: [{ file: 'services/slo-evaluator/main.ts', find: '...(signer && { signer }) })', put: '...(signer && { signer: (first => () => first)(signer()) }) })' }],
+  },
+  {
+    row: 'leaked-seed', name: 'and public keys of verdicts',
+    changes: [{ file: 'shared/verdict-keys.ts', find: 'if (config.fileOf(name) !== undefined) return rotatingPublicKeys(config, name, rotation)\n', put: '' }],
+  },
+  { row: 'leaked-seed', name: 'several keys count at once', changes: [{ file: 'shared/signing-key.ts', find: 'return keys.some(', put: 'return keys.slice(0, 1).some(' }] },
+  {
+    row: 'leaked-seed', name: 'what is no key changes nothing', test: { file: 'test/unit/rotating-keys.test.ts', title: 'a file that has come to hold no key, none but wrong ones, or is gone is told once, and its keys go on to count; so it is with a seed, which is not told' },
+    changes: [{ file: keys, find: 'return keys.content.length > 0 ? keys : {', put: 'return keys.content.length >= 0 ? keys : {' }],
   },
   {
     row: 'kept-probes', name: 'probers look for the halt file',

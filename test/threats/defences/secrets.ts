@@ -20,6 +20,10 @@ export const secretDefences: readonly Defence[] = [
     row: 'rotated-secret-logged', name: 'what is read anew is told to the log', test: { file: 'test/integration/access.test.ts', title: 'a scheduler as a process takes tokens from files, and others as soon as the files are others, without a restart' },
     changes: [{ file: 'shared/rotating-setting.ts', find: '      learnSecret(name, content)\n', put: '' }],
   },
+  {
+    row: 'rotated-secret-logged', name: 'a seed that is read anew is, too', test: { file: 'test/unit/rotating-keys.test.ts', title: 'a second after the file of a seed is another, its seed signs, and is in no log' },
+    changes: [{ file: 'shared/rotating-keys.ts', find: '    learnSecret(name, seed)\n', put: '' }],
+  },
   { row: 'openslo-credentials', name: 'left out of what comes from a file', changes: [{ file: 'shared/slo-file.ts', find: 'return parsed.success ? parsed.data : plain\n}', put: 'return plain\n}' }] },
   { row: 'openslo-credentials', name: 'refused in an experiment', changes: [{ file: 'shared/experiment-slos.ts', find: 'details.data.spec.connectionDetails !== undefined) problem', put: 'details.data.spec.connectionDetails === null) problem' }] },
   { row: 'config-shows-secrets', name: 'it says that they are set', changes: [{ file: 'services/cli/config.ts', find: "secret && value !== undefined ? '(set)' : value ?? null", put: 'value ?? null' }] },

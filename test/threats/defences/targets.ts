@@ -37,7 +37,7 @@ export const targetDefences: readonly Defence[] = [
   },
   {
     row: 'not-opted-in', name: 'the signature is checked',
-    changes: [{ file: voucher, find: 'if (!isSignedBy(publicKey, body, signature)) return', put: "if (publicKey === '' && !isSignedBy(publicKey, body, signature)) return" }],
+    changes: [{ file: voucher, find: "if (!verify(body, Buffer.from(signature, 'base64url'))) return", put: "if (body === 'nobody' && !verify(body, Buffer.from(signature, 'base64url'))) return" }],
   },
   { row: 'not-opted-in', name: 'it is for this target', changes: [{ file: voucher, find: 'if (parsed.id !== target.id || parsed.where', put: 'if (parsed.where' }] },
   { row: 'not-opted-in', name: 'it is for this namespace', changes: [{ file: voucher, find: 'if (parsed.id !== target.id || parsed.where !== whereOf(target)) return', put: 'if (parsed.id !== target.id) return' }] },
