@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readExperimentFile } from '#shared/experiment-file.ts'
+import { inColumns } from './columns.ts'
 
 /** Below the checkout, which is where commands of the README are given. */
 export const experimentsFolder = 'k8s/experiments/local'
@@ -31,10 +32,9 @@ export async function experimentsToTry(folder: string): Promise<ExperimentToTry[
 
 /** Pure. One command to copy, which serves each of them: addresses that an experiment does not need do it no harm. */
 export function renderShopHint({ url, within, scrape, endpointsFolder }: ShopAddresses, experiments: readonly ExperimentToTry[]): string {
-  const widest = Math.max(0, ...experiments.map(({ file }) => file.length))
   return `The jewelry shop is at ${url} until Ctrl-C (customer1@example.test, password customer). Experiments on it, in ${experimentsFolder}:
 
-${experiments.flatMap(({ file, asks }) => asks.map((words, index) => `  ${(index === 0 ? file : '').padEnd(widest)}  ${words}`)).join('\n')}
+${inColumns(experiments.flatMap(({ file, asks }) => asks.map((words, index) => [index === 0 ? file : '', words]))).map(row => `  ${row}`).join('\n')}
 
 In another terminal, with any of these files (npx faultline doctor says which faults this machine can do):
 
