@@ -28,7 +28,7 @@ const auditRecord = z.object({ entries: z.array(auditEntry), leftOut: z.number()
 export type AuditRecord = z.output<typeof auditRecord>
 
 const policySummary = z.object({
-  name: z.string(), state: z.string(), reason: z.string().nullable(), nextAtMs: z.number().nullable(),
+  name: z.string(), by: z.string().optional(), state: z.string(), reason: z.string().nullable(), nextAtMs: z.number().nullable(),
   upcoming: z.array(z.object({ atMs: z.number(), experiment: z.string() })),
   recent: z.array(z.object({ atMs: z.number(), experiment: z.string(), run: z.string().nullable(), outcome: z.string() })),
   budgets: z.array(z.object({ slo: z.string(), remainingRatio: z.number().nullable(), why: z.string().nullable() })),
@@ -99,13 +99,14 @@ export class ApiClient {
     await this.#ask('PUT', `/api/v1/policies/${encodeURIComponent(name)}`, { policy })
   }
 
-  async removePolicy(name: string): Promise<void> {
-    await this.#ask('DELETE', `/api/v1/policies/${encodeURIComponent(name)}`)
+  /** By its own name or its object's; gives its own. */
+  async removePolicy(name: string): Promise<string> {
+    return z.object({ policy: z.string() }).parse(await this.#ask('DELETE', `/api/v1/policies/${encodeURIComponent(name)}`)).policy
   }
 
-  /** False when it was not paused. */
-  async resumePolicy(name: string): Promise<boolean> {
-    return z.object({ resumed: z.boolean() }).parse(await this.#ask('POST', `/api/v1/policies/${encodeURIComponent(name)}/resume`)).resumed
+  /** By its own name or its object's. `policy`: its own; `resumed`: it was paused. */
+  async resumePolicy(name: string): Promise<{ policy: string; resumed: boolean }> {
+    return z.object({ policy: z.string(), resumed: z.boolean() }).parse(await this.#ask('POST', `/api/v1/policies/${encodeURIComponent(name)}/resume`))
   }
 
   /** Who asked for what since then, such as `24h`; oldest first. Takes an admin's token. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
 import { faultKinds } from '#shared/registry.ts'
+import { printKeys } from './print-keys.ts'
 
 class NoSuchFault extends InvalidInput {
   readonly code = 'no_such_fault'
@@ -13,7 +14,6 @@ export function printFaults(kind: string | undefined, json: boolean): string {
   if (json) return `${JSON.stringify(chosen.map(({ kind: name, summary, documentation, duration, parameters }) => ({ kind: name, summary, documentation, duration, parameters: z.toJSONSchema(parameters, { io: 'input' }) })), null, 2)}\n`
   return chosen.map(fault => {
     const heading = `${fault.kind.padEnd(16)} ${fault.summary}${fault.duration === 'required' ? ' (takes a duration)' : ' (in an instant)'}`
-    const parameters = Object.entries(fault.parameters.shape).map(([name, schema]) => `    ${name.padEnd(14)} ${(schema as z.ZodType).description ?? ''}`)
-    return [heading, ...parameters, ...(kind === undefined ? [] : ['', fault.documentation])].join('\n')
+    return [heading, ...printKeys(fault.parameters), ...(kind === undefined ? [] : ['', fault.documentation])].join('\n')
   }).join('\n') + '\n'
 }

@@ -23,6 +23,8 @@ type ClusterChoice = ClusterOptions & { cluster?: boolean }
 interface Package { version: string }
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package
 
+const runExitCodes = 'Exit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure, or a revert that was not confirmed.'
+
 const program = new Command('faultline')
   .description('Chaos experiments under load, gated by SLOs, with a verdict.\nExit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure.')
   .version(version)
@@ -31,7 +33,7 @@ const program = new Command('faultline')
   .showHelpAfterError('(faultline --help shows what there is)')
 
 const run = program.command('run').argument('<file>', 'experiment file')
-  .description('Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it)')
+  .description(`Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it).\n${runExitCodes}`)
   .option('--within <pid...>', 'opt in: processes that may be touched, with their descendants, as PID or NAME=PID')
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
   .option('--prometheus <url>', 'a Prometheus that is there already')
@@ -56,7 +58,7 @@ const run = program.command('run').argument('<file>', 'experiment file')
   })
 
 const gate = program.command('gate').argument('<file>', 'experiment file')
-  .description('Judge the objectives of every experiment of a file without its faults: its gates, under its load or the traffic that is there, until one is breached or the time is over')
+  .description(`Judge the objectives of every experiment of a file without its faults: its gates, under its load or the traffic that is there, until one is breached or the time is over.\n${runExitCodes}`)
   .option('--for <duration>', 'how long, such as 5m (default: as long as the experiment holds its faults)')
   .action(async (file: string, { for: time, ...options }: RunCommandOptions & ClusterChoice & { for?: string }) => {
     const { parseGateFor } = await import('./experiments-to-run.ts')
@@ -101,7 +103,7 @@ program.command('demo')
   })
 
 program.command('shop')
-  .description('Start the jewelry shop on loopback, to try experiments on, until Ctrl-C')
+  .description('Start the jewelry shop on loopback until Ctrl-C, and print which experiments there are to try on it')
   .action(async () => {
     const { shopCommand } = await import('./shop.ts')
     process.exitCode = await shopCommand()
@@ -156,8 +158,8 @@ policy.command('preview').argument('<file>', 'policy file')
 for (const [word, argument, does] of [
   ['apply', ['<file>', 'policy file'], 'Put every policy of a file in force, or in force anew; what an earlier one did and spent is kept'],
   ['list', undefined, 'The policies: state, the next runs, the last ones, error budgets'],
-  ['resume', ['<name>', 'the policy'], 'Let a policy go on that has paused'],
-  ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end'],
+  ['resume', ['<name>', 'the policy, or its object as NAME or NAMESPACE/NAME'], 'Let a policy go on that has paused'],
+  ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end (that of an object ends with the object: kubectl delete)'],
 ] as const) {
   const command = policy.command(word).description(does).addOption(cluster()).addOption(context()).addOption(namespace())
   if (word === 'list') command.option('--json', 'print them as JSON')
@@ -193,7 +195,7 @@ program.command('slo').argument('<files...>', 'OpenSLO v1 files, whose documents
   })
 
 program.command('replay').argument('<folder>', 'results folder of a run')
-  .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte')
+  .description('Reach the verdict again from a run\'s events.jsonl, and compare it byte for byte.\nExit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 not what verdict.json says, or a revert that was not confirmed.')
   .option('--json', 'print the judgement as JSON')
   .action(async (folder: string, options: { json?: boolean }) => {
     const { replay } = await import('./replay.ts')
@@ -335,6 +337,22 @@ program.command('probes').argument('[kind]', 'show one kind in full')
   .action(async (kind: string | undefined, options: { json?: boolean }) => {
     const { printProbes } = await import('./probes.ts')
     process.stdout.write(printProbes(kind, options.json ?? false))
+  })
+
+program.command('gates').argument('[kind]', 'show one kind in full')
+  .description('The catalogue of gates with their parameters')
+  .option('--json', 'print it as JSON')
+  .action(async (kind: string | undefined, options: { json?: boolean }) => {
+    const { printGates } = await import('./gates.ts')
+    process.stdout.write(printGates(kind, options.json ?? false))
+  })
+
+program.command('steps').argument('[kind]', 'show one kind in full')
+  .description('The catalogue of campaign steps with their parameters')
+  .option('--json', 'print it as JSON')
+  .action(async (kind: string | undefined, options: { json?: boolean }) => {
+    const { printSteps } = await import('./steps.ts')
+    process.stdout.write(printSteps(kind, options.json ?? false))
   })
 
 program.command('power')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
 import { probeKinds } from '#shared/probe-kinds.ts'
+import { printKeys } from './print-keys.ts'
 
 class NoSuchProbe extends InvalidInput {
   readonly code = 'no_such_probe'
@@ -13,7 +14,7 @@ export function printProbes(kind: string | undefined, json: boolean): string {
   if (json) return `${JSON.stringify(chosen.map(({ parameters, bound: _, ...told }) => ({ ...told, parameters: z.toJSONSchema(parameters, { io: 'input' }) })), null, 2)}\n`
   return `${chosen.map(({ kind: name, summary, endpointExample, parameters, documentation }) => [
     `${name.padEnd(16)} ${summary}`,
-    ...Object.entries(parameters.shape).map(([key, schema]) => `    ${key.padEnd(14)} ${(schema as z.ZodType).description ?? ''}`),
+    ...printKeys(parameters),
     `    such as        ${endpointExample}`,
     ...(kind === undefined ? [] : ['', documentation]),
   ].join('\n')).join('\n')}\n`

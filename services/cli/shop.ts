@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Children } from '#shared/process/children.ts'
 import { interruptSignal } from './interrupt.ts'
 import { newSessionFolder } from './local/folder.ts'
 import { writeEndpoints } from './local/session.ts'
 import { startShop } from './local/shop.ts'
+import { experimentsFolder, experimentsToTry, renderShopHint } from './shop-experiments.ts'
 
-/** `faultline shop`: the jewelry shop on loopback until it is interrupted, and how to run an experiment on it. */
+/** `faultline shop`: the jewelry shop on loopback until it is interrupted, and which experiments there are to run on it. */
 export async function shopCommand(): Promise<0> {
   const startedMs = performance.now()
   const folder = newSessionFolder()
@@ -18,14 +20,8 @@ export async function shopCommand(): Promise<0> {
     process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  starting ${doing}\n`)
   })
   const endpointsFolder = writeEndpoints(folder, endpoints)
-  const within = parents.map(({ name, pid }) => `${name}=${pid}`).join(' ')
-  process.stdout.write(`The jewelry shop is at ${url} until Ctrl-C (customer1@example.test, password customer). In another terminal:
-
-  npx faultline run k8s/experiments/local/redis-pause.yaml \\
-    --host ${url} --within ${within} --scrape ${scrape.map(({ address }) => address).join(' ')}
-
-Probes of the shop and its stores: add --endpoints ${endpointsFolder}
-`)
+  const experiments = await experimentsToTry(fileURLToPath(new URL(`../../${experimentsFolder}`, import.meta.url)))
+  process.stdout.write(renderShopHint({ url, within: parents.map(({ name, pid }) => `${name}=${pid}`), scrape: scrape.map(({ address }) => address), endpointsFolder }, experiments))
   if (!interrupted.aborted) await once(interrupted, 'abort')
   return 0
 }

@@ -10,6 +10,7 @@ import type { FactData, FactType, StoredFact } from '#shared/events.ts'
 import { connectPrometheus } from '#shared/prometheus.ts'
 import { createMetrics } from '#shared/service.ts'
 import { ApiClient, RequestRefused } from '../../services/cli/api-client.ts'
+import { renderPolicies } from '../../services/cli/policy/policy-command.ts'
 import { schedulerApi } from '../../services/scheduler/api.ts'
 import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { soleLeader } from '../../services/scheduler/leadership.ts'
@@ -64,7 +65,7 @@ async function startRoom() {
     const api = schedulerApi({ scheduler, bus, token, metrics, policies })
     parts.defer(() => api.close())
     const url = await api.listen({ host: '127.0.0.1', port: 0 })
-    return { parts, url, client: new ApiClient({ apiUrl: url, token }) }
+    return { parts, url, policies, client: new ApiClient({ apiUrl: url, token }) }
   }
   let service = await start(0)
   owned.defer(() => service.parts.disposeAsync())
@@ -72,6 +73,7 @@ async function startRoom() {
     told, facts,
     client: () => service.client,
     url: () => service.url,
+    policies: () => service.policies,
     /** `aheadMs`: as if it had been away that long. */
     async restart({ aheadMs = 0 } = {}) {
       await service.parts.disposeAsync()
@@ -143,8 +145,8 @@ test('after a failed verdict it pauses and says so where people hear it; resumed
   assert.equal(runsOf(name).length, 1)
   await room.restart()
   assert.equal((await theOne(name)).state, 'paused')
-  assert.equal(await room.client().resumePolicy(name), true)
-  assert.equal(await room.client().resumePolicy(name), false)
+  assert.deepEqual(await room.client().resumePolicy(name), { policy: name, resumed: true })
+  assert.deepEqual(await room.client().resumePolicy(name), { policy: name, resumed: false })
   await until('the next run is begun', () => runsOf(name).length === 2, 10_000)
   await until('it pauses again', async () => (await theOne(name)).state === 'paused', 20_000)
   assert.equal(room.of(name, 'policy.paused').length, 2)
@@ -179,6 +181,27 @@ test('an error budget that is spent, or cannot be read, lets nothing run; one th
   assert.deepEqual((await theOne('whole')).budgets, [{ slo: 'errors', remainingRatio: 0.95, why: null }])
   assert.equal((await theOne('unread')).budgets[0]?.remainingRatio, null)
   for (const name of ['spent', 'unread', 'whole']) await room.client().removePolicy(name)
+})
+
+test('the policy of an object of Kubernetes answers to the object\'s name, and is not removed while the object would bring it back', async () => {
+  const seldom = policy('steady', { cron: '0 0 1 1 *', rate: undefined })
+  const names = ['steady-11111111', 'steady-22222222']
+  for (const [index, namespace] of ['staging', 'prod'].entries()) {
+    await room.policies().set(seldom, `kubernetes:${namespace}/steady?uid=${names[index]?.slice(-8)}-0000-4000-8000-000000000000&generation=1`, names[index])
+  }
+  const client = room.client()
+  assert.deepEqual(await client.resumePolicy('prod/steady'), { policy: 'steady-22222222', resumed: false })
+  const refused = (told: RegExp) => (error: unknown) => error instanceof RequestRefused && told.test(error.message)
+  const several = refused(/409.*steady-11111111 \(staging\/steady\), steady-22222222 \(prod\/steady\)/)
+  await assert.rejects(client.resumePolicy('steady'), several)
+  await assert.rejects(client.removePolicy('steady'), several)
+  const asked = refused(/409.*steady-22222222 is what the object prod\/steady asks for.*kubectl --namespace prod delete policies\.faultline\.dev steady/)
+  for (const name of ['prod/steady', 'steady-22222222']) await assert.rejects(client.removePolicy(name), asked)
+  assert.match(renderPolicies(await client.policies()), /^steady-11111111 \(staging\/steady\): .*^steady-22222222 \(prod\/steady\): /ms)
+  await room.policies().remove('steady-11111111', 'the deletion of its object')
+  assert.deepEqual(await client.resumePolicy('steady'), { policy: 'steady-22222222', resumed: false })
+  assert.equal((await client.audit('5m')).entries.at(-1)?.about, 'steady-22222222')
+  await room.policies().remove('steady-22222222', 'the deletion of its object')
 })
 
 test('what is no policy, or not this one, is refused with every problem; the token is asked for', async () => {

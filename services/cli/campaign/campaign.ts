@@ -26,10 +26,19 @@ export interface ProfiledCampaign {
 export const stepKinds = await load<StepKind>('steps', import.meta.url)
 
 const stepItems = [...stepKinds.values()].map(({ item }) => item)
-const parallel = z.strictObject({
-  kind: z.literal('parallel').describe('Several lists of steps, side by side'),
-  branches: z.array(z.array(z.discriminatedUnion('kind', stepItems as StepItems)).min(1).max(50)).min(2).max(10).describe('Each a list of steps, done in order; what follows waits for all of them'),
-})
+/** Has no file in `steps/`, for it does nothing itself. */
+export const parallelSteps = {
+  kind: 'parallel' as const,
+  summary: 'Several lists of steps, side by side',
+  documentation: `
+What looks at the load while the load is there is a step beside it. The branches begin together, and what follows begins when all of them are over. A step may
+need one of its own branch, or one before all branches, and not one of a branch beside it. It has no other key: its steps have theirs, and none of them is
+parallel again.`,
+  parameters: z.strictObject({
+    branches: z.array(z.array(z.discriminatedUnion('kind', stepItems as StepItems)).min(1).max(50)).min(2).max(10).describe('Each a list of steps, done in order; what follows waits for all of them'),
+  }),
+}
+const parallel = z.strictObject({ kind: z.literal(parallelSteps.kind).describe(parallelSteps.summary), ...parallelSteps.parameters.shape })
 type StepItems = [typeof stepItems[number], ...typeof stepItems]
 type Item = WrittenStep | z.output<typeof parallel>
 

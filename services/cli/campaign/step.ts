@@ -63,6 +63,10 @@ export interface StepKind {
   summary: string
   /** What it does, what makes it fail, what it leaves: Markdown. */
   documentation: string
+  /** Where the file names none. */
+  timeoutMs: number
+  /** Its own keys; `commonKeys` has those of every step. */
+  parameters: z.ZodObject
   /** A whole item of a campaign's `steps`. */
   item: z.ZodType<WrittenStep> & z.core.$ZodTypeDiscriminable
 }
@@ -79,7 +83,8 @@ export interface WrittenStep {
 
 const timeout = duration({ minMs: 1_000 })
 
-const common = {
+/** Of every step, whatever its kind. */
+export const commonKeys = {
   name: dnsLabel().describe('Names the step in the report; each once'),
   needs: z.array(dnsLabel()).max(50).default([]).describe('Steps before it that must have passed; else it is skipped'),
   always: z.boolean().default(false).describe('Done at its place whatever happened before, and after an abort too'),
@@ -101,16 +106,16 @@ interface StepDefinition<P extends z.ZodObject> {
 
 /** Ties a parameter schema to what is done, so that `run` takes checked parameters and nobody casts. */
 export function defineStep<P extends z.ZodObject>(definition: StepDefinition<P>): StepKind {
-  const { kind, summary, documentation } = definition
-  const item = z.strictObject({ kind: z.literal(kind).describe(summary), ...common, ...definition.parameters.shape }).transform((written): WrittenStep => {
+  const { kind, summary, documentation, timeoutMs: usualMs, parameters } = definition
+  const item = z.strictObject({ kind: z.literal(kind).describe(summary), ...commonKeys, ...parameters.shape }).transform((written): WrittenStep => {
     const { name, needs, always, onFailure, timeout: timeoutMs, kind: _kind, ...rest } = written as Common & z.output<P> // the two shapes that the item is made of
     // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- what is left is the kind's own
-    return { kind, name, needs, always, onFailure, bound: bind(definition, rest as unknown as z.output<P>, timeoutMs ?? definition.timeoutMs) }
+    return { kind, name, needs, always, onFailure, bound: bind(definition, rest as unknown as z.output<P>, timeoutMs ?? usualMs) }
   })
-  return { kind, summary, documentation, item }
+  return { kind, summary, documentation, timeoutMs: usualMs, parameters, item }
 }
 
-type Common = z.output<z.ZodObject<typeof common>> & { kind: string }
+type Common = z.output<z.ZodObject<typeof commonKeys>> & { kind: string }
 
 function bind<P extends z.ZodObject>(definition: StepDefinition<P>, parameters: z.output<P>, timeoutMs: number): BoundStep {
   return {

@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { images, tagOf } from '../images/image.ts'
 import { kubectl } from './kubectl.ts'
 import { passLocustTokens } from './locust-tokens.ts'
-import { passShopEndpoints } from './shop-endpoints.ts'
 import type { Part } from './parts.ts'
+import { awaitRollout, podsThere } from './rollout.ts'
+import { passShopEndpoints } from './shop-endpoints.ts'
 
 export interface DeployOptions {
   /** Where the images were pushed to, as `npm run images -- --push` was told; left out: they were loaded onto the nodes. */
@@ -19,24 +20,21 @@ export interface DeployOptions {
 
 const folderOf = ({ name }: Part): string => fileURLToPath(new URL(`../../../k8s/${name}`, import.meta.url))
 
+/** Throws NotRolledOut, ImageUnavailable, KubectlFailed. */
 export async function deploy(part: Part, options: DeployOptions, say: (doing: string) => void): Promise<void> {
   const inNamespace = ['--namespace', part.namespace]
   await kubectl(['apply', '--filename', join(folderOf(part), part.namespaceFile)])
+  const earlier = await podsThere(part.namespace)
   await provideSecrets(part, say)
   const restarted = await { locust: passLocustTokens, shop: passShopEndpoints }[part.name](say)
   if (part.jobs.length > 0) await kubectl(['delete', 'job', ...part.jobs, ...inNamespace, '--ignore-not-found'])
   say(`applying k8s/${part.name}`)
   await applyKustomization(part, options)
-  const patience = `--timeout=${options.patienceS ?? 180}s`
-  const awaited = [...part.rollouts.map(workload => ({ namespace: part.namespace, workload })), ...restarted.filter(({ namespace }) => namespace !== part.namespace)]
-  for (const { namespace, workload } of awaited) {
-    say(`waiting for ${workload}`)
-    await kubectl(['rollout', 'status', workload, '--namespace', namespace, patience])
-  }
-  for (const job of part.jobs) {
-    say(`waiting for job/${job}`)
-    await kubectl(['wait', '--for=condition=complete', `job/${job}`, ...inNamespace, patience])
-  }
+  const awaited = [
+    ...part.rollouts.map(workload => ({ namespace: part.namespace, workload })), ...restarted.filter(({ namespace }) => namespace !== part.namespace),
+    ...part.jobs.map(job => ({ namespace: part.namespace, workload: `job/${job}` })),
+  ]
+  for (const each of awaited) await awaitRollout({ ...each, patienceS: options.patienceS ?? 180, earlier }, say)
 }
 
 /** Makes those that are missing, with random values. One that is there is in use: its passwords are in the databases too. */

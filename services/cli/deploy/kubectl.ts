@@ -8,14 +8,15 @@ export class KubectlFailed extends FaultlineError {
   readonly code = 'kubectl_failed'
 }
 
-/** Runs the kubectl of PATH against the current context. Gives what it printed. */
-export async function kubectl(args: readonly string[], input = ''): Promise<string> {
-  const child = spawn('kubectl', args, { stdio: ['pipe', 'pipe', 'pipe'] })
+/** Runs the kubectl of PATH against the current context. Gives what it printed. `signal` ends it, which throws the signal's own error. */
+export async function kubectl(args: readonly string[], input = '', signal?: AbortSignal): Promise<string> {
+  const child = spawn('kubectl', args, { stdio: ['pipe', 'pipe', 'pipe'], signal })
   child.stdin.on('error', () => {}).end(input) // one that has ended without reading says why
   const said = Promise.all([text(child.stdout), text(child.stderr)])
   try {
     await once(child, 'close')
   } catch (cause) {
+    if (signal?.aborted) throw cause
     throw new KubectlFailed(`kubectl could not be started: ${messageOf(cause)}; install it, and choose a context`, { cause })
   }
   const [printed, complaints] = await said

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { InvalidInput } from '#shared/errors.ts'
 import { kubectl } from '../deploy/kubectl.ts'
 import { passLocustTokens } from '../deploy/locust-tokens.ts'
+import { awaitRollout, podsThere } from '../deploy/rollout.ts'
 import { passShopEndpoints } from '../deploy/shop-endpoints.ts'
 import { demandNatsCertificate } from './nats-certificate.ts'
 import { namespace, provideSecret } from './secret.ts'
@@ -49,7 +50,7 @@ const folderOf = (path: string): string => fileURLToPath(new URL(`../../../k8s/$
 const tlsOf = (variant: Variant): string[] => ['components/nats-tls', ...variant === 'ha' || variant === 'staging' ? ['components/nats-tls-routes'] : []]
 const inNamespace = ['--namespace', namespace]
 
-/** Throws VariantFixed when another variant is there, NatsCertificateMissing. */
+/** Throws VariantFixed when another variant is there, NatsCertificateMissing, NotRolledOut, ImageUnavailable, KubectlFailed. */
 export async function install(options: InstallOptions, say: (doing: string) => void): Promise<void> {
   const there = await kubectl(['get', 'namespace', namespace, '--ignore-not-found', '--output', 'jsonpath={.metadata.annotations.faultline\\.dev/variant}'])
   if (there !== '' && there !== options.variant) {
@@ -58,6 +59,7 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   if (options.natsTls) await demandNatsCertificate()
   await kubectl(['apply', '--filename', join(folderOf(variants.base), 'namespace.yaml')])
   await kubectl(['annotate', 'namespace', namespace, `faultline.dev/variant=${options.variant}`, '--overwrite'])
+  const earlier = await podsThere(namespace)
   const made = await provideSecret(options.given)
   say(made.length > 0 ? `made ${made.join(', ')} in the Secret ${namespace}/faultline` : 'the Secret is complete; kept')
   const restarted = await passLocustTokens(say)
@@ -65,10 +67,7 @@ export async function install(options: InstallOptions, say: (doing: string) => v
   say(`applying k8s/${variants[options.variant]}`)
   await withImages(options, folder => kubectl(['apply', '--kustomize', folder]))
   const awaited = [...workloads.map(workload => ({ namespace, workload })), ...restarted.filter(other => other.namespace !== namespace)]
-  for (const { namespace: where, workload } of awaited) {
-    say(`waiting for ${workload}`)
-    await kubectl(['rollout', 'status', workload, '--namespace', where, `--timeout=${options.patienceS}s`])
-  }
+  for (const each of awaited) await awaitRollout({ ...each, patienceS: options.patienceS, earlier }, say)
 }
 
 /**

@@ -4,6 +4,7 @@ import { readPolicyFile } from '#shared/policy-file.ts'
 import { ApiClient, type PolicySummary } from '../api-client.ts'
 import { connectScheduler, type ClusterOptions } from '../cluster/scheduler.ts'
 import { localSessions } from '../local/folder.ts'
+import { printNames } from '../../scheduler/policy-meant.ts'
 
 class SessionUnclear extends InvalidInput {
   readonly code = 'session_unclear'
@@ -34,11 +35,11 @@ async function act(word: 'apply' | 'list' | 'resume' | 'remove', what: string, c
       const policies = await client.policies()
       return done(json ? `${JSON.stringify({ policies }, null, 2)}\n` : renderPolicies(policies))
     }
-    case 'resume': return done(await client.resumePolicy(what) ? `${what} goes on\n` : `${what} was not paused\n`)
-    case 'remove': {
-      await client.removePolicy(what)
-      return done(`${what} is removed; its runs under way go on to their end\n`)
+    case 'resume': {
+      const { policy, resumed } = await client.resumePolicy(what)
+      return done(resumed ? `${policy} goes on\n` : `${policy} was not paused\n`)
     }
+    case 'remove': return done(`${await client.removePolicy(what)} is removed; its runs under way go on to their end\n`)
   }
 }
 
@@ -52,8 +53,8 @@ function theSession(): { apiUrl: string; token: string } {
 /** Pure. Dates in UTC. */
 export function renderPolicies(policies: readonly PolicySummary[]): string {
   if (policies.length === 0) return 'no policies\n'
-  return policies.map(({ name, state, reason, nextAtMs, upcoming, recent, budgets }) => [
-    `${name}: ${state}${reason === null ? '' : `, ${reason}`}`,
+  return policies.map(({ name, by, state, reason, nextAtMs, upcoming, recent, budgets }) => [
+    `${printNames({ name, by })}: ${state}${reason === null ? '' : `, ${reason}`}`,
     ...budgets.map(({ slo, remainingRatio, why }) => `  budget  ${slo}: ${remainingRatio === null ? `cannot be read, so nothing runs: ${why}` : `${Number((remainingRatio * 100).toPrecision(4))} % left`}`),
     ...nextAtMs === null ? [] : upcoming.slice(0, 5).map(({ atMs, experiment }) => `  next    ${date(atMs)}  ${experiment}`),
     ...recent.slice(0, 5).map(({ atMs, experiment, run, outcome }) => `  last    ${date(atMs)}  ${experiment}  ${outcome}${run === null ? '' : `  ${run}`}`),
