@@ -190,7 +190,7 @@ for (const client of ['FastHttpUser', 'HttpUser']) {
     const released = await bridge.until('the late answers', sample => sum(sample.ok) >= 5)
     const late = Object.entries(released.ok).filter(([ms]) => Number(ms) >= 500)
     assert.equal(late.reduce((total, [, n]) => total + n, 0), 5)
-    assert.deepEqual(released.inFlight, {})
+    assert.ok(Object.keys(released.inFlight).every(age => Number(age) < 500), 'what was counted is in flight no more, and what came after it may wait on a busy machine')
 
     stalled = true // and those whose users are stopped in mid-request belong to nobody
     await bridge.until('five overdue again', sample => sum(sample.inFlight) === 5)

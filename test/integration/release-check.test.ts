@@ -176,7 +176,7 @@ test('without NATS nothing passes: 503, and the command ends with 4 and says so 
   const [tokenFile, junit] = [join(folder, 'token'), join(folder, 'junit.xml')]
   writeFileSync(tokenFile, scheduler.releaseToken)
   const asked = ['--url', scheduler.url, '--token-file', tokenFile, '--require', 'right', '--junit', junit]
-  assert.equal((await faultline(...asked)).code, 0)
+  await until('the command passes', async () => (await faultline(...asked)).code === 0, 20_000) // on a busy machine NATS may be lost once more after it was stopped
   await scheduler.nats.kill()
   await until('the scheduler sees that NATS is gone', async () => (await check({ require: 'right' })).status === 503, 10_000)
   const lost = await flagger({ require: 'right' })
