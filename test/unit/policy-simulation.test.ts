@@ -45,7 +45,7 @@ function violations(policy: Policy, { runs }: Simulation, { windows, freezes }: 
     if (beside.length + 1 > policy.concurrency) told.push(`concurrency: ${run.run}`)
     for (const other of beside) if (run.template.services.some(a => other.template.services.some(b => areSame(a, b)))) told.push(`exclusion: ${run.run} and ${other.run}`)
     for (const other of before) if (other.endMs <= run.beginMs && run.beginMs < other.endMs + policy.cooldownMs) told.push(`cooldown: ${run.run} after ${other.run}`)
-    if (run.beginMs < run.plannedMs || run.beginMs > run.plannedMs + policy.waitMs) told.push(`time: ${run.run}`)
+    if (run.beginMs < run.plannedMs || run.beginMs > run.plannedMs + policy.waitMs + 1) told.push(`time: ${run.run}`) // who waits is given up a millisecond after its time, and may begin until then
     return told
   })
 }
