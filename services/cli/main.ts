@@ -323,37 +323,20 @@ program.command('page')
     process.exitCode = await pageCommand(options.cluster ? options : undefined)
   })
 
-program.command('faults').argument('[kind]', 'show one kind in full')
-  .description('The catalogue of faults with their parameters')
-  .option('--json', 'print it as JSON')
-  .action(async (kind: string | undefined, options: { json?: boolean }) => {
-    const { printFaults } = await import('./faults.ts')
-    process.stdout.write(printFaults(kind, options.json ?? false))
-  })
-
-program.command('probes').argument('[kind]', 'show one kind in full')
-  .description('The catalogue of probes with their parameters')
-  .option('--json', 'print it as JSON')
-  .action(async (kind: string | undefined, options: { json?: boolean }) => {
-    const { printProbes } = await import('./probes.ts')
-    process.stdout.write(printProbes(kind, options.json ?? false))
-  })
-
-program.command('gates').argument('[kind]', 'show one kind in full')
-  .description('The catalogue of gates with their parameters')
-  .option('--json', 'print it as JSON')
-  .action(async (kind: string | undefined, options: { json?: boolean }) => {
-    const { printGates } = await import('./gates.ts')
-    process.stdout.write(printGates(kind, options.json ?? false))
-  })
-
-program.command('steps').argument('[kind]', 'show one kind in full')
-  .description('The catalogue of campaign steps with their parameters')
-  .option('--json', 'print it as JSON')
-  .action(async (kind: string | undefined, options: { json?: boolean }) => {
-    const { printSteps } = await import('./steps.ts')
-    process.stdout.write(printSteps(kind, options.json ?? false))
-  })
+const catalogues = {
+  faults: { of: 'faults', print: async () => (await import('./faults.ts')).printFaults },
+  probes: { of: 'probes', print: async () => (await import('./probes.ts')).printProbes },
+  gates: { of: 'gates', print: async () => (await import('./gates.ts')).printGates },
+  steps: { of: 'campaign steps', print: async () => (await import('./steps.ts')).printSteps },
+}
+for (const [name, { of, print }] of Object.entries(catalogues)) {
+  program.command(name).argument('[kind]', 'show one kind in full')
+    .description(`The catalogue of ${of} with their parameters`)
+    .option('--json', 'print it as JSON')
+    .action(async (kind: string | undefined, { json = false }: { json?: boolean }) => {
+      process.stdout.write((await print())(kind, json))
+    })
+}
 
 program.command('power')
   .description('How many requests must a run have seen before it can pass?')
