@@ -4,6 +4,7 @@ import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { systemClock } from '#shared/clock.ts'
@@ -63,6 +64,15 @@ export async function stage() {
     ofTarget: async (...argv: string[]) => (await inside(target, ...argv)).stdout,
     /** What a program says in the namespace of one of them. */
     said: async (pid: number, program: string) => (await inside(pid, process.execPath, '--eval', program)).stdout.trim(),
+    /** The lines that a program says there, one by one, while it goes on. It is killed when they are left. */
+    async *lines(pid: number, program: string): AsyncGenerator<string, void> {
+      const child = spawn('nsenter', ['--target', String(pid), '--net', '--mount', process.execPath, '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+      try {
+        yield* createInterface(child.stdout)
+      } finally {
+        child.kill('SIGKILL')
+      }
+    },
     async inject(kind: string, parameters: object, { leaseMs = 10_000, peers = [] as string[] } = {}): Promise<FaultWork> {
       const spec = faultKinds.get(kind)?.item.parse({ kind, target: { process: { match: 'unused' } }, duration: '60s', ...parameters })
       assert.ok(spec)
