@@ -24,6 +24,11 @@ export function renderProblem({ file, line, column, path, expected, found, didYo
     + (didYouMean === undefined ? '' : `; did you mean ${quoted(didYouMean)}?`)
 }
 
+/** `gates[0].block: expected ..., found ...`: of a document that is in no file. */
+export function printPlainProblem({ path, says: { expected, found } }: PlainProblem): string {
+  return `${path.length > 0 ? `${printPath(path)}: ` : ''}expected ${expected}${found === undefined ? '' : `, found ${found}`}`
+}
+
 export function printPath(path: Path): string {
   return path.map((step, index) => {
     if (typeof step === 'number') return `[${step}]`

@@ -59,7 +59,8 @@ export function readBlock(buffer: SampleBuffer, gate: GateSpec, startMs: number,
   return !measured.breaks && silent.length > 0 ? silenced(silent) : measured
 }
 
-const holds = (startMs: number, endMs: number, sample: Sample) => {
+/** Whether a sample belongs to the block, or to one of the blocks, between these dates. */
+export const holds = (startMs: number, endMs: number, sample: Sample) => {
   const midpointMs = (sample.startMs + sample.endMs) / 2
   return midpointMs >= startMs && midpointMs < endMs
 }

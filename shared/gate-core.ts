@@ -1,9 +1,9 @@
 import type { FactData, GateStatus, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import type { GatePhase, Measurement } from '#shared/gate.ts'
-import { remember, type SampleBuffer } from '#shared/gate-blocks.ts'
+import { remember, type Sample, type SampleBuffer } from '#shared/gate-blocks.ts'
 import { emptyProbes, foldProbes, probeRecoveryOf, type ProbeRecovery, type ProbesState } from '#shared/probe-core.ts'
-import { advance, answered, beginWatch, evidenceOf, hasOverrun, watchStatus, type Look, type Watch } from '#shared/gate-watch.ts'
+import { advance, answered, beginWatch, evidenceOf, hasOverrun, watchStatus, withLateSample, type Look, type Watch } from '#shared/gate-watch.ts'
 
 /**
  * What a run's gates say, as a fold over its facts: the evaluator folds them as they come, the verdict folds the same facts again.
@@ -49,7 +49,7 @@ export function fold(before: GateState, stored: StoredFact): GateState {
     case 'run.sealed': return { ...state, sealed: true }
     case 'fault.injected': return injected(state, stored.fact.data)
     case 'fault.reverted': return ended(state, stored.fact.data.revertedAtMs)
-    case 'load.sample': return advanceAll({ ...state, buffer: remember(state.buffer, stored.fact.data, keepMs(state)) })
+    case 'load.sample': return sampled(state, stored.fact.data)
     case 'slo.tick': return ticked(state, stored.fact.data.atMs)
     case 'slo.answer': {
       const { data } = stored.fact
@@ -58,6 +58,13 @@ export function fold(before: GateState, stored: StoredFact): GateState {
     }
     default: return state
   }
+}
+
+/** One that is known already changes nothing. */
+function sampled(state: GateState, sample: Sample): GateState {
+  const buffer = remember(state.buffer, sample, keepMs(state))
+  if (buffer === state.buffer) return advanceAll(state)
+  return advanceAll({ ...state, buffer, watches: state.watches.map(watch => withLateSample(watch, sample, buffer)) })
 }
 
 function entered(state: GateState, { phase, atMs }: FactData<'run.phase'>): GateState {

@@ -104,9 +104,19 @@ function measured({ rule: { limit } }: GateSpec, { bad, total }: CountedBlock, g
   return measureShare(limit, { bad: exact(bad), total: exact(total) }, limit.breaksWhen === 'above' ? 'bad' : 'good')
 }
 
+/**
+ * Why an answer may lack a part, as that of a store which did not answer; undefined when nothing speaks for it. Notes on how an expression is written stand among the
+ * warnings of some versions of Prometheus, and say nothing of the kind.
+ */
+export function whyPartial(warnings: readonly string[] = []): string | undefined {
+  const told = warnings.filter(warning => !warning.startsWith('PromQL info'))
+  return told.length > 0 ? `Prometheus warned that it may not be all: ${told.join('; ')}` : undefined
+}
+
 /** Why a block was not looked at in full: enough to break a limit, but not to hold one. */
 function doubtOf({ warnings }: Pick<CountersAnswer, 'warnings'>, { startMs, blockMs, intervalMs = 0, seen }: { startMs: number; blockMs: number; intervalMs: number | undefined; seen: SeenCounters }): string | undefined {
-  if (warnings !== undefined && warnings.length > 0) return `Prometheus warned that it may not be all: ${warnings.join('; ')}`
+  const partial = whyPartial(warnings)
+  if (partial !== undefined) return partial
   if (intervalMs > blockMs * jitter) return `blocks of ${printDuration(blockMs)} are shorter than the ${printDuration(Math.round(intervalMs))} between two scrapes; give a block of ${printDuration(Math.ceil(2 * intervalMs / 1_000) * 1_000)}`
   const silent = Object.entries(seen.targets).filter(([, atMs]) => atMs <= startMs && atMs > startMs - blockMs).map(([target]) => target)
   return silent.length > 0 ? `${silent.slice(0, 3).join(', ')}${silent.length > 3 ? ` and ${silent.length - 3} more` : ''} was not scraped in it` : undefined

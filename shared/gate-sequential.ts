@@ -123,8 +123,8 @@ const boundFor = (pass: PassQuestion, tally: Tally): number => tally.control ? e
 export const fewestForPass = (spec: SequentialSpec): number => missingFor(spec.pass, beginTally(spec))
 export const isControlled = ({ counted }: SequentialSpec): boolean => counted.is === 'counters' && counted.control !== undefined
 
-/** What was overdue before the first sample of the phase was not its doing. */
-function withSample(rule: RequestRule, tally: Tally, sample: LoadSample, known: readonly Sample[], blockStartMs: number): Tally {
+/** With the requests of one sample more. What was overdue before the first sample of the phase was not its doing. `known`: samples, those from before `blockStartMs` among them. */
+export function withSample(rule: RequestRule, tally: Tally, sample: LoadSample, known: readonly Sample[], blockStartMs: number): Tally {
   const counted = Object.hasOwn(tally.waiting, sample.worker) ? tally.waiting[sample.worker] : undefined // a worker may be called anything
   const before = counted ?? waitingBefore(rule, known, sample.worker, blockStartMs)
   const { bad, total, waiting } = countOnce(sample, rule, before)

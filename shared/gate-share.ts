@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Block, CounterRule, GateRule, Limit, LoadSample, Measurement, QueryContext, RequestRule } from '#shared/gate.ts'
 import { breaksRule } from '#shared/gate.ts'
 import { loadMetrics, overdueIn, sumWhere, thresholdLabel } from '#shared/load-metrics.ts'
+import { neededLabels, thereMatchers } from '#shared/promql-labels.ts'
 import { promqlProblem } from '#shared/promql.ts'
 
 /** A gate on a probe has neither blocks nor PromQL. */
@@ -52,12 +53,20 @@ export function loadShareQuery({ run, windowMs }: QueryContext, overdueAfterMs: 
 }
 
 /**
- * PromQL of the share of bad requests, by a user's own counters. No series of `bad` is none bad only while its metric is there at all
- * (many counters get their error series with the first error); a misspelt metric is no data.
+ * PromQL of the share of bad requests, by a user's own counters. No series of `bad` is none bad only while its metric is there, with the labels by which
+ * `bad` names them (many counters get their error series with the first error); a misspelt metric or label is no data.
  */
 export function ownShareQuery({ total, bad }: { total: string; bad: string }, windowMs: number): string {
   const increase = (selector: string) => `sum(increase(${selector}[${windowMs}ms]))`
-  return `(${increase(bad)} or 0 * ${increase(metricName(bad))}) / ${increase(total)}`
+  return `(${increase(bad)} or 0 * ${increase(couldBeBad({ total, bad }))}) / ${increase(total)}`
+}
+
+/** Series that could be named by `bad` if their labels had other values: of what is counted in all, where that is the same metric. */
+function couldBeBad({ total, bad }: { total: string; bad: string }): string {
+  const within = metricName(total) === metricName(bad) ? total : metricName(bad)
+  const known = neededLabels(within)
+  const matchers = [labelsOf(within), ...thereMatchers(neededLabels(bad).filter(label => !known.includes(label)))].filter(Boolean)
+  return matchers.length === 0 ? metricName(bad) : `${metricName(bad)}{${matchers.join(',')}}`
 }
 
 /** PromQL of the share of requests slower than the limit, by a user's own histogram. */

@@ -1,10 +1,10 @@
 import type { FactData, GateStatus } from '#shared/events.ts'
 import type { GateSpec } from '#shared/experiment.ts'
-import { breaksRule, type GatePhase, type Measurement } from '#shared/gate.ts'
-import { readBlock, type SampleBuffer } from '#shared/gate-blocks.ts'
+import { breaksRule, type GatePhase, type GateRule, type Measurement } from '#shared/gate.ts'
+import { holds, readBlock, type Sample, type SampleBuffer } from '#shared/gate-blocks.ts'
 import { readControlled } from '#shared/gate-control.ts'
-import { printCounters, readCounters } from '#shared/gate-counters.ts'
-import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printCounts, printForPass, readTally, standingOf, thinned, type SequentialSpec, type Standing, type Tally } from '#shared/gate-sequential.ts'
+import { printCounters, readCounters, whyPartial } from '#shared/gate-counters.ts'
+import { beginTally, isBreaking, isBroken, missingForPass, printAgainst, printCounts, printForPass, readTally, standingOf, thinned, withSample, type SequentialSpec, type Standing, type Tally } from '#shared/gate-sequential.ts'
 import { percent } from '#shared/gate-share.ts'
 import { printDuration } from '#shared/units.ts'
 
@@ -50,14 +50,20 @@ const recoveryRangeMs = 5_000
 
 /**
  * Whether the system has recovered is asked of a few seconds, in which no evidence gathers and no slice of minutes fits: there a gate with a `limit`, or with
- * a range of its own, looks like any other.
+ * a range of its own, looks like any other. Of several ranges the shortest alone is asked for: a longer one still is full of what was before, and would hold
+ * while the service is down.
  */
 export function beginWatch(gate: GateSpec, phase: GatePhase, startMs: number): Watch {
   const { sequential, ...same } = gate
-  const plain = phase === 'recovery' && gate.rule.range ? { ...same, windowMs: Math.min(same.windowMs, recoveryRangeMs) } : same
+  const plain = phase === 'recovery' && gate.rule.range ? { ...same, windowMs: Math.min(same.windowMs, recoveryRangeMs), rule: inShortest(gate.rule) } : same
   const firstMs = startMs + (phase === 'during' ? gate.anchorMs ?? 0 : 0)
   const common = { phase, startMs: firstMs, phaseStartMs: startMs, looks: [], fresh: [], breakingInARow: 0, lastReadableMs: firstMs, answers: new Map() }
   return sequential && phase !== 'recovery' ? { ...common, gate, tally: beginTally(sequential) } : { ...common, gate: plain }
+}
+
+function inShortest(rule: GateRule): GateRule {
+  const [shortest] = rule.ranges?.toSorted((a, b) => a.windowMs - b.windowMs) ?? []
+  return shortest ? { ...rule, ranges: [shortest], query: () => shortest.query } : rule
 }
 
 export const stepMs = ({ source, windowMs, intervalMs, sequential }: GateSpec): number => sequential?.blockMs ?? (source === 'stream' ? windowMs : intervalMs)
@@ -92,6 +98,20 @@ function takeLooks(watch: Watch, buffer: SampleBuffer, taken: FreshLook[]): Watc
     taken.push({ startMs: endMs - state.gate.windowMs, endMs, measurement })
     state = look(state, { endMs, measurement })
   }
+}
+
+/**
+ * A sample that comes when its block is closed already, as after a machine stood still. The share of that block does without it, but of a budget, and for a pass, every
+ * request counts: else what nobody was waiting for any more could be as bad as it likes.
+ */
+export function withLateSample(watch: Watch, sample: Sample, buffer: SampleBuffer): Watch {
+  const { gate: { sequential }, tally, startMs, looks, ended } = watch
+  const closedMs = nextLookMs(watch) - stepMs(watch.gate)
+  if (!tally || sequential?.counted.is !== 'stream' || !holds(startMs, closedMs, sample)) return watch
+  const counted = withSample(sequential.counted.requests, tally, sample, buffer.samples, startMs)
+  const last = looks.at(-1)
+  if (ended || !last || !isBroken(sequential, counted)) return { ...watch, tally: counted }
+  return { ...watch, tally: counted, ended: { is: 'breached', by: last, tally: counted } } // a budget: of a rate nothing has changed
 }
 
 function readSequential(watch: Watch, spec: SequentialSpec, tally: Tally, endMs: number, buffer: SampleBuffer): { tally: Tally; measurement: Measurement } | undefined {
@@ -134,7 +154,9 @@ function readAnswer(watch: Watch, endMs: number, tickMs: number): Measurement | 
   if (answer.is === 'no-data') return { is: 'no-data', why: answer.why }
   if (answer.is === 'counters') return { is: 'no-data', why: 'counters, not a value' }
   if (!Number.isFinite(answer.value)) return { is: 'no-data', why: `${answer.value} is not a number to hold against a limit` }
-  return { is: 'measured', value: answer.value, breaks: breaksRule(watch.gate.rule, answer.value), ...(answer.over && { over: answer.over }) }
+  const breaks = breaksRule(watch.gate.rule, answer.value)
+  const partial = breaks ? undefined : whyPartial(answer.warnings) // as of counters: enough to break a limit, but not to hold one
+  return partial === undefined ? { is: 'measured', value: answer.value, breaks, ...(answer.over && { over: answer.over }) } : { is: 'no-data', why: partial }
 }
 
 function look(watch: Watch, taken: Look): Watch {
@@ -180,7 +202,20 @@ export function missingEvidence(watch: Watch): string | undefined {
   const due = Math.floor((watch.end.atMs - watch.startMs) / stepMs(watch.gate)) - (watch.tally?.counters?.baselines ?? 0)
   if (watch.tally === undefined && measured < watch.gate.consecutive) return `only ${measured} readable looks, fewer than the ${watch.gate.consecutive} that a breach takes`
   if (measured < readableShare * due) return `only ${measured} of ${due} looks were readable`
+  const broken = watch.tally === undefined ? mostBrokenInARow(watch.looks) : 0
+  if (broken >= watch.gate.consecutive) return `${broken} looks broke it with none between them that held, only such as could not be read`
   return watch.gate.sequential && watch.tally && missingForPass(watch.gate.sequential, watch.tally)
+}
+
+/** Of the looks that could be read. One that could not does not abort, but neither does it acquit. */
+function mostBrokenInARow(looks: readonly Look[]): number {
+  let [inARow, most] = [0, 0]
+  for (const { measurement } of looks) {
+    if (measurement.is === 'no-data') continue
+    inARow = measurement.breaks ? inARow + 1 : 0
+    most = Math.max(most, inARow)
+  }
+  return most
 }
 
 export const measuredLooks = (watch: Watch): number => watch.tally?.measured ?? watch.looks.filter(({ measurement }) => measurement.is === 'measured').length

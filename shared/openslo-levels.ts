@@ -156,7 +156,7 @@ class Reading {
   }
 }
 
-/** Many counters get a series with their first event: none yet is 0, but only while their metric is there at all. A misspelt one is no data. */
-function orNone({ over, unlabelled }: OpenQuery, windowMs: number): string {
-  return unlabelled ? `(sum(${over(windowMs)}) or 0 * sum(${unlabelled(windowMs)}))` : `sum(${over(windowMs)})`
+/** Many counters get a series with their first event: none yet is 0, but only while their metric is there with these labels. What is misspelt is no data. */
+function orNone({ over, anyValues }: OpenQuery, windowMs: number): string {
+  return anyValues ? `(sum(${over(windowMs)}) or 0 * sum(${anyValues(windowMs)}))` : `sum(${over(windowMs)})`
 }

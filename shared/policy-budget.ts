@@ -29,6 +29,16 @@ export interface Spending { slo: string; dayMs: number; ratio: number; largestRa
 /** `unknown`: it cannot be read, so nothing runs. */
 export type Remaining = { is: 'known'; ratio: number } | { is: 'unknown'; why: string }
 
+/** What is left may be extrapolated from a few scrapes, and come out as a little more than all. */
+const mostRemainingRatio = 1.01
+
+/** What Prometheus's answer says of a budget. More than all of it cannot be left: a percentage taken for a ratio would let chaos spend whatever is there. */
+export function remainingOf(answer: { is: 'value'; value: number } | { is: 'no-data'; why: string }): Remaining {
+  if (answer.is === 'no-data') return { is: 'unknown', why: answer.why }
+  if (answer.value > mostRemainingRatio) return { is: 'unknown', why: `it is ${answer.value}, and 1 is all of it; let the expression give a ratio, not a percentage` }
+  return { is: 'known', ratio: answer.value }
+}
+
 export interface Pace { pace: number; leftRatio: number; costRatio: number; fits: boolean }
 
 const dayMs = 86_400_000

@@ -67,7 +67,7 @@ const freeze = z.strictObject({
 
 const budget = z.strictObject({
   slo: dnsLabel().describe('Names the SLO; each once'),
-  remaining: z.string().describe('PromQL: how much of its error budget is left, 1 for all of it, 0 for none'),
+  remaining: z.string().describe('PromQL: how much of its error budget is left, 1 for all of it, 0 for none; more than 1 is no answer'),
   share: ratio().refine(value => value > 0, 'a share above 0').describe('The most that chaos may spend of what would be left without it'),
   costPerRun: ratio().refine(value => value > 0, 'a share above 0').default(0.01).describe('What one run spends at most, of the whole budget; more, once a run has been measured to have spent more'),
   slowBelow: ratio().refine(value => value > 0, 'a share above 0').default(0.5).describe('Below this part of the allowance of an untouched budget, fewer ticks run, in proportion'),

@@ -1,4 +1,5 @@
 import { parser } from '@prometheus-io/lezer-promql'
+import { neededLabels, thereMatchers } from '#shared/promql-labels.ts'
 import { promqlProblem } from '#shared/promql.ts'
 import type { OverRange } from '#shared/service-level.ts'
 
@@ -12,8 +13,8 @@ export interface OpenQuery {
   over: OverRange
   /** The functions that ranges are read by, such as `rate`, in order: what is read by another cannot be divided by it. */
   readBy: string
-  /** The same of the metrics alone, whatever their labels; undefined where that could make two series match one. */
-  unlabelled?: OverRange
+  /** The same whatever values the labels have that are asked for, as long as they are there; undefined where that could make two series match one. */
+  anyValues?: OverRange
 }
 
 /** What tools for SLOs write for the range that they fill in: `{{.window}}` (Sloth), `$window`, and Grafana's variables. */
@@ -52,7 +53,7 @@ export function openRanges(query: string, bare: BareSelectors): OpenQuery | { pr
       problem ??= refusals[name]
       if (name === 'BinaryExpr') combines = true
       if (name === 'LineComment') edits.push({ from, to, put: () => '' }) // it would comment out what is put behind the expression
-      if (name === 'LabelMatchers' && node.prevSibling) labels.push({ from, to, put: () => '' }) // without a name before them, they are the name
+      if (name === 'LabelMatchers' && node.prevSibling) labels.push({ from, to, put: () => withAnyValues(text.slice(from, to)) }) // without a name before them, they are the name
       if (name === 'MatrixSelector') {
         edits.push({ from: node.firstChild?.to ?? from, to, put: range })
         const call = node.parent?.parent?.firstChild // the function's name, before its arguments
@@ -65,7 +66,12 @@ export function openRanges(query: string, bare: BareSelectors): OpenQuery | { pr
     },
   })
   if (problem !== undefined) return { problem }
-  return { over: rewritten(text, edits), readBy: [...readers].sort().join(' and '), ...(!combines && { unlabelled: rewritten(text, [...edits, ...labels]) }) }
+  return { over: rewritten(text, edits), readBy: [...readers].sort().join(' and '), ...(!combines && { anyValues: rewritten(text, [...edits, ...labels]) }) }
+}
+
+function withAnyValues(matchers: string): string {
+  const there = thereMatchers(neededLabels(matchers))
+  return there.length === 0 ? '' : `{${there.join(',')}}`
 }
 
 const range: OverRange = windowMs => `[${windowMs}ms]`

@@ -21,7 +21,7 @@ const coreFiles = [
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'services/cli/calibrate/{bursts,calibration,cells,clumping,false-aborts,gate-advice,ratio-estimate,recording,recording-run,render-calibration}.ts',
   'shared/{experiment,experiment-probes,experiment-reconcile,experiment-sequential,experiment-slos,experiment-problem,experiment-yaml}.ts',
-  'shared/{budget-share,openslo,openslo-levels,promql-range,gate-slo}.ts',
+  'shared/{budget-share,openslo,openslo-levels,promql-labels,promql-range,gate-slo}.ts',
   'shared/{probe,probe-core,probe-watched,gate-probe,verdict-probes}.ts',
   'shared/{blast-radius,campaign-core,campaign-object,coverage,coverage-fold,fault,load-figures,target,units}.ts',
   'shared/{policy,policy-budget,policy-calendar,policy-core,policy-plan,policy-preference,policy-services}.ts',

@@ -19,12 +19,13 @@ export function parseGateFor(text: string | undefined): GateChoice {
   throw new GateOptionInvalid(`--for: expected ${parsed.error.issues[0]?.message ?? 'a duration'}, found ${text}`)
 }
 
-/** The experiments of a file, or with a choice only their gates. What is changed, and which of them no run can pass, is told on standard error. */
+/** The experiments of a file, or with a choice only their gates. What is changed, which of them no run can pass, and which gates none can fail, is told on standard error. */
 export function experimentsToRun(written: readonly WrittenExperiment[], gate: GateChoice | undefined): readonly WrittenExperiment[] {
   const changed = gate ? written.map(experiment => gateOnly(experiment, gate.forMs)) : written.map(experiment => ({ written: experiment, notes: [] }))
   const notes = changed.flatMap(({ written: { experiment }, notes: said }) => [
     ...said.map(note => `note: ${note}\n`),
-    ...evidenceWarnings(experiment).filter(({ never }) => never).map(warning => `warning: ${experiment.name} can never pass: ${warning.gate}: ${warning.says}\n`),
+    ...evidenceWarnings(experiment).flatMap(({ gate, about, never, says }) => (
+      never ? [`warning: ${experiment.name} can never pass: ${gate}: ${says}\n`] : about === 'limit' ? [`warning: ${experiment.name}: ${gate}: ${says}\n`] : [])),
   ])
   process.stderr.write(notes.join(''))
   return changed.map(({ written: experiment }) => experiment)

@@ -2,11 +2,17 @@ import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import type { WrittenExperiment } from '#shared/experiment-file.ts'
+import { printPlainProblem, problemsOf } from '#shared/experiment-problem.ts'
 import { printDuration } from '#shared/units.ts'
 
 /** The experiment has nothing that could be judged without its faults. */
 class NothingToGate extends InvalidInput {
   readonly code = 'nothing_to_gate'
+}
+
+/** Its gates cannot be judged in so short a time, or not for the whole of it. */
+class GateImpossible extends InvalidInput {
+  readonly code = 'gate_impossible'
 }
 
 /** `notes`: what was changed beside the faults, in words. */
@@ -17,7 +23,7 @@ const document = z.looseObject({ metadata: z.looseObject({ name: z.string() }), 
 const suffix = '-gate'
 
 /**
- * An experiment's objectives without its chaos, for as long as that, or as its own hold. Pure. Throws NothingToGate.
+ * An experiment's objectives without its chaos, for as long as that, or as its own hold. Pure. Throws NothingToGate, GateImpossible.
  *
  * The whole time is quiet now, so that what had to hold before the faults (`steady`) has to hold all along, and a breach of it fails the run. Gates that
  * time a recovery have nothing to recover from. It bears another name, so that its runs are never taken for the experiment's.
@@ -32,8 +38,13 @@ export function gateOnly({ document: given, experiment }: WrittenExperiment, for
     ...written, metadata: { ...written.metadata, name: `${name.slice(0, 63 - suffix.length)}${suffix}` },
     faults: [], hold: printDuration(forMs), gates: kept.map(gate => ({ ...gate, phase: 'during' })),
   }
+  const parsed = experimentSchema.safeParse(changed)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.flatMap(issue => problemsOf(issue, changed)).map(printPlainProblem)
+    throw new GateImpossible(`${name} cannot be judged for ${printDuration(forMs)} without its faults: ${problems.join('; ')}; change the file, or the time with --for`)
+  }
   return {
-    written: { document: changed, experiment: experimentSchema.parse(changed) },
+    written: { document: changed, experiment: parsed.data },
     notes: [
       ...named('steady') === '' ? [] : [`${name}: judged for the whole time, not only at its begin: ${named('steady')}`],
       ...named('recovery') === '' ? [] : [`${name}: left out, since there is nothing to recover from: ${named('recovery')}`],

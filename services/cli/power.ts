@@ -10,12 +10,19 @@ class PowerOptionInvalid extends InvalidInput {
   readonly code = 'power_option_invalid'
 }
 
-const share = (what: string) => ratio().refine(value => value > 0 && value < 1, `${what} must lie between 0 and 100 %, and be neither`)
+/** In an experiment a bare number is one already; here all is text. */
+const written = z.string().transform((text, context) => {
+  const parsed = ratio().safeParse(/^\d*\.?\d+$/.test(text) ? Number(text) : text)
+  if (parsed.success) return parsed.data
+  context.addIssue({ code: 'custom', message: `expected a ratio such as 1%, 99.9% or 0.01, found ${text}` })
+  return z.NEVER
+})
+const share = (what: string) => written.refine(value => value > 0 && value < 1, `${what} must lie between 0 and 100 %, and be neither`)
 const number = (least: number) => z.string().transform(Number).refine(value => value >= least && value <= 1e6, `a number from ${least} to 1000000`)
 const schema = z.strictObject({
   'budget': share('a budget'),
-  'alpha': z.union([ratio(), z.string().transform(Number)]).refine(value => value > 0 && value < 0.5, 'a probability above 0 and below 0.5, such as 0.05 or 5%'),
-  'true-rate': z.union([ratio(), z.literal('0').transform(() => 0)]),
+  'alpha': written.refine(value => value > 0 && value < 0.5, 'expected a probability above 0 and below 0.5, such as 0.05 or 5%'),
+  'true-rate': written,
   'power': share('a power'),
   'requests-per-burst': number(1),
   'rps': number(0.001).optional(),

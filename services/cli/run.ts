@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { messageOf } from '#shared/errors.ts'
+import { FaultlineError, messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import type { TestedService } from '#shared/tested-service.ts'
 import type { Judgement } from '#shared/verdict.ts'
@@ -12,6 +12,11 @@ import { linesView } from './live/lines.ts'
 import { screenView } from './live/screen.ts'
 import type { View } from './live/view.ts'
 import { writeReport } from './report/write-report.ts'
+
+/** What the evaluator has put on record, and what this command makes of the same facts, are two verdicts: they are of different versions, or facts did not come. */
+class VerdictsDiffer extends FaultlineError {
+  readonly code = 'verdicts_differ'
+}
 
 export interface RunOutcome {
   run: string
@@ -49,7 +54,7 @@ const judgingPatienceMs = 20_000
 /** A connection is seen to end before the process at its other end is: so long may it take to know whose end it was. */
 const namingPatienceMs = 1_000
 
-/** Submits one experiment, shows it until it is judged, and writes its reports. */
+/** Submits one experiment, shows it until it is judged, and writes its reports. Throws SchedulerUnreachable, VerdictsDiffer. */
 export async function runExperiment({ address, document, file, services, resultsFolder, progress, abortSignal, lost, patienceMs = 0 }: RunOptions): Promise<RunOutcome> {
   const client = new ApiClient(address)
   const run = await client.submit(document, file, services)
@@ -86,7 +91,16 @@ export async function runExperiment({ address, document, file, services, results
   }
   if (!isJudged && lost && !lost.aborted) await Promise.race([once(lost, 'abort'), delay(namingPatienceMs)])
   if (!isJudged) throw noVerdict(run, folder, { lost, givenUp: givenUp.signal, trouble })
+  demandOneVerdict(facts, judgement, folder)
   return { run, folder, judgement, facts }
+}
+
+/** The exit code must not say of a run what its record does not. */
+export function demandOneVerdict(facts: readonly StoredFact[], { run, verdict, reasons }: Judgement, folder: string): void {
+  const [recorded] = facts.flatMap(stored => stored.kind === 'run.judged' ? [stored.fact.data] : [])
+  if (!recorded || recorded.verdict === verdict) return
+  throw new VerdictsDiffer(`the run ${run} is on record as ${recorded.verdict} (${recorded.reasons.join('; ')}), and this command makes ${verdict} of its facts (${reasons.join('; ')}): `
+    + `nobody can say which of them holds; bring the command and the services to one version, and run it again. What was recorded is in ${folder}`)
 }
 
 /** The scheduler may be away just then; faults end with their leases meanwhile. */

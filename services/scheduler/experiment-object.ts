@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { printPath, problemsOf } from '#shared/experiment-problem.ts'
+import { printPlainProblem, problemsOf } from '#shared/experiment-problem.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { printDate } from '#shared/units.ts'
 import { phaseOf, type RunState } from './core.ts'
@@ -72,8 +72,7 @@ export function readExperimentObject(raw: unknown): ExperimentObject | undefined
 /** Every problem in words, as the command would tell them; none: it can be run. */
 export function problemsIn(document: unknown, schema: z.ZodType = experimentSchema): string[] {
   const issues = schema.safeParse(document).error?.issues ?? []
-  return issues.flatMap(issue => problemsOf(issue, document)).map(({ path, says: { expected, found } }) => (
-    `${path.length > 0 ? `${printPath(path)}: ` : ''}expected ${expected}${found === undefined ? '' : `, found ${found}`}`))
+  return issues.flatMap(issue => problemsOf(issue, document)).map(printPlainProblem)
 }
 
 /** 48 bits of the UID are enough beside the name; subjects and folders should not be longer than need be. */

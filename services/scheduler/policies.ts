@@ -5,7 +5,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { Coverage } from '#shared/coverage.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactType, StoredFact } from '#shared/events.ts'
-import type { Remaining } from '#shared/policy-budget.ts'
+import { remainingOf, type Remaining } from '#shared/policy-budget.ts'
 import { decide, fold, graceMs, keptOf, newPolicy, replacePolicy, standing, type PolicyEffect, type PolicyState, type World } from '#shared/policy-core.ts'
 import { chooseTemplate, planner } from '#shared/policy-plan.ts'
 import { preferenceOfTemplate } from '#shared/policy-preference.ts'
@@ -246,7 +246,7 @@ export async function startPolicies({ bus, scheduler, clock, log, metrics, prome
   async function askRemaining({ budgets }: Policy): Promise<Map<string, Remaining>> {
     return new Map(await Promise.all(budgets.map(async ({ slo, remaining }): Promise<[string, Remaining]> => {
       const answer = await prometheus?.()?.ask(remaining, clock.nowMs(), { freshForMs: sampleFreshMs }) ?? { is: 'no-data', why: 'no Prometheus is configured; set prometheus.url' }
-      return [slo, answer.is === 'value' ? { is: 'known', ratio: answer.value } : { is: 'unknown', why: answer.why }]
+      return [slo, remainingOf(answer)]
     })))
   }
 

@@ -28,8 +28,9 @@ export async function readRequirements(folder: string | undefined, app: string):
 
 /** Pure. */
 export function parseRequirements(text: string, file: string): Requirements {
-  const [first] = readYaml(text).documents
+  const [first, ...others] = readYaml(text).documents
   if (first?.complete && Array.isArray(first.plain)) {
+    if (others.length > 0) return { required: [], problem: `${file}: expected one list of experiments' names, or experiments, found more after the list, which nobody would be held to` }
     const listed = names.safeParse(first.plain)
     return listed.success ? { required: listed.data.map(experiment => ({ experiment })) } : { required: [], problem: `${file}: expected a list of experiments' names: ${listed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}` }
   }

@@ -191,6 +191,8 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     if (renewing(state) && !now.halted) heartbeat(state, epoch) // the abort may not get through: then the leases end it
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)
     if (now.halted && !state.abort && state.sealedAtMs === undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'user', detail: printHalt(now) })
+    const untold = state.abort || state.sealedAtMs !== undefined ? undefined : orders.untold(state)
+    if (untold !== undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'unconfirmed', detail: untold })
     for (const effect of decide(state, nowMs)) undertake(state, effect)
   }
 

@@ -3,6 +3,7 @@ import type { FactData } from '#shared/events.ts'
 import type { CounterRule } from '#shared/gate.ts'
 import type { WantedSamples } from '#shared/gate-counters.ts'
 import { metricName } from '#shared/gate-share.ts'
+import { neededLabels } from '#shared/promql-labels.ts'
 import type { Prometheus } from '#shared/prometheus.ts'
 
 type Answer = Exclude<FactData<'slo.answer'>['answer'], { is: 'value' }>
@@ -33,7 +34,7 @@ async function answerOf(prometheus: Prometheus, counters: CounterRule, { evaluat
   }
   const [first = [], bad = []] = stored
   if (counters.is === 'pair' && bad.length === 0) {
-    const missing = await whyNoneBad(prometheus, counters)
+    const missing = await whyNoneBad(prometheus, counters, first)
     if (missing !== undefined) return { is: 'no-data', why: missing }
   }
   const { series, gap } = counters.is === 'pair' ? { series: [...pairSeries('total', first), ...pairSeries('bad', bad)], gap: undefined } : histogramSeries(counters, first)
@@ -48,12 +49,15 @@ async function answerOf(prometheus: Prometheus, counters: CounterRule, { evaluat
 }
 
 /**
- * Many counters get their error series with the first error: until then none is bad, but only if there is such a metric. Of one that is misspelt
- * there would never be any.
+ * Many counters get their error series with the first error: until then none is bad, but only if there is such a metric, with the labels that name the bad ones. Of one
+ * that is misspelt there would never be any. `totals`: the series of `total`, of which there is one at least if it is not misspelt itself.
  */
-async function whyNoneBad(prometheus: Prometheus, { total, bad }: CounterRule & { is: 'pair' }): Promise<string | undefined> {
+async function whyNoneBad(prometheus: Prometheus, { total, bad }: CounterRule & { is: 'pair' }, totals: readonly StoredSeries[]): Promise<string | undefined> {
   const name = metricName(bad)
-  if (name === metricName(total)) return undefined
+  if (name === metricName(total)) {
+    const unknown = totals.length === 0 ? undefined : neededLabels(bad).find(label => !totals.some(({ labels }) => Object.hasOwn(labels, label)))
+    return unknown === undefined ? undefined : `no series of ${total} has the label ${unknown}, by which ${bad} names the bad ones; name them by a label that it has`
+  }
   const known = await prometheus.knowsMetric(name)
   if (known.is === 'no-data') return known.why
   return known.is === 'known' ? undefined : `Prometheus knows no metric ${name}: if it comes with its first error, let the service announce it before, or name the bad ones by a label of a metric that is there`

@@ -38,8 +38,8 @@ says: single events, or slices of time, of which a window holds whole ones only.
 A slice or value that is not known, since there was no traffic or no sample, is neither good nor bad: a window with one in it is no data.
 
 No window reaches back to before the phase: the first look comes when \`long\` has passed since the fault's start, with slices one slice more, so that
-nothing which was there before is laid at its door, nor thins it out. \`straddle: true\` looks from the start on. The recovery is looked at from its start
-on too: there the short window decides. A window, a slice or a \`step\` holds at least two scrapes or it is no data; four make it steady.`,
+nothing which was there before is laid at its door, nor thins it out. \`straddle: true\` looks from the start on. In the recovery the short window alone is looked at,
+from its start on. A window, a slice or a \`step\` holds at least two scrapes or it is no data; four make it steady.`,
   sources: ['prometheus'],
   parameters: parameters.superRefine((written, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })

@@ -91,6 +91,7 @@ const scenarios = {
   several: { gate: errors, happens: service => service.serve(service.served % 500 === 0 ? 1 : 0) },
   announced: { gate: job => ({ errorRate: { max: '5%', total: labelled(selectors.total, job), bad: labelled('shop_refused_total', job) }, series: 'sum' }), happens: service => service.serve(0) },
   misspelt: { gate: job => ({ errorRate: { max: '5%', total: labelled(selectors.total, job), bad: labelled('shop_failures_total', job) }, series: 'sum' }), happens: service => service.serve(0) },
+  mislabelled: { gate: job => ({ errorRate: { max: '5%', total: labelled(selectors.total, job), bad: labelled('shop_requests_total{status="500"}', job) }, series: 'sum' }), happens: service => service.serve(5) },
 } satisfies Record<string, Scenario>
 type Name = keyof typeof scenarios
 const names = Object.keys(scenarios) as Name[]
@@ -177,6 +178,11 @@ test('gates with a limit judge counters of a real Prometheus', { timeout: 120_00
     assert.match(gateOf('several').evidence, /2 series of what is counted in all, not one; add series: sum/)
     assert.match(gateOf('misspelt').evidence, /Prometheus knows no metric shop_failures_total/)
     assert.deepEqual([gateOf('several').verdict, gateOf('misspelt').verdict], ['inconclusive', 'inconclusive'])
+  })
+  await t.test('a service that fails every request does not pass because the bad ones are named by a label that it does not have', () => {
+    const { verdict, evidence } = gateOf('mislabelled')
+    assert.equal(verdict, 'inconclusive', evidence)
+    assert.match(evidence, /no series of shop_requests_total\{job="mislabelled"\} has the label status, by which shop_requests_total\{job="mislabelled",status="500"\} names the bad ones/)
   })
   await t.test('what many gates ask at once is asked once', async () => {
     asked.length = 0

@@ -122,6 +122,8 @@ test('each kind of gate reads the user\'s own metrics', async () => {
   assert.equal(await round(value('latency', { quantile: 0.95, max: '2s', histogram: 'shop_seconds{job="shop"}' })), 0.05)
   assert.equal(await value('errorRate', { max: 0.1, total: own.total, bad: 'shop_requests_total{code="503"}' }), 0, 'no error series yet is no error')
   assert.match(String(await value('errorRate', { max: 0.1, total: own.total, bad: 'shop_requests_tootal{code="500"}' })), /^empty/)
+  assert.match(String(await value('errorRate', { max: 0.1, total: own.total, bad: 'shop_requests_total{status="500"}' })), /^empty/, 'a label that the metric does not have names nothing, for ever')
+  assert.match(String(await value('availability', { min: 0.9, total: 'shop_requests_total{job="shop"}', bad: 'shop_requests_total{job="shop",status=~"5.."}' })), /^empty/)
   assert.match(String(await value('latency', { quantile: 0.95, max: '700ms', histogram: 'shop_seconds' })), /^empty/)
 })
 

@@ -135,7 +135,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'a breach is overlooked', why: 'the limit is broken for as long as it takes, and nobody acts on it',
-    changes: [{ file: 'shared/gate-watch.ts', find: ': breakingInARow >= gate.consecutive', put: ': breakingInARow > 1_000' }],
+    changes: [{ file: 'shared/gate-watch.ts', find: ': breakingInARow >= gate.consecutive', put: ': breakingInARow > 1_000' }, { file: 'shared/gate-watch.ts', find: 'if (broken >= watch.gate.consecutive) return', put: 'if (broken > 1_000) return' }],
   },
   {
     name: 'an early end passes', near: 551, why: 'a fault that was there for a moment has asked no question',

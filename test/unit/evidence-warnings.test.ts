@@ -25,11 +25,23 @@ test('with a known rate it says how many come, and nothing when they are enough'
 })
 
 test('a p95 takes 59, an availability the complement of its share, one by own counters the same; a limit of none at all no number', () => {
-  const needed = (gate: object) => warningsOf({ gates: [{ name: 'one', ...gate }] }).map(({ requestsNeeded }) => requestsNeeded)
+  const needed = (gate: object) => warningsOf({ gates: [{ name: 'one', ...gate }] }).flatMap(({ about, requestsNeeded }) => about === 'requests' ? [requestsNeeded] : [])
   assert.deepEqual(needed({ latency: { quantile: 0.95, max: '500ms' } }), [59])
   assert.deepEqual(needed({ availability: { min: '99.9%' } }), [2_995])
   assert.deepEqual(needed({ errorRate: { max: '1%', total: 'requests_total', bad: 'requests_total{code="500"}' } }), [299])
   for (const gate of [{ errorRate: { max: '0%' } }, { availability: { min: '100%' } }, { errorRate: { max: '100%' } }, { promql: { query: 'vector(1)', max: 0.01 } }]) assert.deepEqual(needed(gate), [], JSON.stringify(gate))
+})
+
+test('a gate that nothing can break is told, whatever its phase: a bare 1 is all requests, not one percent', () => {
+  const above = 'one: nothing can break it, since no share is above 100 %: it holds whatever happens; one percent is written 1%, or 0.01'
+  for (const gate of [{ errorRate: { max: 1 } }, { errorRate: { max: '100%', total: 'a_total', bad: 'b_total' } }]) {
+    assert.deepEqual(says({ gates: [{ name: 'one', ...gate }] }), [above])
+    assert.deepEqual(warningsOf({ faults: [pause], gates: [{ name: 'one', phase: 'recovery', ...gate }] }).map(({ about, never }) => [about, never]), [['limit', false]])
+  }
+  assert.match(says({ gates: [{ name: 'one', availability: { min: 0 } }] })[0] ?? '', /no share is below 0 %/)
+  for (const gate of [{ errorRate: { max: '99.9%' } }, { availability: { min: '0.1%' } }, { latency: { quantile: 0.01, max: '1s' } }, { promql: { query: 'up', max: 1 } }]) {
+    assert.deepEqual(warningsOf({ gates: [{ name: 'one', ...gate }] }).filter(({ about }) => about === 'limit'), [], JSON.stringify(gate))
+  }
 })
 
 test('of the gates before and after the fault no requests are asked', () => {

@@ -7,6 +7,7 @@ import { CommandUnanswered } from '#shared/errors.ts'
 import type { Epoch, FactData } from '#shared/events.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { partOf } from '#shared/fault.ts'
+import { begin, patience, type RunState } from '../../services/scheduler/core.ts'
 import { faultOrders } from '../../services/scheduler/fault-orders.ts'
 import { NotLeading } from '../../services/scheduler/service.ts'
 
@@ -61,6 +62,12 @@ function giveOrders(fault: object, given: Partial<Answers> = {}) {
     commands: <C extends CommandName>(name: C): (Command<C> & { to: string })[] => asked.flatMap(each => each.name === name ? [{ ...each.command as Command<C>, to: each.to }] : []),
     /** Of each order so far, who was told to do it to whom. */
     orders: (): string[] => room.commands('inject').map(({ to, fault: part, targets }) => `${part} ${to}: ${targets.map(({ id }) => id).join(', ')}`),
+    /** Who is missed when these nodes have told of the fault. */
+    untold: (nodes: readonly string[], phases: RunState['phases'] = {}): string | undefined => {
+      const began = begin(run, experiment, room.nowMs)
+      const told = new Map(nodes.map(node => [node, { at: 'active' as const, injectedAtMs: room.nowMs }]))
+      return orders.untold({ run, phases, faults: new Map(began.faults).set(spec.id, { spec, nodes: told, targets: new Set(), peers: new Set() }) })
+    },
     /** What the last look took for held. */
     held: (): string[] | undefined => room.commands('resolve').at(-1)?.joining?.held,
   }
@@ -202,6 +209,27 @@ test('an order whose answer is lost counts as obeyed', async () => {
   assert.deepEqual(room.held(), ['pod:a', 'pod:b'])
   await assert.rejects(room.join(2, [pod('a')]), CommandUnanswered)
   assert.deepEqual(room.held(), ['pod:a', 'pod:b', 'pod:c'])
+})
+
+test('whoever was told to do a fault that others have done, and tells nobody of it, is missed: whatever it answered, by the end of the faults or of its time', async () => {
+  const nodes = [pod('a', 'n1'), pod('b', 'n2')]
+  for (const answer of [unanswered, () => done, () => refused]) {
+    const room = giveOrders(pausedPods, { resolve: () => found(nodes), inject: to => to === 'n2' ? answer() : done })
+    await room.inject().catch(() => undefined)
+    const missed = '2-pod-pause was never confirmed as injected on n2'
+    assert.deepEqual([room.untold(['n1']), room.untold(['n1'], { revert: room.nowMs })], [undefined, missed])
+    room.nowMs += patience.injectMs + 1
+    assert.deepEqual([room.untold(['n1']), room.untold(['n1', 'n2']), room.untold([])], [missed, undefined, undefined])
+  }
+})
+
+test('a part that joins may be refused by who is gone, and what another leader has ordered is not known', async () => {
+  const room = await ordered([pod('a')])
+  room.answers.resolve = () => found([pod('b', 'n2')])
+  room.answers.inject = unanswered
+  await assert.rejects(room.join(2, [pod('a')]), CommandUnanswered)
+  room.nowMs += patience.injectMs + 1
+  assert.deepEqual([room.untold(['n1']), giveOrders(pausedPods).untold(['n1'], { revert: 1 })], [undefined, undefined])
 })
 
 test('a fault that is ordered twice is turned away by who has it, and both orders count', async () => {

@@ -184,7 +184,7 @@ test('where nobody planned how many blocks there are, the breach is dated all th
 
 test('the recovery of such a gate is asked of both arms too', () => {
   const [gate] = experimentSchema.parse(document({ gates: [controlled], load: false })).gates
-  const share = (zone: string) => `((sum(increase(bad{zone="${zone}"}[2000ms])) or 0 * sum(increase(bad[2000ms]))) / sum(increase(all{zone="${zone}"}[2000ms])))`
+  const share = (zone: string) => `((sum(increase(bad{zone="${zone}"}[2000ms])) or 0 * sum(increase(bad{zone!=""}[2000ms]))) / sum(increase(all{zone="${zone}"}[2000ms])))`
   assert.equal(gate?.rule.query({ run: 'r1', windowMs: 2_000 }), `${share('a')} - ${share('b')}`)
   const [slow] = experimentSchema.parse(document({ gates: [{ ...alone, errorRate: undefined, latency: { quantile: 0.95, max: '700ms', histogram: 'seconds{zone="a"}' }, control: { histogram: 'seconds{zone="b"}' } }], load: false })).gates
   assert.match(slow?.rule.query({ run: 'r1', windowMs: 2_000 }) ?? '', /^\(1 - .*zone="a".*\) - \(1 - .*zone="b".*\)$/)

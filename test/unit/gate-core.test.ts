@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { experimentSchema, type GateSpec } from '#shared/experiment.ts'
 import { emptyGates, fold } from '#shared/gate-core.ts'
 import { advance, answered, beginWatch, watchStatus } from '#shared/gate-watch.ts'
+import { judge } from '#shared/verdict.ts'
 import { breachOf, firstBadOf } from '#shared/verdict-breach.ts'
 import { document, duringFault, errorsGate, injectedMs, LogBuilder, logOf, promGate, t0 } from '../parts/verdict-log-builder.ts'
 
@@ -22,6 +23,20 @@ test('a value that is no number is no data, even if it got past the catalogue of
     assert.deepEqual(looks, [{ endMs: t0 + 1_000, measurement: { is: 'no-data', why: `${value} is not a number to hold against a limit` } }])
     assert.equal(watchStatus({ ...state, looks }), 'no-data')
   }
+})
+
+test('a look that could not be read acquits nobody: as many that broke it as a breach takes, with none between them that held, are no pass', () => {
+  const judgedWith = (...values: (number | undefined)[]) => judge(logOf({ gates: [promGate], answerAt: atMs => {
+    const index = (atMs - injectedMs) / 1_000 - 3
+    if (!(index in values)) return { is: 'value', value: 0.5 }
+    const value = values[index]
+    return value === undefined ? { is: 'no-data', why: 'timeout' } : { is: 'value', value }
+  } }))
+  const { verdict, reasons } = judgedWith(5, undefined, 5)
+  assert.equal(verdict, 'inconclusive')
+  assert.match(reasons.join('\n'), /2 of 9 readable looks broke it.*; 2 looks broke it with none between them that held, only such as could not be read/)
+  for (const values of [[5, 0.5, 5], [5, undefined, 0.5, 5], [5, undefined], [undefined, 5]]) assert.equal(judgedWith(...values).verdict, 'passed', String(values))
+  assert.equal(judgedWith(5, 5).verdict, 'failed')
 })
 
 test('a phase that is told twice, and an injection on a second node, do not begin the looks again', () => {

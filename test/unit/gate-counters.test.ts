@@ -137,8 +137,16 @@ test('with a warning of Prometheus nothing holds, but a breach is one; both are 
   const warned = (answer: Counters): Answer => ({ ...answer, warnings: ['partial response'] })
   assert.match(inconclusive(storyOf(rateGate, [total, none], warned)), /Prometheus warned that it may not be all: partial response.*; Prometheus warned: partial response/)
   assert.equal(judged(storyOf(rateGate, [total, { part: 'bad', course: hundred }], warned)).verdict, 'failed')
-  const value = judged({ gates: [{ name: 'asked', promql: { query: 'up', max: 1 } }], load: false, answerAt: () => ({ is: 'value', value: 0, warnings: ['a', 'b', 'c', 'd'] }) })
-  assert.match(value.evidence, /; Prometheus warned: a; b; c$/)
+})
+
+test('a value that Prometheus warns of, as of a partial response, is a breach or nothing; a note on the expression is no such warning', () => {
+  const of = (value: number, ...warnings: string[]) => judged({ gates: [{ name: 'asked', promql: { query: 'up', max: 1 } }], load: false, answerAt: atMs => ({ is: 'value', value: atMs <= revertedMs ? value : 0, ...(atMs <= revertedMs && { warnings }) }) })
+  const held = of(0, 'a', 'b', 'c', 'd')
+  assert.equal(held.verdict, 'inconclusive')
+  assert.match(held.evidence, /no data: Prometheus warned that it may not be all: a; b; c; d; 0 of \d+ looks readable; Prometheus warned: a; b; c; it could not be read for too long$/)
+  const broken = of(2, 'partial response')
+  assert.deepEqual([broken.verdict, broken.evidence.endsWith('; Prometheus warned: partial response')], ['failed', true], broken.evidence)
+  assert.equal(of(0, 'PromQL info: metric might not be a counter').verdict, 'passed')
 })
 
 test('what is bad must be a part of what is counted in all', () => {

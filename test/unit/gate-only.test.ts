@@ -45,6 +45,17 @@ test('an experiment whose gates all time its recovery has nothing to judge', () 
   assert.throws(() => gateOnly(written({ probes: [], gates: [{ name: 'again', phase: 'recovery', errorRate: { max: '1%' } }] })), { name: 'NothingToGate', exitCode: 3 })
 })
 
+test('gates that need more time than is asked are refused by name, before anything is started', () => {
+  const counted = written({ hold: '5m', gates: [{ name: 'served', limit: 'rate', block: '30s', series: 'sum', errorRate: { max: '1%', total: 'a_total', bad: 'b_total' } }] })
+  assert.throws(() => gateOnly(counted, 10_000), {
+    name: 'GateImpossible', exitCode: 3,
+    message: 'pod-loss cannot be judged for 10s without its faults: gates[0].block: expected at most 10s, as long as the gate is judged, found "30s"; change the file, or the time with --for',
+  })
+  const burning = written({ hold: '5m', gates: [{ name: 'budget', burnRate: { target: '99.9%', total: 'a_total', bad: 'b_total', max: 10, long: '1m' } }] })
+  assert.throws(() => gateOnly(burning, 20_000), { name: 'GateImpossible', message: /gates\[0\]\.burnRate\.long: expected a range of at most 18s/ })
+  assert.equal(gateOnly(burning, 90_000).written.experiment.holdMs, 90_000)
+})
+
 test('the name of the longest experiment leaves room, and the file itself is not changed', () => {
   const long = written({ metadata: { name: 'a'.repeat(63) } })
   const before = JSON.stringify(long.document)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { beginEProcess, nextBlock } from '#shared/e-process.ts'
-import type { FactData } from '#shared/events.ts'
+import type { FactData, StoredFact } from '#shared/events.ts'
 import { experimentSchema, type Experiment } from '#shared/experiment.ts'
 import { emptyGates, fold, reports, type GateState } from '#shared/gate-core.ts'
 import { countOnce } from '#shared/gate-share.ts'
@@ -10,7 +10,7 @@ import { advance, beginWatch, watchStatus } from '#shared/gate-watch.ts'
 import { sequentialBreachOf } from '#shared/verdict-breach-sequential.ts'
 import { breachOf } from '#shared/verdict-breach.ts'
 import { judge } from '#shared/verdict.ts'
-import { document, duringFault, injectedMs, logOf, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
+import { document, duringFault, injectedMs, LogBuilder, logOf, sample, t0, type Story } from '../parts/verdict-log-builder.ts'
 
 /** The log's load: ten requests in 200 ms, so 500 in the ten seconds that the fault lasts. */
 const rateGate = { name: 'errors', limit: 'rate', errorRate: { max: '2%' } }
@@ -106,6 +106,48 @@ test('what was overdue before the fault is not the fault\'s', () => {
 test('what failed before the fault is not spent by it, not when the breach is dated either', () => {
   const gate = judgedGate({ gates: [budgetGate], sampleAt: atMs => atMs <= injectedMs + 2_200 ? counts(9, 1) : {} })
   assert.deepEqual([gate.verdict, gate.breachedAtMs, gate.sequential?.bad], ['failed', injectedMs + 2_200, 11])
+})
+
+/** The samples of the fault's seconds `fromMs` to `untilMs` are on record only then, in their order, as after the machine of the load or of the bridge stood still. */
+function heldUp(story: Story, fromMs: number, untilMs: number): StoredFact[] {
+  const log = new LogBuilder()
+  const held: FactData<'load.sample'>[] = []
+  for (const { kind, fact } of logOf(story)) {
+    if (kind === 'load.sample' && fact.data.endMs > injectedMs + fromMs && fact.data.endMs <= injectedMs + untilMs) {
+      held.push(fact.data)
+      continue
+    }
+    log.add(kind, fact.data)
+    if (kind === 'slo.tick' && fact.data.atMs === injectedMs + untilMs) for (const late of held.splice(0)) log.add('load.sample', late)
+  }
+  return log.facts
+}
+const allFail = (fromMs: number, untilMs: number) => (atMs: number) => atMs > injectedMs + fromMs && atMs <= injectedMs + untilMs ? counts(0, 10) : {}
+
+test('a request whose sample comes when its block is closed counts once all the same', () => {
+  for (const gate of [rateGate, budgetGate]) {
+    const { verdict, gates: [held] } = judge(heldUp({ gates: [gate] }, 3_000, 5_000))
+    assert.deepEqual([verdict, held?.sequential?.bad, held?.sequential?.total], ['passed', 0, 500])
+    assert.match(held?.evidence ?? '', /9 of 10 looks readable/)
+  }
+  const hangs = (atMs: number) => atMs > injectedMs + 3_000 && atMs <= injectedMs + 5_000 ? counts(10, 0, { 2_500: 3 }) : atMs === injectedMs + 5_200 ? { ok: { 20: 10, 6_000: 3 } } : {}
+  const [spent] = judge(heldUp({ gates: [budgetGate], sampleAt: hangs }, 3_000, 5_000)).gates
+  assert.deepEqual([spent?.sequential?.bad, spent?.sequential?.total], [3, 503])
+})
+
+test('never passes: a second of failures whose samples came late', () => {
+  const story = { sampleAt: allFail(3_000, 4_000) }
+  const rate = judge(heldUp({ ...story, gates: [rateGate] }, 3_000, 5_000))
+  assert.deepEqual([rate.verdict, rate.gates[0]?.sequential?.bad], ['inconclusive', 50])
+  assert.match(rate.reasons.join('\n'), /50 bad of 500 do not rule out 2 %/)
+  const budget = judge(heldUp({ ...story, gates: [budgetGate] }, 3_000, 5_000))
+  assert.deepEqual([budget.verdict, budget.gates[0]?.breachedAtMs], ['failed', injectedMs + 3_400])
+})
+
+test('a budget is spent by what comes after its last block is closed, too', () => {
+  const facts = heldUp({ gates: [budgetGate], sampleAt: allFail(9_000, 10_000) }, 9_000, 11_000)
+  assert.equal(judge(facts).verdict, 'failed')
+  assert.deepEqual(judge([...facts, ...facts].reverse()), judge(facts))
 })
 
 test('each request counts once: when it ends in time, or when it is overdue', () => {

@@ -14,7 +14,7 @@ import { renderPlan } from '../../services/cli/plan/render-plan.ts'
 import { emptyLiveRun, foldLive, newsOf } from '../../services/scheduler/live-news.ts'
 import { value as shownValue } from '../../services/scheduler/page/figures.ts'
 import { begin, leastOf, step } from '../../services/slo-evaluator/core.ts'
-import { injectedMs, logOf, revertedMs, t0, type Story } from '../parts/verdict-log-builder.ts'
+import { document, injectedMs, logOf, revertedMs, t0, type Story } from '../parts/verdict-log-builder.ts'
 
 const from = (query: string) => ({ metricSource: { type: 'Prometheus', spec: { query } } })
 const ofRatio = { ratioMetric: { counter: true, bad: from('bad_total'), total: from('all_total') } }
@@ -84,7 +84,7 @@ test('a burn rate is the share of bad events over the budget, in two windows of 
   const { rule, ...gate } = only(experimentWith([{ name: 'a', burnRate: { ...own, max: 14.4, long: '1m', short: '10s' } }]))
   assert.deepEqual([gate.source, gate.windowMs, gate.anchorMs, rule.limit], ['prometheus', 60_000, 60_000, { value: 14.4, breaksWhen: 'above', unit: 'times' }])
   assert.equal(rule.description, 'at most 14.4x the budget of all_total (0.1 % bad), over 1m and 10s at once')
-  const share = (range: string) => `((sum(increase(bad_total{job="web"}[${range}])) or 0 * sum(increase(bad_total[${range}]))) / sum(increase(all_total{job="web"}[${range}]))) / 0.001`
+  const share = (range: string) => `((sum(increase(bad_total{job="web"}[${range}])) or 0 * sum(increase(bad_total{job!=""}[${range}]))) / sum(increase(all_total{job="web"}[${range}]))) / 0.001`
   assert.deepEqual(rule.ranges, [{ windowMs: 60_000, query: share('60000ms') }, { windowMs: 10_000, query: share('10000ms') }])
   assert.equal(rule.query({ run: 'r', windowMs: 60_000 }), `(${share('60000ms')} < ${share('10000ms')}) or (${share('10000ms')} <= ${share('60000ms')})`)
   assert.equal(rule.measure({ startMs: 0, endMs: 1, samples: [], latestByWorker: [] }).is, 'no-data')
@@ -139,6 +139,25 @@ test('the evaluator asks for each window at the date of the look, from the first
   assert.deepEqual(asked.map(([atMs]) => atMs), [5_000, 6_000, 7_000, 8_000, 9_000, 10_000])
   assert.ok(asked.every(([, queries]) => queries.length === 2))
   assert.deepEqual(histories, [4_000])
+})
+
+test('in the recovery the short window alone is asked for: the long one is full of what was before, and would hold while the service is down', () => {
+  let state = begin('r1')
+  let nowMs = t0
+  const effects = [{ is: 'caught-up' } as const, ...logOf({ gates: [burning], load: false }).map(stored => ({ is: 'fact', stored } as const))].flatMap(input => {
+    if (input.is === 'fact' && input.stored.kind === 'slo.tick') nowMs = input.stored.fact.data.atMs
+    const next = step(state, input, nowMs)
+    state = next.state
+    return next.effects
+  })
+  const [long, short] = only(experimentSchema.parse(document({ gates: [burning], load: false }))).rule.ranges ?? []
+  assert.ok(long && short)
+  const asked = effects.flatMap(effect => effect.effect === 'ask' && effect.evaluatedAtMs > revertedMs ? [effect] : [])
+  assert.ok(asked.length >= 3)
+  for (const { query, ranges } of asked) assert.deepEqual([query, ranges], [short.query, [short]])
+  const judgement = judge(logOf(story(atMs => atMs <= revertedMs ? burn(0.5, 0.5) : { is: 'value', value: 100, over: [{ windowMs: 1_000, value: 100 }] })))
+  assert.equal(judgement.verdict, 'failed')
+  assert.match(judgement.reasons.join('\n'), /the worst burns 100x its budget over 1s/)
 })
 
 test('a breach takes both windows: burning in one of them alone is none', () => {

@@ -52,14 +52,14 @@ test('every invalid file of the corpus is answered as test/corpus/openslo/answer
 
 test('counters without a range are read by their increase over the gate\'s, and good events are taken from all', () => {
   const { service, budgeting, objectives, ...level } = levelOf('counters.yaml', 'web-availability')
-  assert.equal(promqlOf({ service, budgeting, objectives, ...level }), '1 - (sum(sum(increase(http_requests{k8s_cluster="prod",component="web",code=~"2xx|4xx"}[5000ms]))) or 0 * sum(sum(increase(http_requests[5000ms]))))'
+  assert.equal(promqlOf({ service, budgeting, objectives, ...level }), '1 - (sum(sum(increase(http_requests{k8s_cluster="prod",component="web",code=~"2xx|4xx"}[5000ms]))) or 0 * sum(sum(increase(http_requests{k8s_cluster!="",component!="",code!=""}[5000ms]))))'
     + ' / sum(sum(increase(http_requests{k8s_cluster="prod",component="web"}[5000ms])))')
   assert.deepEqual([service, budgeting, objectives], ['web', 'Timeslices', [{ displayName: 'Good', budget: 0.005, slice: { lengthMs: 60_000, badShare: 0.05 } }]])
 })
 
 test('a dashboard\'s five minutes give way to the gate\'s range, and a comment comments nothing out', () => {
   const level = levelOf('rates.yaml', 'checkout-availability')
-  assert.equal(promqlOf(level, 10_000).replaceAll(/\s+/g, ' '), '(sum(sum(rate(http_requests_total{service="checkout", code=~"5.."}[10000ms]))) or 0 * sum(sum(rate(http_requests_total[10000ms]))))'
+  assert.equal(promqlOf(level, 10_000).replaceAll(/\s+/g, ' '), '(sum(sum(rate(http_requests_total{service="checkout", code=~"5.."}[10000ms]))) or 0 * sum(sum(rate(http_requests_total{service!="",code!=""}[10000ms]))))'
     + ' / sum(sum(rate(http_requests_total{service="checkout"}[10000ms])))')
   assert.deepEqual(level.objectives.map(({ displayName, budget }) => [displayName, budget]), [['Promise', 0.001], ['Hope', 0.0001]])
   assert.deepEqual(read(readFileSync(new URL('valid/rates.yaml', corpus), 'utf8')).passedOver, ['Service checkout', 'AlertCondition fast-burn', 'AlertPolicy checkout-burns', 'AlertNotificationTarget on-call'])
@@ -68,12 +68,12 @@ test('a dashboard\'s five minutes give way to the gate\'s range, and a comment c
 test('the words that tools fill in are ranges; queries that combine series are taken as they are', () => {
   assert.equal(promqlOf(levelOf('templates.yaml', 'sloth')), 'sum(sum(rate(a_total{code="5"}[5000ms])) + sum(increase(b_total[5000ms]))) / sum(sum(rate(a_total[5000ms])) + sum(increase(b_total[5000ms])))')
   const grafana = levelOf('templates.yaml', 'grafana')
-  assert.equal(promqlOf(grafana), '1 - (sum(rate(a_total{code="2"}[5000ms])) or 0 * sum(rate(a_total[5000ms]))) / sum(rate(a_total[5000ms]))')
+  assert.equal(promqlOf(grafana), '1 - (sum(rate(a_total{code="2"}[5000ms])) or 0 * sum(rate(a_total{code!=""}[5000ms]))) / sum(rate(a_total[5000ms]))')
   assert.deepEqual(grafana.objectives[0]?.slice, { lengthMs: 120_000 })
 })
 
 test('what goes up and down is summed, a ratio that was reckoned already is averaged, and a success is turned over', () => {
-  assert.equal(promqlOf(levelOf('gauges.yaml', 'replicas')), '1 - (sum(sum_over_time(kube_deployment_status_replicas_available{deployment="web"}[5000ms])) or 0 * sum(sum_over_time(kube_deployment_status_replicas_available[5000ms])))'
+  assert.equal(promqlOf(levelOf('gauges.yaml', 'replicas')), '1 - (sum(sum_over_time(kube_deployment_status_replicas_available{deployment="web"}[5000ms])) or 0 * sum(sum_over_time(kube_deployment_status_replicas_available{deployment!=""}[5000ms])))'
     + ' / sum(sum_over_time(kube_deployment_spec_replicas{deployment="web"}[5000ms]))')
   assert.equal(promqlOf(levelOf('gauges.yaml', 'recorded-success')), '1 - (avg_over_time(job:success:ratio{job="web"}[5000ms]))')
   assert.equal(promqlOf(levelOf('gauges.yaml', 'reckoned-failure')), 'sum(rate(bad_total[5000ms])) / sum(rate(all_total[5000ms]))')
@@ -96,7 +96,7 @@ test('whatever selectors an expression is made of, at any range it parses, and n
   fc.assert(fc.property(expression, fc.constantFrom<BareSelectors>('increase', 'sum_over_time', 'avg_over_time'), fc.integer({ min: 1, max: 10 ** 9 }), (written, bare, windowMs) => {
     const opened = openRanges(written, bare)
     assert.ok('over' in opened, JSON.stringify(opened))
-    for (const made of [opened.over, opened.unlabelled].flatMap(over => over ? [over(windowMs)] : [])) {
+    for (const made of [opened.over, opened.anyValues].flatMap(over => over ? [over(windowMs)] : [])) {
       assert.equal(promqlProblem(made), undefined, made)
       const ranges = [...made.replaceAll(/"(?:\\.|[^"\\])*"/g, '').matchAll(/\[([^\]]*)\]/g)].map(([, range]) => range)
       assert.ok(ranges.length > 0 && ranges.every(range => range === `${windowMs}ms`), made)

@@ -99,6 +99,8 @@ test('what is too short stands before the outcome, and says when no run can pass
   const warnings = [{ ...about, gate: 'errors', about: 'looks' as const, never: true, says: 'the hold has room for no look' }, { ...about, gate: 'p95', about: 'requests' as const, never: false, says: 'it needs 59 requests' }]
   assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, falseAborts: 'never measured' }] }, 100), /\n {2}A\/A {7}false aborts without a fault: never measured\n\nEverything/)
   assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, warnings }] }, 100), /\n\ntoo short\n {2}errors {4}it can never pass: the hold has room for no look\n {2}p95 {7}it needs 59 requests\n\nEverything/)
+  const toothless = { ...about, gate: 'all', about: 'limit' as const, never: false, says: 'nothing can break it' }
+  assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, warnings: [...warnings, toothless] }] }, 100), /\n\nno limit\n {2}all {7}nothing can break it\n\ntoo short\n {2}errors /)
 })
 
 test('a refusal stands with the target that it is about, and the outcome names the fault', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { paceOf, withSpending, type Remaining } from '#shared/policy-budget.ts'
+import { paceOf, remainingOf, withSpending, type Remaining } from '#shared/policy-budget.ts'
 import { decide, fold, keptOf, newPolicy, replacePolicy, runOfTick, standing, type PolicyEffect, type PolicyState, type World } from '#shared/policy-core.ts'
 import type { Policy } from '#shared/policy.ts'
 import { policyDocument, policyOf } from '../parts/policy-builder.ts'
@@ -109,6 +109,16 @@ test('error budgets are asked for before a run, and again when the answer is old
   assert.deepEqual(decided(state, 1, left({ is: 'known', ratio: 0.04 })), ['skip budget: errors: chaos may spend 0.8 % more of the error budget, and a run may cost 1 %'])
   assert.deepEqual(decided(state, 1, left({ is: 'known', ratio: 0.24 })), ['skip budget: errors: of ten ticks 4.8 run while 24 % of the error budget is left'])
   assert.deepEqual(decided(state, 1, { ...left({ is: 'known', ratio: 0.26 }) }), ['begin low-rate-web-20261202-100100-000'])
+})
+
+test('more than all of a budget cannot be left: a percentage is not taken for a ratio', () => {
+  const state = set(policyOf(budgets()))
+  const of = (value: number) => decided(state, 1, left(remainingOf({ is: 'value', value })))
+  assert.deepEqual(of(97), ['skip budget: the error budget of errors cannot be read: it is 97, and 1 is all of it; let the expression give a ratio, not a percentage'])
+  assert.match(of(4).join(), /^skip budget: the error budget of errors cannot be read/, 'four percent would else be four times all of it')
+  for (const value of [1, 1.001]) assert.deepEqual(of(value), ['begin low-rate-web-20261202-100100-000'])
+  assert.match(of(-0.2).join(), /^skip budget: errors: chaos may spend -4 % more/)
+  assert.deepEqual(remainingOf({ is: 'no-data', why: 'empty' }), { is: 'unknown', why: 'empty' })
 })
 
 test('what runs spent is remembered for the SLO\'s period, and what may still be spent shrinks by it', () => {

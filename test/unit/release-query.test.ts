@@ -55,7 +55,7 @@ test('the operator requires experiments by name, or as they are, of which no oth
 })
 
 test('requirements that are not sound require nothing and say why', () => {
-  for (const [text, why] of [['', /no document/], ['[]', /expected a list of experiments' names/], ['- pod_loss', /lower-case letters/], ['- 7', /expected a list/], ['pod-loss', /shop\.yaml:1:1/], [experiments.replace('quiet', 'Quiet'), /metadata\.name/], ['[a', /shop\.yaml/]] as const) {
+  for (const [text, why] of [['', /no document/], ['[]', /expected a list of experiments' names/], ['- pod_loss', /lower-case letters/], ['- 7', /expected a list/], ['pod-loss', /shop\.yaml:1:1/], ['- quiet\n---\n- loud\n', /found more after the list/], [`- quiet\n---\n${experiments}`, /found more after the list/], [experiments.replace('quiet', 'Quiet'), /metadata\.name/], ['[a', /shop\.yaml/]] as const) {
     const { required, problem } = parseRequirements(text, 'shop.yaml')
     assert.deepEqual(required, [], text)
     assert.match(problem ?? '', why)

@@ -9,7 +9,8 @@ import { judge } from '#shared/verdict.ts'
 import { NoResults, replay } from '../../services/cli/replay.ts'
 import { printEventLog, readEventLog } from '../../services/cli/report/event-log.ts'
 import { writeReport } from '../../services/cli/report/write-report.ts'
-import { clock, duringFault, injectedMs, logOf } from '../parts/verdict-log-builder.ts'
+import { demandOneVerdict } from '../../services/cli/run.ts'
+import { clock, duringFault, injectedMs, LogBuilder, logOf } from '../parts/verdict-log-builder.ts'
 
 const failedRun = logOf({
   sampleAt: duringFault({ ok: { 20: 1 }, failed: { 20: 9 } }, injectedMs + 3_400),
@@ -27,6 +28,23 @@ test('a replay of each results folder gives the same bytes and no problem', asyn
   for (const facts of [logOf(), failedRun, logOf({ load: false, gates: [{ name: 'asked', source: 'prometheus', promql: { query: 'up', max: 1 } }] })]) {
     await using results = await resultsOf(facts)
     assert.deepEqual(await replay(results.folder), { judgement: results.judgement, identical: true, problems: [] })
+  }
+})
+
+test('a command does not end with another verdict than the one on record', () => {
+  const recorded = (verdict: 'passed' | 'failed' | 'inconclusive') => {
+    const log = new LogBuilder()
+    for (const { kind, fact } of logOf()) log.add(kind, fact.data)
+    return log.add('run.judged', { verdict, reasons: ['as the test says'], revertUnconfirmed: false }).facts
+  }
+  const judgement = judge(logOf())
+  assert.equal(judgement.verdict, 'passed')
+  demandOneVerdict(recorded('passed'), judgement, 'results/r1')
+  demandOneVerdict(logOf(), judgement, 'results/r1') // of a run without a verdict the command says so itself
+  for (const verdict of ['failed', 'inconclusive'] as const) {
+    assert.throws(() => demandOneVerdict(recorded(verdict), judgement, 'results/r1'), {
+      name: 'VerdictsDiffer', exitCode: 4, message: new RegExp(`^the run r1 is on record as ${verdict} \\(as the test says\\), and this command makes passed of its facts .*What was recorded is in results/r1$`),
+    })
   }
 })
 

@@ -55,6 +55,10 @@ Fewer than 1 % bad requests, a pass that is not earned in at most 5 % of runs:
   assert.deepEqual(JSON.parse(printPower({ ...options, rps: '20', json: true })), {
     budget: 0.01, alpha: 0.05, power: 0.9, trueRate: 0.002, requestsPerBurst: 1, rps: 20, zeroFailureRequests: 299, requests: 773, allowedBad: 3, zeroFailureMinutes: 0.25, minutes: 0.64,
   })
+  assert.equal(printPower({ ...options, budget: '0.01', trueRate: '.002', power: '0.9', alpha: '5%' }), printPower(options), 'a ratio may be a number, too')
+  for (const value of ['much', '-1', '1,5', '']) {
+    assert.throws(() => printPower({ ...options, budget: value }), { message: `--budget: expected a ratio such as 1%, 99.9% or 0.01, found ${value}` })
+  }
   for (const [key, value, flag] of [['budget', '0%', 'budget'], ['budget', 'much', 'budget'], ['alpha', '0.7', 'alpha'], ['trueRate', '-1', 'true-rate'], ['power', '100%', 'power'], ['requestsPerBurst', '0', 'requests-per-burst'], ['rps', 'x', 'rps']] as const) {
     assert.throws(() => printPower({ ...options, [key]: value }), { name: 'PowerOptionInvalid', message: new RegExp(`^--${flag}: `) }, `${key} ${value}`)
   }

@@ -10,8 +10,8 @@ import { patience } from '../../scheduler/core.ts'
 /** Why a run of the experiment would show less than its author may think. */
 export interface EvidenceWarning {
   gate: string
-  /** `looks`: it cannot be looked at often enough; `requests`: it sees too few requests for its limit. */
-  about: 'looks' | 'requests'
+  /** `looks`: it cannot be looked at often enough; `requests`: it sees too few requests for its limit; `limit`: nothing can break that. */
+  about: 'looks' | 'requests' | 'limit'
   /** No run of it can pass. */
   never: boolean
   says: string
@@ -38,12 +38,20 @@ const alpha = 0.05
  * Requests are counted for gates of the `during` phase alone: a pass rests on them, the others guard it.
  */
 export function evidenceWarnings(experiment: Experiment, { rps }: EvidenceOptions = {}): EvidenceWarning[] {
-  return experiment.gates.flatMap(gate => gate.rule.probe ? tooFewAttempts(gate, experiment) : [
+  return experiment.gates.flatMap(gate => [...unbreakable(gate), ...gate.rule.probe ? tooFewAttempts(gate, experiment) : [
     ...tooFewLooks(gate, experiment), ...countedTooCoarsely(gate, experiment), ...unreadable(gate, rps), ...tooFewRequests(gate, experiment, rps),
-  ])
+  ]])
 }
 
 const aboutLooks = (gate: GateSpec, says: string): EvidenceWarning => ({ gate: gate.name, about: 'looks', never: true, says, requestsNeeded: null, requestsPerSecondNeeded: null, requestsExpected: null })
+
+/** A bare 1 is all requests, and whoever wrote it may have meant one percent. */
+function unbreakable(gate: GateSpec): EvidenceWarning[] {
+  const { rule: { limit: { unit, value, breaksWhen } } } = gate
+  if (unit !== 'ratio' || (breaksWhen === 'above' ? value < 1 : value > 0)) return []
+  const says = `nothing can break it, since no share is ${breaksWhen === 'above' ? 'above 100 %' : 'below 0 %'}: it holds whatever happens; one percent is written 1%, or 0.01`
+  return [{ ...aboutLooks(gate, says), about: 'limit', never: false }]
+}
 
 function tooFewLooks(gate: GateSpec, experiment: Experiment): EvidenceWarning[] {
   const { consecutive, phase } = gate

@@ -7,7 +7,7 @@ import type { CandidatePlan, ExperimentPlan, FaultPlan, FilePlan, GatePlan, Prob
 const textColumn = 12
 const narrowest = 50
 
-/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, what of it is too short, then what comes of it. Pure. */
+/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, what of these is no limit or too short, then what comes of it. Pure. */
 export function renderPlan(plan: FilePlan, columns: number): string {
   const width = Math.min(Math.max(columns, narrowest), 120)
   const row = rowsOf(width)
@@ -17,9 +17,15 @@ export function renderPlan(plan: FilePlan, columns: number): string {
     ...experiment.faults.map(fault => faultSection(fault, experiment.timeline, row, width)),
     ...(experiment.probes.length === 0 ? [] : [['probes', ...experiment.probes.flatMap(probe => probeRows(probe, row))]]),
     ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row)), ...(experiment.falseAborts === null ? [] : row('A/A', `false aborts without a fault: ${experiment.falseAborts}`))],
-    ...(experiment.warnings.length === 0 ? [] : [['too short', ...experiment.warnings.flatMap(({ gate, never, says }) => row(gate, `${never ? 'it can never pass: ' : ''}${says}`))]]),
+    ...warningSections(experiment, row),
   ])
   return [...sections, outcome(plan, width)].map(lines => `${lines.join('\n')}\n`).join('\n')
+}
+
+function warningSections({ warnings }: ExperimentPlan, row: Row): string[][] {
+  const [toothless, tooShort] = [warnings.filter(({ about }) => about === 'limit'), warnings.filter(({ about }) => about !== 'limit')]
+  return ([['no limit', toothless], ['too short', tooShort]] as const).flatMap(([title, told]) => (
+    told.length === 0 ? [] : [[title, ...told.flatMap(({ gate, never, says }) => row(gate, `${never ? 'it can never pass: ' : ''}${says}`))]]))
 }
 
 /** One labelled text, wrapped under itself. */
