@@ -3,10 +3,10 @@ import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
 /**
  * A server that is stopped, or cut off, keeps its connections open and says nothing. It is asked every `pingInterval` (milliseconds), and given up when `maxPingOut` questions have no
- * answer: 750 to 900 ms after its last. That is less than the second between two heartbeats, so that an agent misses one of them at most, and its lease of three is renewed in time.
+ * answer: 675 to 900 ms after its last. That is less than the second between two heartbeats, so that an agent misses one of them at most, and its lease of three is renewed in time.
  * A client that is busy itself gives up nobody: it asks once a turn of its event loop, and reads what has come before it asks again.
  */
-const silence = { pingInterval: 150, maxPingOut: 5 } as const
+const silence = { pingInterval: 225, maxPingOut: 3 } as const
 /** Of a connection that is being made: a server that is stopped accepts it, too. Long enough for TLS on a machine that is busy. */
 const openWithinMs = 3_000
 const againMs = { least: 100, most: 150 } as const

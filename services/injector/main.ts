@@ -4,7 +4,7 @@ import { runService, type ServiceContext } from '#shared/main.ts'
 import { readProcess } from '#shared/process/process-table.ts'
 import { rotatingSigner, rotatingVerifier } from '#shared/rotating-keys.ts'
 import type { Driver } from './driver.ts'
-import { tellHalts } from './halt-telling.ts'
+import { tellingOfHalts } from './halt-telling.ts'
 import type { DeclaredParent } from './process-targets.ts'
 import { startInjector } from './service.ts'
 
@@ -18,16 +18,8 @@ class DriverUnknown extends InvalidInput {
 
 await runService('injector', async ({ bus, clock, log, metrics, config }) => {
   const node = config.need('injector.node')
-  const [stateFolder, findHalt] = [config.need('injector.stateFolder'), haltFiles(haltPaths(config))]
-  const injector = await startInjector({ bus, node, stateFolder, findHalt, driver: await configuredDriver({ config, node, clock, log }), clock, log, metrics })
-  const halts = tellHalts({ bus, clock, node, findHalt })
-  return {
-    ready: () => injector.ready(),
-    async stop() {
-      halts.stop()
-      await injector.stop()
-    },
-  }
+  const findHalt = tellingOfHalts({ bus, clock, node, findHalt: haltFiles(haltPaths(config)) })
+  return startInjector({ bus, node, stateFolder: config.need('injector.stateFolder'), findHalt, driver: await configuredDriver({ config, node, clock, log }), clock, log, metrics })
 }, { lagEveryMs: 100 }) // there is one on every node, and a third of what it took while idle was to ask ten times as often
 
 /** Only the driver that is configured is loaded: the client of the Kubernetes API alone would double what the agent of a node has in memory. */

@@ -2,8 +2,9 @@
  * `npm run crash-matrix`                              every cell, the most telling first; as root
  * `npm run crash-matrix -- --cells PATTERN`           those whose name (part/disturbance/phase) matches the regular expression
  * `npm run crash-matrix -- --sample N [--seed S]`     N of them, by the seed; without one, by today's date
+ * `npm run crash-matrix -- --shard I/N`               every Nth of them, from the Ith on: N such commands play them all, side by side where processors are free
  * `npm run crash-matrix -- --minutes N`               begins no cell after that
- * `npm run crash-matrix -- --results FILE`            keeps results as JSON; cells that are in it are not played again
+ * `npm run crash-matrix -- --results FILE`            keeps results as JSON; cells that are in it are not played again. Given several times (those of shards), all are read and the first is written
  * `npm run crash-matrix -- --out FILE`                writes the table there (docs/crash-matrix.md); `--json` prints the results; `--list` only says which cells there are
  *
  * Of a cell with a violation, logs and facts are kept in test-results/crash-matrix.
@@ -23,7 +24,7 @@ import type { CellResult } from './demands.ts'
 import { folderInside, runInside } from './inside.ts'
 import { printList, printProgress, printTable, summaryOf } from './report.ts'
 import { startRig, type Rig } from './rig.ts'
-import { allCells, nameOf, sampleOf, type Cell } from './table.ts'
+import { allCells, nameOf, sampleOf, shardOf, type Cell, type Shard } from './table.ts'
 
 /** The disks of a rig are small, and what is left of one cell should hurt few others. */
 const cellsOfOneRig = 20
@@ -31,13 +32,13 @@ const dayMs = 86_400_000
 
 class ArgumentsInvalid extends Error {}
 
-interface Arguments { cells: Cell[]; minutes: number; json: boolean; list: boolean; out?: string | undefined; results?: string | undefined; seed?: number | undefined }
+interface Arguments { cells: Cell[]; minutes: number; json: boolean; list: boolean; out?: string | undefined; results: readonly string[]; seed?: number | undefined }
 
 function readArguments(args: string[]): Arguments {
   const { values } = parseArgs({
     args, options: {
-      cells: { type: 'string', default: '' }, sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' },
-      out: { type: 'string' }, results: { type: 'string' }, json: { type: 'boolean', default: false }, list: { type: 'boolean', default: false },
+      cells: { type: 'string', default: '' }, sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' }, shard: { type: 'string' },
+      out: { type: 'string' }, results: { type: 'string', multiple: true, default: [] }, json: { type: 'boolean', default: false }, list: { type: 'boolean', default: false },
     },
   })
   const number = (name: string, text: string): number => {
@@ -45,17 +46,19 @@ function readArguments(args: string[]): Arguments {
     if (Number.isSafeInteger(found) && found >= 1) return found
     throw new ArgumentsInvalid(`--${name}: expected a whole number from 1 on, found ${JSON.stringify(text)}`)
   }
-  const matching = allCells().filter(cell => pattern(values.cells).test(nameOf(cell)))
+  const pattern = readPattern(values.cells)
+  const matching = allCells().filter(cell => pattern.test(nameOf(cell)))
   if (matching.length === 0) throw new ArgumentsInvalid(`--cells ${values.cells}: no cell has such a name; --list shows all`)
   if (values.seed !== undefined && values.sample === undefined) throw new ArgumentsInvalid('--seed: chooses a sample; say how many with --sample')
   const seed = values.sample === undefined ? undefined : number('seed', values.seed ?? String(Math.floor(Date.now() / dayMs)))
+  const chosen = seed === undefined || values.sample === undefined ? matching : sampleOf(matching, number('sample', values.sample), seed)
   return {
-    cells: seed === undefined || values.sample === undefined ? matching : sampleOf(matching, number('sample', values.sample), seed),
+    cells: values.shard === undefined ? chosen : shardOf(chosen, readShard(values.shard)),
     minutes: values.minutes === undefined ? Infinity : number('minutes', values.minutes), json: values.json, list: values.list, out: values.out, results: values.results, seed,
   }
 }
 
-function pattern(text: string): RegExp {
+function readPattern(text: string): RegExp {
   try {
     return new RegExp(text)
   } catch (error) {
@@ -63,10 +66,17 @@ function pattern(text: string): RegExp {
   }
 }
 
-async function runMatrix(folder: string, { cells, minutes, json, out, results: file, seed }: Arguments): Promise<number> {
+function readShard(text: string): Shard {
+  const [, index, of] = (/^([1-9]\d{0,3})\/([1-9]\d{0,3})$/.exec(text) ?? []).map(Number)
+  if (index === undefined || of === undefined || index > of) throw new ArgumentsInvalid(`--shard: expected which one of how many, as 1/2, found ${JSON.stringify(text)}`)
+  return { index, of }
+}
+
+async function runMatrix(folder: string, { cells, minutes, json, out, results: files, seed }: Arguments): Promise<number> {
   if (seed !== undefined) console.error(`crash-matrix: sample of ${cells.length} by seed ${seed}: ${cells.map(nameOf).join(', ')}`)
   const beganMs = performance.now()
-  const results = file === undefined ? [] : readResults(file)
+  const results = readResults(files)
+  const [file] = files
   const left = cells.filter(cell => !results.some(({ cell: name }) => name === nameOf(cell)))
   let rig: Rig | undefined
   let ofThisRig = 0
@@ -98,8 +108,10 @@ async function runMatrix(folder: string, { cells, minutes, json, out, results: f
   return results.some(({ violations }) => violations.length > 0) ? 1 : 0
 }
 
-function readResults(file: string): CellResult[] {
-  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) as CellResult[] : []
+/** Of a cell that several files have, the last one's result. */
+function readResults(files: readonly string[]): CellResult[] {
+  const found = files.filter(file => existsSync(file)).flatMap(file => JSON.parse(readFileSync(file, 'utf8')) as CellResult[])
+  return [...new Map(found.map(result => [result.cell, result])).values()]
 }
 
 function keep(rig: Rig, cell: string, facts: readonly StoredFact[]): void {

@@ -39,6 +39,7 @@ export function printTable({ results, machine, date }: MatrixRun): string {
 
     npm run crash-matrix                                       # all of it, some ${Math.round(allCells().length * 17 / 3_600)} hours; as root
     npm run crash-matrix -- --minutes 25 --results matrix.json --out docs/crash-matrix.md      # a part; again with the same file: what is left of it
+    npm run crash-matrix -- --shard 1/2 --results half.json    # every second cell, beside another command with 2/2; both files together: --results half.json --results other.json
     npm run crash-matrix -- --cells 'nats-.*/stop/held'        # by name: part/disturbance/phase
     npm run crash-matrix -- --sample 5 --seed 20420            # as the tests do, with the date as the seed
 

@@ -84,6 +84,11 @@ export function sampleOf(cells: readonly Cell[], count: number, seed: number): C
   return shuffled(cells, seededRandom(seed)).slice(0, count)
 }
 
+export interface Shard { index: number; of: number }
+
+/** The first of two gets the first, third, fifth ...: each has of the most telling ones. */
+export const shardOf = (cells: readonly Cell[], { index, of }: Shard): Cell[] => cells.filter((_, at) => at % of === index - 1)
+
 /** Whether nobody renews the leases once it is disturbed, so that the faults must end with them. */
 export function cutsRenewal({ part, disturbance }: Cell): boolean {
   switch (part) {

@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import { haltFiles, nothingHalts, removeHaltFile, writeHaltFile, type FindHalt } from '#shared/halt-file.ts'
-import { tellHalts } from '../../services/injector/halt-telling.ts'
+import { tellingOfHalts } from '../../services/injector/halt-telling.ts'
 import type { AuditEntry } from '../../services/scheduler/audit-log.ts'
 import { readAuditRecord } from '../../services/scheduler/audit-record.ts'
 import { recordHalts } from '../../services/scheduler/halt-record.ts'
@@ -31,9 +31,10 @@ async function stage() {
     async agent(node: string, file: string): Promise<{ stop(): void }> {
       const bus = await connectBus({ ...nats, service: 'injector', log, commandKey })
       owned.defer(() => bus.close())
-      const telling = tellHalts({ bus, clock: systemClock, node, findHalt: haltFiles([file]) })
-      owned.defer(() => telling.stop())
-      return telling
+      const looking = setInterval(tellingOfHalts({ bus, clock: systemClock, node, findHalt: haltFiles([file]) }), 100)
+      const stop = () => clearInterval(looking)
+      owned.defer(stop)
+      return { stop }
     },
     async scheduler({ leads = true, findHalt = nothingHalts }: { leads?: boolean; findHalt?: FindHalt } = {}): Promise<{ leads: boolean; stop(): Promise<void> }> {
       const bus = await connectBus({ ...nats, service: 'scheduler', log, signingSeed, commandKey })

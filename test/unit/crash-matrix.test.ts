@@ -4,7 +4,7 @@ import { judge } from '#shared/verdict.ts'
 import { judgeCell, type Evidence } from '../crash-matrix/demands.ts'
 import { compare } from '../crash-matrix/host-picture.ts'
 import { printTable } from '../crash-matrix/report.ts'
-import { allCells, cutsRenewal, disturbances, expectationOf, keysOf, nameOf, parts, phases, processesOf, sampleOf, senseless, type Cell } from '../crash-matrix/table.ts'
+import { allCells, cutsRenewal, disturbances, expectationOf, keysOf, nameOf, parts, phases, processesOf, sampleOf, senseless, shardOf, type Cell } from '../crash-matrix/table.ts'
 import { clock, injectedMs, logOf, revertedMs, type LogBuilder, type Story } from '../parts/verdict-log-builder.ts'
 
 const cells = allCells()
@@ -29,6 +29,12 @@ test('a seed chooses the same sample each time, and another seed another', () =>
   assert.deepEqual(sampleOf(cells, 5, 7), sampleOf(cells, 5, 7))
   assert.notDeepEqual(sampleOf(cells, 5, 7), sampleOf(cells, 5, 8))
   assert.equal(new Set(sampleOf(cells, 50, 7).map(nameOf)).size, 50)
+})
+
+test('shards have all cells between them, none of them twice, and each its share of the most telling', () => {
+  const shards = [1, 2, 3].map(index => shardOf(cells, { index, of: 3 }))
+  assert.deepEqual(shards.flat().map(nameOf).toSorted(), cells.map(nameOf).toSorted())
+  for (const shard of shards) assert.equal(shard.filter(cell => cells.indexOf(cell) < 12).length, 4)
 })
 
 test('nobody expects a pass of a run whose faults are cut short, or whose users were hurt', () => {

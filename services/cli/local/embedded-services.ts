@@ -12,7 +12,7 @@ import { connectPrometheus, type Prometheus } from '#shared/prometheus.ts'
 import { createMetrics, serveHealth, showConnection } from '#shared/service.ts'
 import { signerOf } from '#shared/signing-key.ts'
 import { localDriver } from '../../injector/local-driver.ts'
-import { tellHalts } from '../../injector/halt-telling.ts'
+import { tellingOfHalts } from '../../injector/halt-telling.ts'
 import { startInjector } from '../../injector/service.ts'
 import { spawnLocustIn } from '../../locust-bridge/locust-process.ts'
 import { startLocustBridge } from '../../locust-bridge/service.ts'
@@ -53,10 +53,8 @@ export async function startEmbeddedServices({ folder, nats, parents, endpointsFo
   const stateFolder = join(folder, journalFolder)
   mkdirSync(stateFolder, { recursive: true })
   const agent = await begin('injector')
-  const injector = await startInjector({ ...agent, node: 'local', stateFolder, findHalt, driver: localDriver(() => parents) })
+  const injector = await startInjector({ ...agent, node: 'local', stateFolder, findHalt: tellingOfHalts({ ...agent, node: 'local', findHalt }), driver: localDriver(() => parents) })
   unfinished.defer(() => injector.stop())
-  const telling = tellHalts({ ...agent, node: 'local', findHalt })
-  unfinished.defer(() => telling.stop())
   await serve('injector', agent.metrics, () => injector.ready())
 
   const bridge = await startLocustBridge({ ...await begin('locust-bridge'), listen, token, findHalt, spawnLocust: spawnLocustIn(children, folder) })
