@@ -34,7 +34,7 @@ const inFaultline = name => `test/cluster/faultline/${name}.test.ts`
 /**
  * Of an installed faultline, tests that replace none of its parts, ask nothing of the whole cluster and take no picture of a node: two files at a time.
  */
-const besideOthers = new Set(['author-policy', 'experiment', 'joining', 'manifests', 'opt-in-policy', 'partition', 'privileges'].map(inFaultline))
+const besideOthers = new Set(['author-policy', 'experiment', 'joining', 'key-rotation', 'manifests', 'opt-in-policy', 'partition', 'privileges'].map(inFaultline))
 /** Begin without faultline, as a cluster has none at first, nor when one has ended without it: it is not uninstalled once more for them. */
 const beginWithout = new Set([inFaultline('campaign'), 'test/cluster/load/load.test.ts'])
 /** Ends without faultline, and does not install it once more for the others. */

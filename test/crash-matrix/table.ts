@@ -33,7 +33,7 @@ export const disturbances = {
   'stop': 'SIGSTOP for longer than the lease, then SIGCONT',
   'partition': 'nothing passes between it and NATS for longer than the lease; no connection is closed',
   'restart': 'SIGTERM, and started anew as soon as it has ended',
-  'disk-full': 'not a byte is left on the disk with its data, for longer than the lease',
+  'disk-full': 'not a byte is left on the disk with its data, for longer than the lease; what is freed is taken again',
   'slowness': 'three quarters of five seconds it is stopped, 150 ms at a time',
 } as const
 export type Disturbance = keyof typeof disturbances

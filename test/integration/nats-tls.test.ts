@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -14,24 +13,16 @@ import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { joinLeadership } from '../../services/scheduler/leadership.ts'
 import { startChild, temporaryFolder } from '../parts/child.ts'
 import { checkRoutes, startNatsWithTls, startNatsWithUsers } from '../parts/nats.ts'
+import { makeNatsCertificates } from '../parts/nats-certificates.ts'
 
 const log = pino({ level: 'silent' })
 const skip = spawnSync('openssl', ['version']).status !== 0 && 'needs the program openssl'
-
-/** With the very commands of docs/nats-tls.md. */
-function makeCertificates(folder: string): string {
-  mkdirSync(folder)
-  const [, commands = ''] = /```sh\n([\s\S]*?)```/.exec(readFileSync(new URL('../../docs/nats-tls.md', import.meta.url), 'utf8')) ?? []
-  assert.match(commands, /openssl x509/)
-  execFileSync('sh', ['-ec', commands], { cwd: folder, stdio: 'ignore' })
-  return folder
-}
 
 const isRefused = (why: RegExp) => (error: unknown) => error instanceof NatsUnreachable && why.test(error.message)
 
 test('services speak TLS to NATS with the authority of their settings: facts, the lease, and a scheduler as a process of its own', { skip }, async () => {
   using folder = temporaryFolder('nats-tls')
-  const certificates = makeCertificates(join(folder.path, 'tls'))
+  const certificates = makeNatsCertificates(join(folder.path, 'tls'))
   await using nats = await startNatsWithTls(certificates)
   const login = { ...nats.login('scheduler'), tls: { caFile: join(certificates, 'ca.crt') } }
   const bus = await connectBus({ ...login, service: 'scheduler', log })
@@ -57,8 +48,8 @@ test('services speak TLS to NATS with the authority of their settings: facts, th
 
 test('a server of an unknown authority is refused, with and without an authority of one\'s own', { skip }, async () => {
   using folder = temporaryFolder('nats-tls')
-  await using nats = await startNatsWithTls(makeCertificates(join(folder.path, 'tls')))
-  const others = makeCertificates(join(folder.path, 'others'))
+  await using nats = await startNatsWithTls(makeNatsCertificates(join(folder.path, 'tls')))
+  const others = makeNatsCertificates(join(folder.path, 'others'))
   const notAccepted = isRefused(/^the certificate of the NATS server at localhost:\d+ is not accepted: .*nats\.tls\.caFile/)
   await assert.rejects(connectBus({ ...nats.login('scheduler'), service: 'scheduler', log, tls: { caFile: join(others, 'ca.crt') } }), notAccepted)
   await assert.rejects(connectBus({ ...nats.login('scheduler'), service: 'scheduler', log }), notAccepted)
@@ -66,7 +57,7 @@ test('a server of an unknown authority is refused, with and without an authority
 
 test('a server that speaks TLS refuses who goes on without, and a service that wants TLS refuses a plain server before it says its password', { skip }, async () => {
   using folder = temporaryFolder('nats-tls')
-  const certificates = makeCertificates(join(folder.path, 'tls'))
+  const certificates = makeNatsCertificates(join(folder.path, 'tls'))
   await using nats = await startNatsWithTls(certificates)
   const { servers, user, password } = nats.login('scheduler')
   const socket = connectTcp(Number(servers.split(':')[1]), '127.0.0.1')
@@ -88,7 +79,7 @@ test('a server that speaks TLS refuses who goes on without, and a service that w
 
 test('a server that asks for certificates takes a service with one of its authority, and none without', { skip }, async () => {
   using folder = temporaryFolder('nats-tls')
-  const certificates = makeCertificates(join(folder.path, 'tls'))
+  const certificates = makeNatsCertificates(join(folder.path, 'tls'))
   const file = (name: string) => join(certificates, name)
   await using nats = await startNatsWithTls(certificates, { verify: true })
   const login = { ...nats.login('scheduler'), tls: { caFile: file('ca.crt'), certFile: file('tls.crt'), keyFile: file('tls.key') } }
@@ -100,6 +91,6 @@ test('a server that asks for certificates takes a service with one of its author
 
 test('the servers of the variants ha and staging take the component\'s configuration of their routes', { skip }, () => {
   using folder = temporaryFolder('nats-tls')
-  const certificates = makeCertificates(join(folder.path, 'tls'))
+  const certificates = makeNatsCertificates(join(folder.path, 'tls'))
   assert.match(checkRoutes(certificates), /configuration file .* is valid/i)
 })

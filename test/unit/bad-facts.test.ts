@@ -77,6 +77,11 @@ test('each command and signal takes no JSON but its own', () => {
 
 test('the scheduler\'s fold takes any facts in any order without an error, and its core never injects after an end, nor a fault that is not the experiment\'s', () => {
   const experiment = experimentSchema.parse(document({ gates }))
+  const log = logOf({ gates })
+  for (const [index, sealed] of log.filter(({ kind }) => kind === 'run.sealed').flatMap(last => log.map((_, count) => [...log.slice(0, count), last])).entries()) { // before a fault was there: random orders seldom have that
+    const state = sealed.reduce(fold, begin('r1', experiment, t0))
+    for (const nowMs of [t0, injectedMs, t0 + 30_000]) assert.deepEqual(decide(state, nowMs), [], `sealed after ${index} facts`)
+  }
   fc.assert(fc.property(mixed, fc.array(fc.constantFrom(0, t0, injectedMs, t0 + 30_000, 8_640_000_000_000_000), { minLength: 1, maxLength: 3 }), (log, nows) => {
     let state: RunState = begin('r1', experiment, t0)
     for (const stored of log) {

@@ -1,0 +1,78 @@
+/** A halt by the ConfigMap, as the command makes it when no scheduler answers: kubelets bring it to each pod, which asks nobody. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { z } from 'zod'
+import { judge } from '#shared/verdict.ts'
+import { startFaultline, type Ended } from '../../parts/faultline-command.ts'
+import { until } from '../../parts/until.ts'
+import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
+import { startSubject, type Subject } from './subject.ts'
+
+const owned = new AsyncDisposableStack()
+const folder = mkdtempSync(join(tmpdir(), 'faultline-cluster-halt-'))
+owned.defer(() => rmSync(folder, { recursive: true }))
+let scheduler: ForwardedScheduler
+let subject: Subject
+before(async () => {
+  await installed()
+  scheduler = owned.use(await forwardScheduler())
+  subject = owned.use(await startSubject({ namespace: 'faultline-test-halt', optedIn: true, replicas: 1 }))
+})
+after(async () => {
+  await inSystem('delete', 'configmap', 'faultline-halt', '--ignore-not-found') // of a test that failed before it took it away
+  await owned.disposeAsync()
+})
+
+async function faultline(...words: string[]): Promise<Ended> {
+  await using command = startFaultline(words, { temporary: folder })
+  return command.ended
+}
+
+const pauseFor = (duration: string) => ({
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'halted' },
+  faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration }],
+  gates: [{ name: 'works-again', phase: 'recovery', promql: { query: 'vector(1)', min: 1 } }], recovery: { within: '10s', stable: '1s' },
+})
+
+const auditSchema = z.looseObject({ audit: z.tuple([z.looseObject({ entries: z.array(z.looseObject({ who: z.string(), address: z.string(), request: z.string(), about: z.string() })) })]) })
+/** Who has this on record of a halt, by node; a scheduler is `the scheduler`. */
+async function sightings(request: 'halts' | 'halts no more', why: string): Promise<string[]> {
+  const { out, err, code } = await faultline('audit', '--cluster', '--since', '10m', '--json')
+  assert.equal(code, 0, err)
+  return auditSchema.parse(JSON.parse(out)).audit[0].entries.filter(entry => entry.request === request && entry.about.includes(why)).map(({ address }) => address).toSorted()
+}
+
+test('the ConfigMap ends a fault and its run, comes to every agent, and has new runs refused, until resume takes it away', async () => {
+  const [pod] = await subject.ready()
+  assert.ok(pod)
+  const why = `for test ${process.pid}`
+  const agents = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name in (injector, cluster-agent)', '--output', 'jsonpath={range .items[*]}{.spec.nodeName}{"\\n"}{end}')).trim().split('\n').length
+  const injected = Promise.withResolvers<void>()
+  const run = await scheduler.submit(pauseFor('5m'))
+  const judged = scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected') injected.resolve() })
+  await injected.promise
+  const answered = subject.ask(pod) // comes back when the pause is over
+
+  const halted = await faultline('halt', '--cluster', '--file', why)
+  const haltedMs = performance.now()
+  assert.deepEqual([halted.code, halted.err], [0, ''])
+  assert.match(halted.out, /^halted by the ConfigMap faultline-halt in faultline-system: for test/)
+  assert.equal(await answered, 'here')
+  const overMs = performance.now() - haltedMs
+  const facts = await judged
+  assert.equal(judge(facts).verdict, 'inconclusive')
+  assert.deepEqual(facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [fact.data.verified] : []), [true])
+  await assert.rejects(scheduler.submit(pauseFor('2s')), new RegExp(why))
+  let seen: string[] = []
+  const toldMs = await until('every agent has seen it in its own mount', async () => (seen = await sightings('halts', why)).length === agents + 1, 90_000, { lookMs: 500, now: () => seen.join(', ') })
+  console.log(`the pause was over ${Math.round(overMs)} ms after the command; ${seen.join(', ')} had seen the ConfigMap ${Math.round(toldMs)} ms after that`)
+  assert.equal(new Set(seen).size, agents + 1, 'each once')
+
+  const resumed = await faultline('resume', '--cluster')
+  assert.equal(resumed.code, 0, resumed.err)
+  await until('it is gone for every agent', async () => (seen = await sightings('halts no more', why)).length === agents + 1, 90_000, { lookMs: 500, now: () => seen.join(', ') })
+  assert.equal(judge(await scheduler.facts(await scheduler.submit(pauseFor('2s')))).verdict, 'passed')
+})

@@ -1,0 +1,81 @@
+/** The keys that sign commands are rotated while a fault is held, by the very commands of docs/access.md. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { judge } from '#shared/verdict.ts'
+import { startFaultline } from '../../parts/faultline-command.ts'
+import { until } from '../../parts/until.ts'
+import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
+import { startSubject, type Subject } from './subject.ts'
+
+const leaseMs = 3_000
+const owned = new AsyncDisposableStack()
+const folder = mkdtempSync(join(tmpdir(), 'faultline-key-rotation-'))
+owned.defer(() => rmSync(folder, { recursive: true }))
+let scheduler: ForwardedScheduler
+let subject: Subject
+before(async () => {
+  await installed()
+  scheduler = owned.use(await forwardScheduler())
+  subject = owned.use(await startSubject({ namespace: 'faultline-test-keys', optedIn: true, replicas: 1 }))
+})
+after(() => owned.disposeAsync())
+
+/** The block of commands, in its parts: what makes the keys and the functions, then the steps. */
+function readSteps(): { functions: string; makes: string; steps: string[] } {
+  const [, block = ''] = /^In a cluster, for `commands`:\n\n((?: {4}.*\n|\n)+)/m.exec(readFileSync(new URL('../../../docs/access.md', import.meta.url), 'utf8')) ?? []
+  const lines = block.split('\n').map(line => line.slice(4))
+  const firstStep = lines.indexOf('', 1)
+  return { makes: lines[0] ?? '', functions: lines.slice(1, firstStep).join('\n'), steps: lines.slice(firstStep).filter(Boolean) }
+}
+
+const npx = `npx() { shift; '${process.execPath}' '${fileURLToPath(new URL('../../../services/cli/faultline.mjs', import.meta.url))}' "$@"; }`
+const shell = async (...lines: string[]): Promise<string> => (await promisify(execFile)('bash', ['-c', [npx, ...lines].join('\n')], { cwd: folder })).stdout
+
+const count = async (...names: string[]): Promise<number> =>
+  (await inSystem('get', 'pods', '--selector', `app.kubernetes.io/name in (${names.join(', ')})`, '--output', 'name')).trim().split('\n').length
+
+const pauseFor = (duration: string) => ({
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'rotated' }, lease: `${leaseMs}ms`,
+  faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration }],
+  gates: [{ name: 'works-again', phase: 'recovery', promql: { query: 'vector(1)', min: 1 } }], recovery: { within: '10s', stable: '1s' },
+})
+
+test('agents obey the next key and no longer the one before, without a restart, and the fault that is held meanwhile does not lapse', async () => {
+  await subject.ready()
+  const { makes, functions, steps } = readSteps()
+  assert.match(makes, /signing-key/)
+  const [signing, checking] = [await count('scheduler'), await count('scheduler', 'injector', 'cluster-agent', 'locust-bridge')]
+  const injected = Promise.withResolvers<void>()
+  const run = await scheduler.submit(pauseFor('10m'))
+  const judged = scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected') injected.resolve() })
+  await injected.promise
+  await shell(makes)
+  for (const step of steps) {
+    if (!step.startsWith('there ')) {
+      await shell(functions, step)
+      continue
+    }
+    let sums: string[] = []
+    const isThere = async () => {
+      sums = (await shell(functions, step)).trim().split('\n').map(line => line.slice(0, 64))
+      return new Set(sums).size === 1
+    }
+    const tookMs = await until(`${step}: all are the same`, isThere, 120_000, { lookMs: 500, now: () => sums.join('\n') })
+    console.log(`${step}: in ${sums.length - 1} pods after ${Math.round(tookMs)} ms`)
+    assert.equal(sums.length - 1, step.includes('seed') ? signing : checking, sums.join('\n'))
+  }
+  await delay(2 * leaseMs) // a renewal that is refused would have it lapse in that time
+  await using abort = startFaultline(['abort', '--cluster', run], { temporary: folder })
+  assert.equal((await abort.ended).code, 0)
+  const facts = await judged
+  assert.deepEqual(facts.flatMap(({ kind }) => kind === 'fault.lapsed' ? [kind] : []), [])
+  assert.deepEqual(facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [[fact.data.cause, fact.data.verified]] : []), [['abort', true]])
+  assert.equal(judge(await scheduler.facts(await scheduler.submit(pauseFor('2s')))).verdict, 'passed', 'by the next key alone')
+})
