@@ -21,7 +21,7 @@ export interface RunningService {
 
 /**
  * One service as a process of its own: reads the configuration, connects, starts, and on SIGTERM or SIGINT lets what is under way
- * finish. A second signal ends it at once. `health: false` for a service that serves /healthz, /readyz and /metrics itself. `lagEveryMs`: as `createMetrics` takes it.
+ * finish. A second signal ends it at once. A start that fails ends the process. `health: false` for a service that serves /healthz, /readyz and /metrics itself. `lagEveryMs`: as `createMetrics` takes it.
  */
 export async function runService(name: Service, start: (context: ServiceContext) => Promise<RunningService>, { health = true, lagEveryMs }: { health?: boolean; lagEveryMs?: number } = {}): Promise<void> {
   try {
@@ -55,7 +55,7 @@ export async function runService(name: Service, start: (context: ServiceContext)
     process.on('SIGTERM', stop).on('SIGINT', stop)
   } catch (error) {
     process.stderr.write(configuredRedactor()(`${error instanceof FaultlineError ? `${error.name}: ${error.message}` : String(error)}\n`))
-    process.exitCode = error instanceof FaultlineError ? error.exitCode : 4
+    process.exit(error instanceof FaultlineError ? error.exitCode : 4) // at once: a connection that is open by then would keep a process that does nothing, and nobody would start it anew
   }
 }
 

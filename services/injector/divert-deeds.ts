@@ -15,7 +15,7 @@ export function prepareDivert(step: Step & { do: 'divert' }, target: BoundProces
     async act(context) {
       requireProcess(target)
       const { program, ...settings } = step.to
-      const { processes, ports } = await startWorkers({ program, settings, count: 1, target, launcher: launcherOf(table), listens: true }, {
+      const { processes, ports } = await startWorkers({ program, settings, count: 1, target, launcher: launcherOf(table) }, {
         ...context, record: undo => { if (undo.undo === 'end') context.record({ undo: 'end-diversion', table, processes: undo.processes }) },
       })
       const seen = await addTable(table, step, context.requireTimeLeft(), ports)

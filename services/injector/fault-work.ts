@@ -1,11 +1,12 @@
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
+import { messageOf } from '#shared/errors.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import type { BoundTarget } from '#shared/target.ts'
 import type { FaultName, Observation, RevertCause } from './core.ts'
 import type { Driver } from './driver.ts'
 import { FaultRefused } from './fault-refused.ts'
-import { entryId, type Journal, type JournalEntry, type Lease } from './journal.ts'
+import { entryId, type Journal, type JournalEntry, type Lease, type Reverted } from './journal.ts'
 import type { ProcessId } from '#shared/process/process-table.ts'
 import { newReverters, type Reverters } from './reverters.ts'
 import type { Seen, StepInHand } from './step-in-hand.ts'
@@ -83,7 +84,11 @@ export function newFaultWork({ run, fault, spec, targets, peers, vouchers, blast
           entry.undos[index] = undo
           journal.write(entry)
         }
-        seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, requireTimeLeft, record, shelter: driver.shelter, onEndedEarly }))
+        try {
+          seen.push(await step.act({ folder: journal.folder, id: entry.id, lease, reverter, requireTimeLeft, record, shelter: driver.shelter, onEndedEarly }))
+        } catch (cause) {
+          throw spec.durationMs === undefined ? refusedHalfway(cause, seen) : cause
+        }
         done.push(step)
       }
       return { verified: seen.every(({ verified }) => verified), readBack: seen.flatMap(({ readBack }) => readBack), atMs: clock.nowMs() }
@@ -106,14 +111,31 @@ export function leftFaultWork(entry: JournalEntry, journal: Journal, machine: Ma
   return { run, fault, kind, targets, peers: [], requestedAtMs: 0, prepare: impossible, act: impossible, renew: impossible, ...undoing(entry, journal, machine, records) }
 }
 
+/** Of what is done in an instant the earlier steps stay: whoever hears that the fault was refused hears of them too. */
+function refusedHalfway(cause: unknown, seen: readonly Seen[]): unknown {
+  const done = seen.flatMap(({ readBack }) => readBack)
+  return done.length === 0 ? cause : new FaultRefused(`${messageOf(cause)}; done before that, and not undone: ${done.join('; ')}`, { cause })
+}
+
 function undoing(entry: JournalEntry, journal: Journal, machine: Machine, records: Driver['records']): Pick<FaultWork, 'undo' | 'release'> {
+  function markedHere(): Reverted | undefined {
+    try {
+      return journal.readReverted(entry.id)
+    } catch {
+      return undefined // spoilt: it tells nothing, and is in nobody's way
+    }
+  }
   return {
     async undo(cause) {
       const observation = await machine.undoEntry(entry)
       if (!observation.verified) return observation
-      const before = journal.readReverted(entry.id)
+      const before = markedHere() ?? (await records?.read(entry.id))?.reverted // by its reverter, or by a restorer while this agent could not reach the API
       if (before) return { ...observation, atMs: before.observation.atMs } // it was gone by then; now it was only looked at
-      journal.markReverted(entry.id, { cause, observation })
+      try {
+        journal.markReverted(entry.id, { cause, observation })
+      } catch (error) { // a full disk: it is gone all the same, and whoever finds the entry undoes it again
+        return { ...observation, readBack: [...observation.readBack, `the journal could not be told: ${messageOf(error)}`] }
+      }
       return observation
     },
     async release() {

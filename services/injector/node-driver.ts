@@ -8,7 +8,8 @@ import { FaultRefused } from './fault-refused.ts'
 import { moveToHostCgroups } from './host-cgroup.ts'
 import { confirmName, podProcesses, podSceneNow, type PodProcesses } from './pod-processes.ts'
 import { describeOnNode, nodeSteps, prepareOnNode } from './node-network.ts'
-import { describe, prepareStep, stepsFor, type ProcessStep } from './process-steps.ts'
+import { describe, prepareStep, prepareWhileThere, stepsFor, type ProcessStep } from './process-steps.ts'
+import type { StepInHand } from './step-in-hand.ts'
 import { checkVoucher } from './voucher.ts'
 
 export interface NodeDriverOptions {
@@ -41,10 +42,8 @@ export function nodeDriver({ node, verifyVoucher, podLogsFolder, containerLogsFo
           return { target, steps: nodeSteps(spec, peers).map(describeOnNode) }
         }
         const { pod, found } = look(target)
-        return { target: pod, steps: stepsOn(spec, pod, found, peers).map(({ step, process }, index) => {
-          prepareStep(step, process, `plan${index}`) // throws where the inject would
-          return describe(step, process)
-        }) }
+        return { target: pod, steps: stepsOn(spec, pod, found, peers).flatMap((planned, index) => (
+          prepareOne(planned, `plan${index}`).map(() => describe(planned.step, planned.process)))) } // throws where the inject would
       })
     },
     async prepare({ spec, targets, peers, id, vouchers }) {
@@ -58,7 +57,7 @@ export function nodeDriver({ node, verifyVoucher, podLogsFolder, containerLogsFo
         checkVoucher(vouchers[pod.id], pod, verifyVoucher, clock.nowMs())
         return stepsOn(spec, pod, found, peers)
       })
-      return [...onNode, ...steps.map(({ step, process }, index) => prepareStep(step, process, `${id}_${index}`))]
+      return [...onNode, ...steps.flatMap((planned, index) => prepareOne(planned, `${id}_${index}`))]
     },
     shelter: ({ pid }) => moveToHostCgroups(pid),
   }
@@ -75,15 +74,20 @@ function demandPod(target: BoundTarget, node: string): BoundPod {
   return target
 }
 
-/** A step on the network is done once, in the pod's namespace; one on processes to the containers that it names. */
-function stepsOn(spec: FaultSpec, pod: BoundPod, { network, containers }: PodProcesses, peers: readonly string[]): { step: ProcessStep; process: BoundProcess }[] {
-  return stepsFor(spec, network, { peers, files: containers[0]?.first.pid ?? network.pid }).flatMap((step): { step: ProcessStep; process: BoundProcess }[] => {
+/** `mayEnd`: by itself, at any time. */
+interface StepOn { step: ProcessStep; process: BoundProcess; mayEnd?: true }
+
+const prepareOne = ({ step, process, mayEnd }: StepOn, id: string): StepInHand[] => mayEnd ? prepareWhileThere(step, process, id) : [prepareStep(step, process, id)]
+
+/** A step on the network is done once, in the pod's namespace; one on processes to the containers that it names: to what each began with, and a pause to all that runs there. */
+function stepsOn(spec: FaultSpec, pod: BoundPod, { network, containers }: PodProcesses, peers: readonly string[]): StepOn[] {
+  return stepsFor(spec, network, { peers, files: containers[0]?.first.pid ?? network.pid }).flatMap((step): StepOn[] => {
     if ('leaseSet' in step) return [{ step, process: network }]
     const wanted = 'container' in step ? step.container : undefined
     const chosen = containers.filter(({ name }) => wanted === undefined || name === wanted)
     if (chosen.length === 0) {
       throw new FaultRefused(`${pod.id}: ${wanted === undefined ? 'no container of it runs now' : `it has no running container ${wanted}; running: ${containers.map(({ name }) => name).join(', ') || 'none'}`}`)
     }
-    return chosen.map(({ first }) => ({ step, process: first }))
+    return chosen.flatMap(({ first, beside }) => [{ step, process: first }, ...step.do === 'pause-tree' ? beside.map((process): StepOn => ({ step, process, mayEnd: true })) : []])
   })
 }

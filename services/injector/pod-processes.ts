@@ -9,8 +9,14 @@ import { isOwnProgram } from './untouchable.ts'
 export interface PodProcesses {
   /** Any process in the pod's network namespace: the sandbox's, which outlives its containers, where it can be told. */
   network: BoundProcess
-  containers: { name: string; first: BoundProcess }[]
+  containers: PodContainer[]
 }
+
+/**
+ * `first`: with which it began, and with which it ends. `beside`: whatever else runs in it and is no descendant of that, such as the command of a probe or of
+ * `kubectl exec`, the topmost of each. Those may end at any time.
+ */
+export interface PodContainer { name: string; first: BoundProcess; beside: BoundProcess[] }
 
 /** What a pod's processes are found by; read at once, so that the search itself is pure. */
 export interface PodScene {
@@ -31,15 +37,17 @@ export function podProcesses({ id, pod, description }: BoundPod, { table, cgroup
     const container = containerIn(cgroupOf(entry.pid), pod.uid)
     return container === undefined || isOwnProgram(commandOf(entry.pid)) ? [] : [{ entry, container }]
   })
-  const firsts = inPod.filter(({ entry, container }) => !inPod.some(other => other.entry.pid === entry.parent && other.container === container))
-  const bound = ({ entry }: { entry: ProcessEntry }): BoundProcess => ({
+  const topmost = inPod.filter(({ entry, container }) => !inPod.some(other => other.entry.pid === entry.parent && other.container === container))
+  const bound = (entry: ProcessEntry): BoundProcess => ({
     id: `process:${entry.pid}:${entry.startTicks}`, pid: entry.pid, startTicks: entry.startTicks, description: `${description}: ${commandOf(entry.pid).slice(0, 120)}`,
   })
-  const containers = firsts.flatMap(first => {
-    const log = containerLogs.find(name => name.startsWith(`${pod.name}_${pod.namespace}_`) && name.endsWith(`-${first.container}.log`))
-    return log === undefined ? [] : [{ name: log.slice(`${pod.name}_${pod.namespace}_`.length, -`-${first.container}.log`.length), first: bound(first) }]
-  })
-  const sandbox = firsts.find(first => !containers.some(container => container.first.pid === first.entry.pid)) ?? firsts[0]
+  const found = [...Map.groupBy(topmost, ({ container }) => container)].map(([container, its]) => ({
+    log: containerLogs.find(name => name.startsWith(`${pod.name}_${pod.namespace}_`) && name.endsWith(`-${container}.log`)),
+    suffix: `-${container}.log`, entries: its.map(({ entry }) => entry).toSorted((a, b) => a.startTicks - b.startTicks || a.pid - b.pid),
+  }))
+  const containers = found.flatMap(({ log, suffix, entries: [first, ...beside] }): PodContainer[] => (
+    log === undefined || !first ? [] : [{ name: log.slice(`${pod.name}_${pod.namespace}_`.length, -suffix.length), first: bound(first), beside: beside.map(bound) }]))
+  const [sandbox] = (found.find(({ log }) => log === undefined) ?? found[0])?.entries ?? []
   if (!sandbox) throw new FaultRefused(`${id}: no process of ${description} is on this node; it has ended, or its cgroup does not bear its UID`)
   return { network: bound(sandbox), containers }
 }

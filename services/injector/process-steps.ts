@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { PlannedTarget } from '#shared/commands.ts'
 import { FaultImpossible, isApiStep, type ApiStep, type FaultSpec, type LeasedRules, type Step } from '#shared/fault.ts'
+import { findProcess } from '#shared/process/process-table.ts'
 import type { BoundProcess } from '#shared/target.ts'
 import { prepareDivert } from './divert-deeds.ts'
 import { FaultRefused } from './fault-refused.ts'
@@ -45,6 +46,20 @@ export function prepareStep(step: ProcessStep, target: BoundProcess, id: string)
     case 'nft': return prepareNft(step, target, id)
     case 'delay-queue': return prepareDelayQueue(step, target, id)
     case 'divert': return prepareDivert(step, target, id)
+  }
+}
+
+/** The same to a process that may end by itself at any time: then there is nothing to be done to it, and nothing is refused. */
+export function prepareWhileThere(step: ProcessStep, target: BoundProcess, id: string): StepInHand[] {
+  const unlessEnded = <T>(ended: T) => (error: unknown): T => {
+    if (findProcess(target)) throw error
+    return ended
+  }
+  try {
+    const prepared = prepareStep(step, target, id)
+    return [{ ...prepared, act: context => prepared.act(context).catch(unlessEnded({ verified: true, readBack: [`${target.id} has ended by itself`] })) }]
+  } catch (error) {
+    return unlessEnded([])(error)
   }
 }
 

@@ -25,18 +25,30 @@ interface Qdisc { kind: string; handle: string; root?: boolean; dev: string }
 
 /**
  * A queue first, which nobody is led into, then the rules that lead packets into it under the lease: when that lapses, packets pass the queue by.
- * A root qdisc that somebody has put on a device is kept, and the fault refused.
+ * A root qdisc that somebody has put on a device is kept, and the fault refused. It may be another fault's, whose target shares the network namespace: so a
+ * device is journaled when its root is about to be made, and not before.
  */
 export function prepareDelayQueue(step: DelayQueue, target: BoundProcess, id: string): StepInHand {
   const table = tableFor(step, target, id)
   const { namespace, process, nsenter } = table
   const queues: Queues = { namespace: { namespace, process, nsenter }, tc: requireTool('tc'), devices: step.leased }
+  const undoOf = (devices: string[]): Undo => ({ undo: 'delete-queues', table, tc: queues.tc, devices })
   return {
-    undo: { undo: 'delete-queues', table, tc: queues.tc, devices: queues.devices },
-    async act({ requireTimeLeft }) {
+    undo: undoOf([]),
+    async act({ requireTimeLeft, record }) {
       requireProcess(target)
       for (const device of queues.devices) await requireDefaultRoot(queues, device)
-      for (const device of queues.devices) for (const argv of queueCommands(step, device)) await runIn(queues.namespace, [queues.tc, ...argv])
+      const ours: string[] = []
+      for (const device of queues.devices) {
+        const [root = [], ...below] = queueCommands(step, device)
+        record(undoOf([...ours, device]))
+        await runIn(queues.namespace, [queues.tc, ...root]).catch((error: unknown) => {
+          if (saysTaken(error)) record(undoOf(ours)) // by another fault meanwhile, whose root bears the same handle: it is not ours to delete
+          throw error
+        })
+        ours.push(device)
+        for (const argv of below) await runIn(queues.namespace, [queues.tc, ...argv])
+      }
       const seen = await addTable(table, step, requireTimeLeft())
       const roots = await Promise.all(queues.devices.map(async device => ({ device, leaf: (await qdiscsOf(queues, device)).find(({ handle }) => handle === leafHandle) })))
       return {
@@ -48,7 +60,10 @@ export function prepareDelayQueue(step: DelayQueue, target: BoundProcess, id: st
   }
 }
 
-/** As given to tc, one device's. Pure. */
+/** tc's words for EEXIST, of kernels that explain it and of those that do not. */
+const saysTaken = (error: unknown) => /Exclusivity flag on|NLM_F_REPLACE needed|File exists/.test(messageOf(error))
+
+/** As given to tc, one device's, the root first. Pure. */
 export function queueCommands({ delayMs, jitterMs }: DelayQueue, device: string): string[][] {
   return [
     ['qdisc', 'add', 'dev', device, 'root', 'handle', queueHandle, 'htb', 'default', '0'], // 0: what is not steered is sent at once

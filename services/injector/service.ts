@@ -62,6 +62,8 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
   let renewals: HeardRenewals = { startedAtMs: clock.nowMs(), last: new Map() }
   const work = new Map<string, FaultWork>()
   const replies = new Map<string, (reply: Reply<'inject'>) => void>()
+  /** By fault, the renewal that is to be made next: a later one takes its place, so that however slow they are, an undo waits for one at most. */
+  const renewalsDue = new Map<string, Lease>()
   // two lines for each fault: a fact that cannot be stored yet never keeps a deed waiting
   const onError = (error: unknown) => log.error({ why: messageOf(error) }, 'a job failed')
   const deeds = new Lines(onError)
@@ -119,14 +121,17 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     switch (effect.effect) {
       case 'prepare': return deeds.add(key, async () => held?.prepare(leaseOf(effect)).then(() => feed({ is: 'prepared', ...name }), failed))
       case 'act': return deeds.add(key, async () => held?.act().then(observation => feed({ is: 'acted', ...name, observation }), failed))
-      case 'renew': return deeds.add(key, async () => held?.renew(leaseOf(effect)).then(
-        answer => answer === 'lapsed' ? feed({ is: 'lapsed', ...name }) : undefined,
-        (error: unknown) => log.error({ ...runFields(run), fault, why: messageOf(error) }, 'the lease could not be renewed; it runs out unless the next renewal works'),
-      ))
-      case 'undo': return deeds.add(key, async () => held?.undo(effect.cause).then(
-        observation => feed({ is: 'undone', ...name, observation }),
-        (error: unknown) => feed({ is: 'undone', ...name, observation: { verified: false, readBack: [messageOf(error)], atMs: clock.nowMs() } }),
-      ))
+      case 'renew': {
+        const isInLine = renewalsDue.has(key)
+        renewalsDue.set(key, leaseOf(effect))
+        return isInLine ? undefined : deeds.add(key, () => renewLease(name, held))
+      }
+      case 'undo':
+        renewalsDue.delete(key)
+        return deeds.add(key, async () => held?.undo(effect.cause).then(
+          observation => feed({ is: 'undone', ...name, observation }),
+          (error: unknown) => feed({ is: 'undone', ...name, observation: { verified: false, readBack: [messageOf(error)], atMs: clock.nowMs() } }),
+        ))
       case 'turn-away': return reply(key, { outcome: 'refused', why: effect.why })
       case 'refuse':
         reply(key, { outcome: 'refused', why: effect.why })
@@ -140,6 +145,18 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
       case 'release':
         work.delete(key)
         return tellings.add(key, async () => { if (!isStopped()) await held?.release() })
+    }
+  }
+
+  /** None is due any more when the fault is being undone. */
+  async function renewLease(name: FaultName, held: FaultWork | undefined): Promise<void> {
+    const lease = renewalsDue.get(keyOf(name))
+    renewalsDue.delete(keyOf(name))
+    if (!lease || !held) return
+    try {
+      if (await held.renew(lease) === 'lapsed') feed({ is: 'lapsed', ...name })
+    } catch (error) {
+      log.error({ ...runFields(name.run), fault: name.fault, why: messageOf(error) }, 'the lease could not be renewed; it runs out unless the next renewal works')
     }
   }
 

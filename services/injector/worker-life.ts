@@ -1,10 +1,11 @@
 /**
- * The life of a program that a fault consists of, whichever it is: it waits for a word on stdin (end-of-file instead of it: the agent is gone,
- * so it never begins), and is wanted until the lease or the duration is over, the fault has been reverted, its reverter is gone, or its target is.
+ * The life of a program that a fault consists of, whichever it is: it says that it is up, by the JSON list of the ports that it listens on, and waits for a word on
+ * stdin (end-of-file instead of it: the agent is gone, so it never begins). It is wanted until the lease or the duration is over, the fault has been reverted, its
+ * reverter is gone, or its target is.
  *
  *     node PROGRAM JOURNAL_FOLDER FAULT_ID REVERTER_PID REVERTER_START_TICKS TARGET_PID TARGET_START_TICKS SETTINGS
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { systemClock } from '#shared/clock.ts'
 import { findProcess, type ProcessId } from '#shared/process/process-table.ts'
 import { openJournal } from './journal.ts'
@@ -52,7 +53,8 @@ export function beginLife(): WorkerLife {
   }
 }
 
-/** Waits for the word; ends the process when it does not come. */
+/** Says that it is up, and listens on no port; then waits for the word, and ends the process when it does not come. */
 export function awaitWord(): void {
+  writeSync(1, '[]\n')
   if (readFileSync(0, 'utf8') !== startWord) process.exit(1)
 }

@@ -46,8 +46,8 @@ export interface Generators {
   /** Stops what an earlier start of the bridge has left going in a Locust that lives on; one of its own has ended with it. */
   stopLeft(run: string): void
   poll(run: string): void
-  /** Resolves when all that was asked for is done. */
-  idle(): Promise<void>
+  /** Resolves when all that was asked for is done, or cannot be done now. */
+  close(): Promise<void>
 }
 
 interface Generator { run: string; load: LoadSpec; api: LocustApi; process?: LocustProcess }
@@ -58,10 +58,14 @@ const finalStatsPauseMs = 200
 /** Workers that come at the same time as their master join it some seconds later. Less than the core waits for Locust (patience.startMs). */
 const workersPatienceMs = 20_000
 const workersPauseMs = 500
+const stopAgainMs = 500
 
 export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
   let present: Generator | undefined
   let last: Promise<void> = Promise.resolve()
+  /** A test of ours that may go on in a Locust that lives on, since it gave no answer to its stop. */
+  let left: LocustApi | undefined
+  let isClosing = false
   const polls = new Set<string>()
 
   /** The failure of what is to be done breaks the load; the core says whether that still matters. */
@@ -78,12 +82,11 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
       present = { run, load, api: locustApi(process.apiUrl), process }
       void process.ended.then(how => tell({ is: 'broken', run, why: `Locust ended: ${how}` }))
     } else if (locustUrl !== undefined) {
-      present = { run, load, api: locustApi(locustUrl, { token: locustToken }) }
-      const { state } = await withWorkers(present.api, locustUrl)
-      if (isTesting(state)) {
-        present = undefined // not ours to stop
-        throw new LocustBusy(`Locust at ${locustUrl} is running a test of its own ("${state}"); stop that first`)
-      }
+      await stopLeftTest()
+      const api = locustApi(locustUrl, { token: locustToken })
+      const { state } = await withWorkers(api, locustUrl)
+      if (isTesting(state)) throw new LocustBusy(`Locust at ${locustUrl} is running a test of its own ("${state}"); stop that first`)
+      present = { run, load, api } // not before: what is not ours is not ours to stop
     } else {
       throw new NoLocust('no Locust is configured; set locust.url')
     }
@@ -95,7 +98,26 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
     const { api, process } = present
     present = undefined
     if (process) return await process.stop()
-    await api.stop() // one that is there already goes on living: its test must not
+    await stopTest(run, api) // one that is there already goes on living: its test must not
+  }
+
+  /** Asked again until it is obeyed, or the bridge ends: what broke the load may be what keeps Locust from answering, and nobody else would end it. */
+  async function stopTest(run: string, api: LocustApi): Promise<void> {
+    left = api
+    await stopLeftTest().catch((error: unknown) => {
+      log.warn({ ...runFields(run), why: messageOf(error) }, 'Locust has not ended its test; it is asked again until it does')
+      stopLeftTestLater()
+    })
+  }
+
+  async function stopLeftTest(): Promise<void> {
+    await left?.stop()
+    left = undefined
+  }
+
+  /** In its turn, so that it never reaches the test of a later run. */
+  function stopLeftTestLater(): void {
+    if (!isClosing) setTimeout(() => { last = last.then(stopLeftTest).catch(stopLeftTestLater) }, stopAgainMs).unref()
   }
 
   const ours = (run: string): Generator => {
@@ -124,7 +146,7 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
     }),
     end: run => enqueue(run, () => end(run)),
     stopLeft: run => enqueue(run, async () => {
-      if (!spawnLocust && locustUrl !== undefined) await locustApi(locustUrl, { token: locustToken }).stop()
+      if (!spawnLocust && locustUrl !== undefined) await stopTest(run, locustApi(locustUrl, { token: locustToken }))
     }),
     poll(run) {
       if (present?.run !== run || polls.has(run)) return
@@ -133,7 +155,9 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
         log.debug({ ...runFields(run), why: messageOf(error) }, 'Locust was not to be asked') // a Locust that is gone sends no samples either
       }).finally(() => polls.delete(run))
     },
-    async idle() {
+    async close() {
+      isClosing = true
+      last = last.then(stopLeftTest).catch((error: unknown) => log.error({ why: messageOf(error) }, 'Locust may go on with its test; end it by hand'))
       for (let seen; seen !== last;) {
         seen = last
         await seen

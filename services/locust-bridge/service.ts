@@ -244,7 +244,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
   async function close(): Promise<void> {
     clearInterval(ticking)
     clearInterval(polling)
-    await generators.idle()
+    await generators.close()
     await server.close()
     await facts.stop()
     await following.catch(() => undefined)

@@ -155,6 +155,7 @@ async function streamFacts(bus: Bus, run: string, stream: EventStream): Promise<
     if (next.is !== 'fact') continue
     stream.send(next.stored.kind, next.stored, next.stored.stream)
     if (next.stored.kind === 'run.judged') break
+    await stream.taken() // a run is megabytes, and whoever reads slowly must not have the scheduler hold them
   }
   stream.end()
 }

@@ -67,8 +67,8 @@ await runService('scheduler', async ({ bus, clock, log, metrics, config }) => {
 
 /** By the kubeconfig, or in a pod by its service account; and whether everything is halted there. The client is large, and of use in a cluster alone. */
 async function connectKubernetes(log: Logger): Promise<{ config: KubeConfig; halt: HaltInKubernetes }> {
-  const [client, { lookForHalt }] = await Promise.all([import('@kubernetes/client-node'), import('./halt-config-map.ts')])
-  const config = new client.KubeConfig()
+  const [{ BoundedKubeConfig }, { lookForHalt }] = await Promise.all([import('#shared/bounded-kube-config.ts'), import('./halt-config-map.ts')])
+  const config = new BoundedKubeConfig()
   config.loadFromDefault()
   return { config, halt: await lookForHalt({ kubernetes: config, namespace: ownNamespace, log }) }
 }

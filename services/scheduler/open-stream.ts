@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isStillOpenTo } from './route-access.ts'
 
@@ -9,6 +10,10 @@ const askAgainMs = 1_000
 /** Server-sent events (HTML Living Standard, "Server-sent events"). */
 export interface EventStream {
   send(event: string, data: unknown, id?: number): void
+  /** Whether there is more under way to who reads than should lie in memory. */
+  isBehind(): boolean
+  /** Resolves when that is no longer so, or nobody reads any more. */
+  taken(): Promise<void>
   onClose(then: () => void): void
   end(): void
 }
@@ -28,6 +33,13 @@ export function openStream(request: FastifyRequest, reply: FastifyReply): EventS
   raw.on('close', () => { for (const timer of timers) clearInterval(timer) })
   return {
     send: (event, data, id) => void raw.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+    isBehind: () => raw.writableNeedDrain,
+    async taken() {
+      if (!raw.writableNeedDrain) return
+      const over = new AbortController()
+      const either = ['drain', 'close'].map(event => once(raw, event, { signal: over.signal }))
+      await Promise.race(either).catch(() => undefined).finally(() => over.abort())
+    },
     onClose: then => void raw.on('close', then),
     end: () => void raw.end(),
   }

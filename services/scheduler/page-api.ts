@@ -34,9 +34,24 @@ export function pageApi(guarded: FastifyInstance, { scheduler, bus, find }: Page
       const text = JSON.stringify(summary)
       return sent.get(summary.run) !== text && sent.set(summary.run, text)
     }
+    const changed = new Map<string, RunState>()
+    let isSending = false
+    /** One after another, as they are taken: of a run that changes faster than that, the latest. */
+    async function sendChanged(): Promise<void> {
+      if (isSending) return
+      isSending = true
+      await stream.taken()
+      for (const [run, state] of changed) {
+        changed.delete(run)
+        const summary = summaryOf(state)
+        if (isNew(summary)) stream.send('run', summary)
+        await stream.taken()
+      }
+      isSending = false
+    }
     const listening = scheduler.onFact((_stored, state) => {
-      const summary = summaryOf(state)
-      if (isNew(summary)) stream.send('run', summary)
+      changed.set(state.run, state)
+      void sendChanged()
     })
     stream.onClose(() => listening.stop())
     stream.send('runs', scheduler.runs().map(summaryOf).filter(isNew))
@@ -60,7 +75,8 @@ async function streamNews(bus: Bus, run: string, stream: EventStream): Promise<v
     if (isCaughtUp) sent = state
     if (news) stream.send('news', news)
   }
-  const sending = setInterval(send, newsEveryMs)
+  const sendUnlessBehind = () => { if (!stream.isBehind()) send() } // what is new meanwhile comes with the next
+  const sending = setInterval(sendUnlessBehind, newsEveryMs)
   stream.onClose(() => clearInterval(sending))
   let count = 0
   for await (const next of facts) {
@@ -68,7 +84,7 @@ async function streamNews(bus: Bus, run: string, stream: EventStream): Promise<v
     if (next.is === 'fact') {
       const { facts: before } = state
       state = foldLive(state, next.stored)
-      if (state.facts !== before) send() // samples can wait, a fault cannot
+      if (state.facts !== before) sendUnlessBehind() // samples can wait, a fault cannot
       if (next.stored.kind === 'run.judged') break
     }
     if (++count % factsAtATime === 0) await nextTurn()

@@ -9,7 +9,7 @@ export default defineFault({
   documentation: `
 Starts \`workers\` processes in the CPU cgroups of each of the pod's containers, or of \`container\` alone, each busy for \`percent\` of every 100 ms.
 They count as the container: its CPU limit throttles all together, and metrics and the HorizontalPodAutoscaler see their time as the pod's.
-They have nothing else of the container: not its files, not its PID namespace, and their memory is the agent's.
+They have nothing else of the container: not its files, not its PID namespace. Most of their memory, some 20 MiB each, counts as the node's alone.
 
 - Undone by ending the workers, each by PID and start time.
 - Read back: they are in the cgroup, and their processor time in /proc grows; afterwards none of them is there.

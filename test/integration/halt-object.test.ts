@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { lookForHalt } from '../../services/scheduler/halt-config-map.ts'
 import { temporaryFolder } from '../parts/child.ts'
 import { startFaultline } from '../parts/faultline-command.ts'
+import { kubeConfigOf } from '../parts/kube-config.ts'
 import { serve } from '../parts/sample-recorder.ts'
 import { until } from '../parts/until.ts'
 
@@ -56,12 +57,6 @@ async function startApiServer(podNames: readonly string[]) {
     void answerTo(request).then(({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)))
   })
   return { url: server.url, configMaps, pods, sicken: (now: boolean) => { isSick = now }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
-}
-
-function kubeConfigOf(url: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1', kind: 'Config', 'current-context': 'test', clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }], users: [{ name: 'u', user: {} }], contexts: [{ name: 'test', context: { cluster: 'c', user: 'u' } }],
-  })
 }
 
 test('a scheduler finds the ConfigMap within two seconds, holds to what it saw while the API server is sick, and lets go when it is gone', async () => {

@@ -15,6 +15,7 @@ import { systemClock } from '#shared/clock.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { isProcess, type BoundProcess } from '#shared/target.ts'
 import { toolPath } from '#shared/tools.mjs'
+import type { Driver } from '../../services/injector/driver.ts'
 import { entryId, openJournal } from '../../services/injector/journal.ts'
 import { commandLine, isStopped, readProcesses } from '#shared/process/process-table.ts'
 import type { DeclaredParent } from '../../services/injector/process-targets.ts'
@@ -46,10 +47,10 @@ async function stage() {
   const owned = made.move()
   return {
     nats, scheduler, stateFolder,
-    async embedded(parents: DeclaredParent[]) {
+    async embedded(parents: DeclaredParent[], driver: Driver = localDriver(() => parents)) {
       const bus = await connectBus({ servers, token, service: 'injector', log, commandKey })
       const metrics = new Registry()
-      const injector = await startInjector({ bus, node: 'n1', stateFolder, driver: localDriver(() => parents), clock: systemClock, log, metrics })
+      const injector = await startInjector({ bus, node: 'n1', stateFolder, driver, clock: systemClock, log, metrics })
       return { metrics, injector, async [Symbol.asyncDispose]() { await injector.stop(); await bus.close() } }
     },
     /** The agent as a process of its own, in a group of its own. */
@@ -298,6 +299,34 @@ test('without NATS a pause ends with its lease, and the facts follow when NATS i
   const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
   assert.deepEqual(told.map(({ kind }) => kind), ['fault.injected', 'fault.lapsed', 'fault.reverted'])
   assert.ok(agent.injector.ready())
+})
+
+test('however many renewals came while one is under way, the undo waits for that one alone', async () => {
+  await using tree = await startProcessTree('marker-slow')
+  await using here = await stage()
+  const answered = Promise.withResolvers<void>()
+  let renewals = 0
+  const slow: Driver = {
+    ...localDriver(() => [tree.parent]),
+    prepare: () => Promise.resolve([{
+      undo: { undo: 'nothing' }, act: () => Promise.resolve({ verified: true, readBack: [] }),
+      async renew() {
+        renewals += 1
+        await answered.promise
+        return 'renewed'
+      },
+    }]),
+  }
+  await using agent = await here.embedded([tree.parent], slow)
+  assert.ok(agent.injector.ready())
+  await inject(here.scheduler, 'r', itemFor('pause', 'marker-slow'))
+  await within(1_000, 'one is under way', () => renewals === 1)
+  for (let beat = 0; beat < 20; beat++) here.scheduler.signal('heartbeat', 'r', { run: 'r', epoch, leaseMs: 20_000, sentAtMs: Date.now() + beat })
+  const reply = await here.scheduler.request('revert', 'n1', { run: 'r', fault: '1-x' }, { timeoutMs: 5_000 }) // after the heartbeats, on the same connection
+  assert.deepEqual(reply, { outcome: 'done', held: true })
+  answered.resolve()
+  await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.equal(renewals, 1)
 })
 
 function echoes(tree: ProcessTree, host: string): boolean {

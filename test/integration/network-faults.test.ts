@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { commandLine, readProcesses } from '#shared/process/process-table.ts'
+import { commandLine, readProcess, readProcesses } from '#shared/process/process-table.ts'
 import { toolPath } from '#shared/tools.mjs'
+import type { Undo } from '../../services/injector/journal.ts'
+import { deleteQueues, prepareDelayQueue } from '../../services/injector/queue-deeds.ts'
 import { addresses, stage } from '../parts/network-stage.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -41,6 +43,29 @@ test('network-latency by redirect to peers: what the target connects to is late,
   assert.ok(during > 600)
   assert.ok((await work.undo('command')).verified)
 })
+
+for (const when of ['before it looks', 'after it looked'] as const) {
+  test(`a delay whose device has got the queue of another fault ${when} is refused, and its undo leaves that queue alone`, { skip: !isRoot && 'needs root' }, async () => {
+    await using here = await stage()
+    const addOthers = () => execFileSync('nsenter', ['-t', String(here.target), '-n', 'tc', 'qdisc', 'add', 'dev', 'toPeer', 'root', 'handle', 'fa17:', 'htb'])
+    const step = prepareDelayQueue(
+      { do: 'delay-queue', lease: 'kernel', leaseSet: 'lease', leased: ['toPeer'], rules: '', delayMs: 100, jitterMs: 0, why: '' },
+      { id: 'process:target', pid: here.target, startTicks: readProcess(here.target)?.startTicks ?? 0, description: 'the target' }, 'own',
+    )
+    let journaled: Undo = step.undo
+    if (when === 'before it looks') addOthers()
+    await assert.rejects(step.act({
+      folder: here.state, id: 'own', lease: { leaseEndsMs: 0, endsMs: 0 }, reverter: undefined, shelter: undefined, onEndedEarly: () => undefined, requireTimeLeft: () => 1_000,
+      record(undo) {
+        if (when === 'after it looked' && journaled === step.undo) addOthers()
+        journaled = undo
+      },
+    }), when === 'before it looks' ? /has the root qdisc htb fa17:, which somebody put there/ : /tc qdisc add dev toPeer root/)
+    assert.ok(journaled.undo === 'delete-queues')
+    assert.equal((await deleteQueues(journaled)).verified, true)
+    assert.match(await here.ofTarget('tc', 'qdisc', 'show', 'dev', 'toPeer'), /^qdisc htb fa17: root/)
+  })
+}
 
 test('with the reverter killed and the proxy stopped, the kernel resets what goes through it when the lease is over', { skip: !isRoot && 'needs root' }, async () => {
   await using here = await stage()

@@ -17,7 +17,7 @@ const scheduler = 'services/scheduler/core.ts'
 
 export const mutations: readonly Mistake[] = [
   {
-    name: 'undo journaled after the act', near: 240, why: 'a helper that is killed in between leaves its rules (Litmus #2359)',
+    name: 'undo journaled after the act', near: 560, why: 'a helper that is killed in between leaves its rules (Litmus #2359)',
     changes: [
       { file: work, find: '      journal.write(entry)\n      if (spec.durationMs', put: '      journal.write({ ...entry, undos: [] })\n      if (spec.durationMs' },
       { file: work, find: '          entry.undos[index] = undo\n          journal.write(entry)\n', put: '          entry.undos[index] = undo\n' },

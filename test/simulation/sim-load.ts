@@ -62,7 +62,7 @@ export class SimLocust {
       end: () => { this.#swarm = undefined },
       stopLeft: () => { this.#swarm = undefined },
       poll: run => soon(() => tell({ is: 'polled', run, locust: this.#swarm && !this.#swarm.isOver ? 'running' : 'stopped' })),
-      idle: () => Promise.resolve(),
+      close: () => Promise.resolve(),
     }
   }
 

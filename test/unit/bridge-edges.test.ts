@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { facts } from '#shared/events.ts'
 import { experimentSchema } from '#shared/experiment.ts'
+import type { Input } from '../../services/locust-bridge/core.ts'
+import { startGenerators } from '../../services/locust-bridge/generator.ts'
 import { loadSampleSchema, sampleFact, type LoadSample } from '../../services/locust-bridge/load-sample.ts'
 import { locustApi, LocustRefused, LocustUnanswered } from '../../services/locust-bridge/locust-api.ts'
 import { locustProcessPlan, shopLocustfile } from '../../services/locust-bridge/locust-process.ts'
 import { showLoad } from '../../services/locust-bridge/metrics.ts'
 import { startSampleServer } from '../../services/locust-bridge/sample-server.ts'
 import { serve } from '../parts/sample-recorder.ts'
+import { until } from '../parts/until.ts'
 
 const sample: LoadSample = {
   version: 1, worker: 'w', index: 0, bootId: 'b', startMs: 1_000, endMs: 1_200, users: 3,
@@ -127,4 +131,44 @@ test('Locust is started idle with its web API on loopback, and finds the listene
   assert.match(plan.env['PYTHONPATH'] ?? '', /k8s\/locust\/?(:|$)/)
   assert.equal(plan.env['FAULTLINE_BRIDGE_TOKEN'], 't')
   assert.equal(plan.apiUrl, 'http://127.0.0.1:3')
+})
+
+/** A Locust that is there already and obeys a stop only when it is asked for the `obeys`th time. */
+async function startStubbornLocust(obeys: number) {
+  const asked: string[] = []
+  const told: Input[] = []
+  const stops = () => asked.filter(path => path === '/stop').length
+  const locust = await serve((request, response) => {
+    const path = request.url ?? ''
+    asked.push(path)
+    const answer = path === '/stats/requests' ? { state: 'ready', user_count: 0, stats: [] } : { success: true, message: '' }
+    response.writeHead(path === '/stop' && stops() < obeys ? 503 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
+  })
+  const generators = startGenerators({ locustUrl: locust.url, keep: () => Promise.resolve(), token: '', bridgeUrl: '', log: pino({ level: 'silent' }), tell: input => told.push(input) })
+  return { asked, told, stops, generators, [Symbol.asyncDispose]: () => locust.close() }
+}
+const load = experiment.load ?? assert.fail()
+
+test('the load of a run that is over does not go on: a Locust that does not obey its stop is asked until it does, and is there for the next run then', async () => {
+  await using here = await startStubbornLocust(3)
+  here.generators.bring('r', load)
+  here.generators.swarm('r')
+  here.generators.end('r')
+  await until('it has obeyed', () => here.stops() === 3, 10_000)
+  here.generators.bring('next', load)
+  await until('the next run has Locust', () => here.told.some(input => input.is === 'there' && input.run === 'next'), 10_000)
+  assert.deepEqual(here.asked, ['/stats/requests', '/swarm', '/stop', '/stop', '/stop', '/stats/requests'])
+  await here.generators.close()
+})
+
+test('while Locust does not obey the stop of one run, the next is told so at once; and a bridge that ends does not wait for it', async () => {
+  await using here = await startStubbornLocust(Infinity)
+  here.generators.bring('r', load)
+  here.generators.end('r')
+  here.generators.bring('next', load)
+  await until('the next run is told', () => here.told.length === 2, 10_000)
+  const [, refused] = here.told
+  assert.ok(refused?.is === 'broken' && refused.run === 'next')
+  assert.match(refused.why, /gave no usable answer to \/stop/)
+  await here.generators.close()
 })

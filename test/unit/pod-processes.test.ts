@@ -41,6 +41,15 @@ for (const [name, leaf] of forms) {
 }
 
 const [, cgroupfs] = forms[0] ?? assert.fail()
+const plain = scene(cgroupfs)
+/** Their parent is the container runtime's, outside of the pod; PIDs have begun anew since the pod began. */
+const withProbes = { ...plain, table: [entry(1, 0), entry(40, 1, { startTicks: 5_000 }), ...table.slice(1), entry(66, 1, { startTicks: 6_000 })], cgroupOf: (pid: number) => plain.cgroupOf(pid === 40 || pid === 66 ? 60 : pid) }
+
+test('what a probe or `kubectl exec` runs in a container is no container of its own, whatever its PID; it is beside what the container began with', () => {
+  const { network, containers } = podProcesses(pod, withProbes)
+  assert.equal(network.pid, 50)
+  assert.deepEqual(containers.map(({ name, first, beside }) => [name, first.pid, beside.map(({ pid }) => pid)]), [['web', 60, [40, 66]], ['side-car', 70, []]])
+})
 
 test('a pod whose sandbox alone is left is still found, for its network', () => {
   const { network, containers } = podProcesses(pod, scene(cgroupfs, { table: table.filter(({ pid }) => pid < 60) }))

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { V1Pod } from '@kubernetes/client-node'
+import type { V1Node, V1Pod } from '@kubernetes/client-node'
 import type { PlannedTarget } from '#shared/commands.ts'
 import { messageOf } from '#shared/errors.ts'
-import { codeOf, unlessMissing } from '#shared/kubernetes-answer.ts'
+import { codeOf, unless, unlessMissing } from '#shared/kubernetes-answer.ts'
 import type { BoundNode } from '#shared/target.ts'
 import type { ApiUndo } from '../journal.ts'
 import { refusedNamespaces } from '../node-driver.ts'
@@ -15,6 +15,8 @@ import { remove, type Budgets } from './pod-deletion.ts'
 /** On the node, by whom it was cordoned: whoever takes it away keeps the node cordoned. */
 const cordonedBy = 'faultline.dev/cordoned-by'
 const retryMs = 1_000
+/** Of a patch whose node was changed in between. */
+const mostTries = 5
 type Uncordon = ApiUndo & { undo: 'uncordon' }
 
 export function describeDrain({ node: { name } }: BoundNode, budgets: Budgets): PlannedTarget['steps'][number] {
@@ -28,9 +30,7 @@ export function prepareDrain(kubernetes: Kubernetes, target: BoundNode, budgets:
   return {
     undo,
     async act({ requireTimeLeft }) {
-      const { spec } = await demandNode(kubernetes, target)
-      requireTimeLeft()
-      if (!spec?.unschedulable) await cordon(kubernetes, undo)
+      const wasBefore = await cordon(kubernetes, target, undo, requireTimeLeft)
       const pods = await ask(`pods on ${node.name}`, kubernetes.core.listPodForAllNamespaces({ fieldSelector: `spec.nodeName=${node.name}` }))
       const { evicted, left } = sortPods(pods.items, await optedInNamespaces(kubernetes))
       requireTimeLeft()
@@ -40,7 +40,7 @@ export function prepareDrain(kubernetes: Kubernetes, target: BoundNode, budgets:
       return {
         verified: now.spec?.unschedulable === true && failed.length === 0,
         readBack: [
-          `${node.name} is ${now.spec?.unschedulable ? `cordoned${spec?.unschedulable ? ', and was before' : ''}` : 'NOT cordoned'}`,
+          `${node.name} is ${now.spec?.unschedulable ? `cordoned${wasBefore ? ', and was before' : ''}` : 'NOT cordoned'}`,
           ...going.map(pod => `${nameOf(pod)} is evicted`), ...held.map(pod => `${nameOf(pod)} is held back by a PodDisruptionBudget; tried again`),
           ...failed, ...left.map(({ pod, why }) => `${nameOf(pod)} stays: ${why}`),
         ],
@@ -49,26 +49,39 @@ export function prepareDrain(kubernetes: Kubernetes, target: BoundNode, budgets:
   }
 }
 
-/** Cordon and mark come in one patch, on the version that was read: there is no cordon of ours that is not marked as ours. */
-async function cordon(kubernetes: Kubernetes, { node, uid, mark }: Uncordon): Promise<void> {
-  await ask(`cordoning ${node}`, kubernetes.core.patchNode({
-    name: node, body: { metadata: { uid, annotations: { [cordonedBy]: mark } }, spec: { unschedulable: true } },
-  }, kubernetes.mergePatch))
+/**
+ * Whether it was cordoned before; such a cordon is not ours. Cordon and mark come in one patch, on the version that was read: there is no cordon of ours
+ * that is not marked as ours, and none of somebody else's that is.
+ */
+async function cordon(kubernetes: Kubernetes, target: BoundNode, { node, mark }: Uncordon, requireTimeLeft: () => number): Promise<boolean> {
+  for (let tried = 1; ; tried++) {
+    const before = await demandNode(kubernetes, target)
+    requireTimeLeft()
+    if (before.spec?.unschedulable) return true
+    const patch = patchNode(kubernetes, node, { metadata: { ...versionOf(before), annotations: { [cordonedBy]: mark } }, spec: { unschedulable: true } })
+    if (await ask(`cordoning ${node}`, tried < mostTries ? unless([409], patch) : patch)) return false
+  }
 }
 
 /** Repeatable. A node that bears another's mark, or none, was not cordoned by this fault, or somebody has taken it over. */
 export async function uncordon(kubernetes: Kubernetes, { node, uid, mark }: Uncordon): Promise<Seen> {
-  const isOurs = (found: Awaited<ReturnType<typeof read>>) => found?.metadata?.annotations?.[cordonedBy] === mark
   const read = () => ask(`the node ${node}`, unlessMissing(kubernetes.core.readNode({ name: node })))
-  const before = await read()
-  if (!before || before.metadata?.uid !== uid) return { verified: true, readBack: [`${node} is gone, or another by now`] }
-  if (!isOurs(before)) return { verified: true, readBack: [`${node} is ${before.spec?.unschedulable ? 'cordoned, and not by this fault' : 'schedulable'}`] }
-  await ask(`uncordoning ${node}`, kubernetes.core.patchNode({
-    name: node, body: { metadata: { uid, annotations: { [cordonedBy]: null } }, spec: { unschedulable: null } },
-  }, kubernetes.mergePatch))
-  const after = await read()
-  return { verified: !isOurs(after), readBack: [`${node} is ${after?.spec?.unschedulable ? 'cordoned' : 'schedulable'}`] }
+  const isOurs = (found: V1Node | undefined) => found?.metadata?.annotations?.[cordonedBy] === mark
+  for (let tried = 1; ; tried++) {
+    const before = await read()
+    if (!before || before.metadata?.uid !== uid) return { verified: true, readBack: [`${node} is gone, or another by now`] }
+    if (!isOurs(before)) return { verified: true, readBack: [`${node} is ${before.spec?.unschedulable ? 'cordoned, and not by this fault' : 'schedulable'}`] }
+    const patch = patchNode(kubernetes, node, { metadata: { ...versionOf(before), annotations: { [cordonedBy]: null } }, spec: { unschedulable: null } })
+    if (!await ask(`uncordoning ${node}`, tried < mostTries ? unless([409], patch) : patch)) continue
+    const after = await read()
+    return { verified: !isOurs(after), readBack: [`${node} is ${after?.spec?.unschedulable ? 'cordoned' : 'schedulable'}`] }
+  }
 }
+
+const patchNode = ({ core, mergePatch }: Kubernetes, name: string, body: object): Promise<V1Node> => core.patchNode({ name, body }, mergePatch)
+
+/** A patch that names it is refused (409) when the node was changed since, by its kubelet most likely. */
+const versionOf = ({ metadata }: V1Node) => ({ uid: metadata?.uid, resourceVersion: metadata?.resourceVersion })
 
 /** Who goes, and who stays for what reason. Pure. */
 export function sortPods(pods: readonly V1Pod[], optedIn: ReadonlySet<string>): { evicted: V1Pod[]; left: { pod: V1Pod; why: string }[] } {

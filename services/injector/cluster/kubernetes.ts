@@ -17,10 +17,10 @@ export interface Kubernetes {
   watchLeases(namespace: string, labelSelector: string): Informer<V1Lease>
 }
 
-/** By the kubeconfig, or in a pod by its service account. The client is large, and of use to the API side alone: it is loaded here. */
+/** By the kubeconfig, or in a pod by its service account; no request waits without an end. The client is large, and of use to the API side alone: it is loaded here. */
 export async function connectKubernetes(): Promise<Kubernetes> {
-  const client = await import('@kubernetes/client-node')
-  const config = new client.KubeConfig()
+  const [client, { BoundedKubeConfig }] = await Promise.all([import('@kubernetes/client-node'), import('#shared/bounded-kube-config.ts')])
+  const config = new BoundedKubeConfig()
   config.loadFromDefault()
   const coordination = config.makeApiClient(client.CoordinationV1Api)
   return {
@@ -51,9 +51,11 @@ function whyNot(error: unknown): string {
     case 404: return 'there is none (404)'
     case 409: return 'it was changed, or another has that name by now (409)'
     case 429: return said || 'the API server refuses for now (429)'
-    default: return said || messageOf(error)
+    default: return said || (isTooLate(error) ? 'the API server gave no answer in time; it may have been done all the same' : messageOf(error))
   }
 }
+
+const isTooLate = (error: unknown) => error instanceof DOMException && error.name === 'TimeoutError'
 
 function saidBy(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('body' in error)) return ''
