@@ -28,7 +28,7 @@ after(async () => {
 
 async function faultline(...words: string[]): Promise<Ended> {
   await using command = startFaultline(words, { temporary: folder })
-  return command.ended
+  return await command.ended
 }
 
 const pauseFor = (duration: string) => ({
