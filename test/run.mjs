@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -60,24 +60,27 @@ const lowPriority = 5
 const alone = new Set(['leadership', 'lost-lease', 'stopped-server'].map(name => `test/integration/${name}.test.ts`))
 
 /**
- * Runs test files; what they say is given back, unless they may speak at once.
- * @param {{ files: readonly string[], atOnce: number, speaks: boolean }} lane
+ * Runs test files; what they say is given back, unless they may speak at once, and which of their tests have failed.
+ * @param {{ name: string, files: readonly string[], atOnce: number, speaks: boolean }} lane
  */
-function inOneLane({ files, atOnce, speaks }) {
-  const child = spawn(node, [...runner, `--test-concurrency=${atOnce}`, ...files], { cwd: root, stdio: ['ignore', speaks ? 'inherit' : 'pipe', speaks ? 'inherit' : 'pipe'] })
+function inOneLane({ name, files, atOnce, speaks }) {
+  const failures = `${root}coverage/failed-${name}.txt`
+  const child = spawn(node, [...runner, '--test-reporter=./test/failed-tests.ts', `--test-reporter-destination=${failures}`, `--test-concurrency=${atOnce}`, ...files], { cwd: root, stdio: ['ignore', speaks ? 'inherit' : 'pipe', speaks ? 'inherit' : 'pipe'] })
   if (!speaks && child.pid !== undefined) setPriority(child.pid, lowPriority)
   let said = ''
   for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', chunk => { said += chunk })
-  return once(child, 'close').then(([code]) => ({ isGood: code === 0, said }))
+  return once(child, 'close').then(([code]) => ({ isGood: code === 0, said, failed: readFileSync(failures, 'utf8') }))
 }
 
 const [beside, last] = [givesWay, alone].map(set => integration.filter(file => set.has(file)))
 const others = integration.filter(file => !givesWay.has(file) && !alone.has(file))
 if (beside.length > 0 && others.length > 0) console.log(`${beside.length} integration tests go on beside the other ${others.length}, and are told of after them.`)
 const lanes = await Promise.all([
-  { files: beside, atOnce: 1, speaks: others.length === 0 },
-  { files: others, atOnce: 2, speaks: true }, // together they keep one processor busy
+  { name: 'beside', files: beside, atOnce: 1, speaks: others.length === 0 },
+  { name: 'others', files: others, atOnce: 2, speaks: true }, // together they keep one processor busy
 ].filter(({ files }) => files.length > 0).map(inOneLane))
 for (const { said } of lanes) process.stdout.write(said)
-if (last.length > 0) lanes.push(await inOneLane({ files: last, atOnce: 1, speaks: true }))
+const failed = lanes.map(lane => lane.failed).join('')
+if (lanes.length > 1 && failed !== '') console.log(`\nOf the integration tests so far these have failed:\n${failed}`) // most of what they said of it is far above
+if (last.length > 0) lanes.push(await inOneLane({ name: 'alone', files: last, atOnce: 1, speaks: true }))
 if (!lanes.every(({ isGood }) => isGood)) process.exit(1)

@@ -239,6 +239,7 @@ export async function startLocustBridge(options: LocustBridgeOptions): Promise<L
       return { outcome: 'done' }
     }),
   ]
+  await bus.settled()
   log.info({ url: server.url }, 'listening')
 
   async function close(): Promise<void> {

@@ -27,7 +27,7 @@ test('every change made by hand is in the audit log with its maker, and reading 
 
 test('a command run in a container counts as a change', async () => {
   await namespace.kubectl('run', 'target', '--image', busyboxImage, '--command', '--', '/bin/busybox', 'sleep', '600')
-  await namespace.kubectl('wait', '--for', 'condition=Ready', 'pod/target', '--timeout', '30s')
+  await namespace.kubectl('wait', '--for', 'condition=Ready', 'pod/target', '--timeout', '90s')
   await namespace.exec('target', '/bin/busybox', 'true')
   assert.equal(callsByHand().filter(call => call.endsWith(' pods/exec target')).length, 1)
 })

@@ -25,8 +25,8 @@ test('a HorizontalPodAutoscaler sees the CPU that pods use, and adds pods by its
     },
   )
   const utilization = () => namespace.kubectl('get', 'hpa', 'burner', '--output', 'jsonpath={.status.currentMetrics[0].resource.current.averageUtilization}')
-  await waitFor('CPU metric of the autoscaler', 90, async () => Number(await utilization()) > 70)
-  await waitFor('third pod', 60, async () => (await namespace.kubectl('get', 'deployment', 'burner', '--output', 'jsonpath={.status.readyReplicas}')) === '3')
+  await waitFor('CPU metric of the autoscaler', 180, async () => Number(await utilization()) > 70)
+  await waitFor('third pod', 120, async () => (await namespace.kubectl('get', 'deployment', 'burner', '--output', 'jsonpath={.status.readyReplicas}')) === '3')
   const reason = await namespace.kubectl('get', 'hpa', 'burner', '--output', 'jsonpath={.status.conditions[?(@.type=="ScalingActive")].reason}')
   assert.equal(reason, 'ValidMetricFound')
 })

@@ -31,7 +31,7 @@ test('no namespace has a default route, so no packet leaves the cluster', async 
 })
 
 test('the metrics of every node are there', async () => {
-  await waitFor('metrics of all nodes', 60, async () => (await kubectl('top', 'nodes', '--no-headers').catch(() => '')).trim().split('\n').filter(line => !line.includes('<unknown>')).length === nodes)
+  await waitFor('metrics of all nodes', 120, async () => (await kubectl('top', 'nodes', '--no-headers').catch(() => '')).trim().split('\n').filter(line => !line.includes('<unknown>')).length === nodes)
 })
 
 test('what a pod writes below /var/lib of its node is on that node\'s disk, and not on the machine or another node', async () => {
@@ -45,7 +45,7 @@ test('what a pod writes below /var/lib of its node is on that node\'s disk, and 
       containers: [{ name: 'writer', image: busyboxImage, command: ['/bin/busybox', 'sh', '-c', `echo written > ${path}/file`], volumeMounts: [{ name: 'disk', mountPath: path }] }],
     },
   })
-  await namespace.kubectl('wait', '--for', 'jsonpath={.status.phase}=Succeeded', 'pod/writer', '--timeout', '30s')
+  await namespace.kubectl('wait', '--for', 'jsonpath={.status.phase}=Succeeded', 'pod/writer', '--timeout', '90s')
   assert.equal(readFileSync(join(paths.nodes, 'n1/lib/faultline-node-test/file'), 'utf8'), 'written\n')
   assert.ok(!existsSync(path))
   for (const node of nodeNumbers(nodes).slice(1)) assert.ok(!existsSync(join(paths.nodes, `n${node}/lib/faultline-node-test`)))

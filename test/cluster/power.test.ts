@@ -47,8 +47,8 @@ test('a node without power, frozen pods and all, becomes not ready, nothing answ
   const knock = inNamespace(controlPlaneNamespace, process.execPath, '-e',
     `require('net').connect({ host: '${nodeAddress(2)}', port: 10250 }).on('error', error => process.exit(error.code === 'ECONNREFUSED' || error.code === 'ECONNRESET' ? 1 : 0)).on('connect', () => process.exit(1)); setTimeout(() => process.exit(0), 1000)`)
   assert.ok(await works(knock), 'something answered at the address of the dead node')
-  await waitFor('n2 not ready', 20, async () => await readyOf(2) !== 'True')
-  await waitFor('pod elsewhere', 40, async () => (await nodesOfReadyPods()).some(node => node !== 'n2'))
+  await waitFor('n2 not ready', 60, async () => await readyOf(2) !== 'True')
+  await waitFor('pod elsewhere', 90, async () => (await nodesOfReadyPods()).some(node => node !== 'n2'))
 })
 
 test('power off twice is no error', { skip: nodes < 2 && 'needs two nodes' }, () => powerOff('2', quiet))

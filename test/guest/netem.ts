@@ -14,7 +14,7 @@ const [nft, tc] = [toolPath('nft'), toolPath('tc')]
 /** The shortest of some: this machine is slow. Over one connection that is open before anything is done, and over UDP. */
 const roundTrips = (address: string) => `
   const { connect } = require("node:net"), { createSocket } = require("node:dgram")
-  const shortest = async once => { let best = Infinity; for (let n = 0; n < 5; n++) { const began = performance.now(); await once(); best = Math.min(best, performance.now() - began) } return Math.round(best) }
+  const shortest = async once => { let best = Infinity; for (let n = 0; n < 10; n++) { const began = performance.now(); await once(); best = Math.min(best, performance.now() - began) } return Math.round(best) }
   const socket = connect(8080, "${address}"), names = createSocket("udp4")
   socket.on("connect", async () => {
     const tcp = await shortest(() => new Promise(done => { socket.once("data", done); socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n") }))
@@ -37,7 +37,7 @@ test('what the target sends is late by the delay, over TCP and UDP; renewed it g
   console.log(`before ${JSON.stringify(before)}, during ${JSON.stringify(during)}`)
   for (const kind of ['tcp', 'udp'] as const) {
     const added = during[kind] - before[kind]
-    assert.ok(added > delayMs - jitterMs - 15 && added < delayMs + jitterMs + 60, `${kind}: ${added} ms more`)
+    assert.ok(added > delayMs - jitterMs - 15 && added < 2 * (delayMs - jitterMs), `${kind}: ${added} ms more`) // once, and not on the way back too
   }
   const seen = await work.undo('command')
   assert.ok(seen.verified, seen.readBack.join('; '))
@@ -63,7 +63,7 @@ test('with its reverter killed, packets pass the queue by when the lease is over
       console.log("none was slow, or all"); process.exit()
     })()`)
   assert.equal((await waits.next()).value, 'asks')
-  await here.inject('network-latency', { delay: '2s' })
+  await here.inject('network-latency', { delay: '2s' }, { leaseMs: 10_000 })
   for (const { pid } of readProcesses().filter(({ pid }) => commandLine(pid).includes(here.state))) process.kill(pid, 'SIGKILL')
   assert.match(String((await waits.next()).value), /^[1-9]\d* were slow$/)
   assert.match(await here.ofTarget(tc, 'qdisc', 'show'), /fa17:/, 'the queue is there, and nobody is led into it')

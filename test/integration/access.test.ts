@@ -176,7 +176,7 @@ test('what begins something or lets it go is not done unless it is in the audit;
   const startedMs = performance.now()
   assert.equal(await otto.abort(run), true)
   assert.match(await otto.halt('now'), /^halted by otto/)
-  assert.ok(performance.now() - startedMs < 2_000, 'neither has waited')
+  assert.ok(performance.now() - startedMs < 2_900, 'neither has waited for what is given up after three seconds')
   await assert.rejects(ada.resume(), /nothing was done/)
   assert.equal(alone.scheduler.halt.state().halted, true)
 })

@@ -83,7 +83,7 @@ test('a follower whose consumer is lost while his connection stays hears on with
   await write(2, 3)
   for (const heard of await Promise.all(hearing)) assert.deepEqual(facts(heard).map(({ fact }) => fact.data), [1, 2, 3].map(tick))
   const tookMs = Math.round(performance.now() - lostMs)
-  assert.ok(tookMs < 6_000, `${tookMs} ms`)
+  assert.ok(tookMs < 15_000, `${tookMs} ms`)
   await connection.close()
   await bus.close()
 })
@@ -152,7 +152,7 @@ test('a signed command is answered, one with another signature or none is refuse
       return { outcome: 'done', held: true }
     })
   }
-  const ask = (bus: Bus, to: string, run: string) => bus.request('revert', to, { run, fault: '1-pause' }, { timeoutMs: 2_000 })
+  const ask = (bus: Bus, to: string, run: string) => bus.request('revert', to, { run, fault: '1-pause' }, { timeoutMs: 20_000 })
   await untilHeard(() => ask(scheduler, 'n1', 'a'))
   assert.deepEqual(await ask(scheduler, 'n1', 'b'), { outcome: 'done', held: true })
   assert.equal((await ask(stranger, 'n1', 'c')).outcome, 'refused')
@@ -171,7 +171,7 @@ test('once it is settled, whoever asks finds who answers; with the server gone t
   for (let index = 0; index < 50; index++) {
     agent.answer('revert', `n${index}`, async () => ({ outcome: 'done', held: false }))
     await agent.settled()
-    assert.equal((await scheduler.request('revert', `n${index}`, { run: 'r', fault: '1-pause' }, { timeoutMs: 2_000 })).outcome, 'done')
+    assert.equal((await scheduler.request('revert', `n${index}`, { run: 'r', fault: '1-pause' }, { timeoutMs: 20_000 })).outcome, 'done')
   }
   await nats.kill()
   await agent.settled()

@@ -79,13 +79,13 @@ const podKill = (app: string) => ({
 /** As soon as the coverage is so; asked over HTTP. */
 async function untilCovered(what: string, holds: (coverage: Coverage) => boolean, { client = first.client, staleAfter = '168h' } = {}): Promise<Coverage> {
   let coverage = await client.coverage(staleAfter)
-  await until(what, async () => holds(coverage = await client.coverage(staleAfter)), 10_000, { lookMs: 50, now: () => JSON.stringify(coverage) })
+  await until(what, async () => holds(coverage = await client.coverage(staleAfter)), 30_000, { lookMs: 50, now: () => JSON.stringify(coverage) })
   return coverage
 }
 
 async function untilJudged(app: string, onInjected: () => void = () => undefined): Promise<string> {
   const run = await first.client.submit(podKill(app), 'a test')
-  for await (const { kind } of first.client.facts(run, AbortSignal.timeout(30_000))) if (kind === 'fault.injected') onInjected()
+  for await (const { kind } of first.client.facts(run, AbortSignal.timeout(60_000))) if (kind === 'fault.injected') onInjected()
   return run
 }
 
@@ -111,6 +111,7 @@ test('every route asks for the token; a question that cannot be is refused with 
 
 test('a service is covered from its discovery over its first fault to the version after; a scheduler that starts later knows all of it', async () => {
   {
+    const agentSinceMs = performance.now()
     await using agent = await startAgent()
     const discovered = await untilCovered('the agent is asked as soon as it is heard', ({ services }) => services.length === 2)
     assert.deepEqual(discovered.services.map(({ app, versions, present, cells }) => [app, versions, present, cells]), [['db', ['16'], true, []], ['web', ['1.4'], true, []]])
@@ -137,8 +138,9 @@ test('a service is covered from its discovery over its first fault to the versio
     const ofDb = ({ services }: Coverage) => services[0]?.cells.map(({ version, stale }) => [version, stale])
     assert.deepEqual(ofDb(await untilCovered('what is still there in the same version is not stale', coverage => ofDb(coverage)?.length === 1)), [['16', false]])
     await untilCovered('unless it is older than who asks will have it', coverage => ofDb(coverage)?.[0]?.[1] === true, { staleAfter: '1s' })
-    await until('the run is over for the scheduler too', () => agent.asked >= 5, 10_000)
-    assert.equal(agent.asked, 5, 'once for the coverage in that minute, and twice for each run')
+    await until('the run is over for the scheduler too', () => agent.asked >= 5, 30_000)
+    const minutes = Math.floor((performance.now() - agentSinceMs) / 60_000)
+    assert.ok(agent.asked <= 5 + minutes, `${agent.asked} times in ${minutes} minutes: once in each for the coverage, and twice for each run`)
 
     agent.refuses = 'the API server does not answer'
     await using second = await startFirst()

@@ -8,6 +8,7 @@ import { commandLine, descendantsOf, findProcess, isStopped, readProcess, readPr
 import { listenersOf, processesOf, untilNothingIsLeft } from '../parts/belongings.ts'
 import { before, startFaultline, type FaultlineCommand } from '../parts/faultline-command.ts'
 import { seededRandom, shuffled, testSeed } from '../parts/seeded-random.ts'
+import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { until } from '../parts/until.ts'
 import { readWire, tapSession, type WireMessage } from '../parts/wire-tap.ts'
 
@@ -110,14 +111,14 @@ const stillPaused = (processes: readonly ProcessEntry[]) => processes.filter(id 
   return entry !== undefined && isStopped(entry)
 })
 
-test('the embedded demo passes and fails as it should, reverts within a second of the breach, leaves nothing, and both its runs replay to the same bytes', async t => {
+test('the embedded demo passes and fails as it should, reverts within a second of the breach, leaves nothing, and both its runs replay to the same bytes', t => onSteadyMachine(async () => {
   using stage = setStage()
   const say = (line: string) => t.diagnostic(line)
   await using demo = startDemo(stage, '--embedded')
   for (const folder of await asPromised(demo, stage, say)) await replaysToTheSameBytes(folder, stage)
-})
+}))
 
-test('the demo of four processes does the same, and every message on its wire is in the catalogue and from whom the catalogue says', async t => {
+test('the demo of four processes does the same, and every message on its wire is in the catalogue and from whom the catalogue says', t => onSteadyMachine(async () => {
   using stage = setStage()
   const say = (line: string) => t.diagnostic(line)
   await using demo = startDemo(stage, '--processes')
@@ -137,9 +138,9 @@ test('the demo of four processes does the same, and every message on its wire is
   const recorded = folders.flatMap(folder => readFileSync(join(folder, 'events.jsonl'), 'utf8').trimEnd().split('\n').map(line => z.object({ fact: z.object({ id: z.string() }) }).parse(JSON.parse(line)).fact.id))
   assert.deepEqual(recorded.filter(id => !factIds.has(id)), [], 'the tap has missed facts, so it proves nothing')
   for (const folder of folders) await replaysToTheSameBytes(folder, stage)
-})
+}))
 
-test('SIGINT of the demo while the database is paused ends it within seconds, not as a success, with nothing paused or left', async t => {
+test('SIGINT of the demo while the database is paused ends it within seconds, not as a success, with nothing paused or left', t => onSteadyMachine(async () => {
   using stage = setStage()
   await using demo = startDemo(stage, '--embedded')
   const { paused, listeners } = await databasePaused(demo, stage)
@@ -152,9 +153,9 @@ test('SIGINT of the demo while the database is paused ends it within seconds, no
   assert.ok(paused.length > 1, 'the postmaster alone is not the database')
   assert.deepEqual(stillPaused(paused), [])
   await untilNothingIsLeft(stage.temporary, listeners, 5_000)
-})
+}))
 
-test('SIGKILL of the demo of four processes while the database is paused: no pause is left after lease + 1 s, and then nothing at all', async t => {
+test('SIGKILL of the demo of four processes while the database is paused: no pause is left after lease + 1 s, and then nothing at all', t => onSteadyMachine(async () => {
   using stage = setStage()
   await using demo = startDemo(stage, '--processes')
   const { paused, listeners } = await databasePaused(demo, stage)
@@ -162,4 +163,4 @@ test('SIGKILL of the demo of four processes while the database is paused: no pau
   const goesOnMs = await until('nothing of PostgreSQL is paused', () => stillPaused(paused).length === 0, leaseMs + 1_000)
   const goneMs = await untilNothingIsLeft(stage.temporary, listeners, 30_000)
   t.diagnostic(`not paused any more ${Math.round(goesOnMs)} ms after SIGKILL, nothing left ${Math.round(goneMs)} ms after that`)
-})
+}))

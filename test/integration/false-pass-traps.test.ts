@@ -53,7 +53,7 @@ test('what a real Prometheus has no one number for passes no run and no release:
 })
 
 /** Whether somebody answers at the target's address. */
-const answers = (address: string) => `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(700) }).then(() => "yes", () => "no").then(said => { console.log(said); process.exit() })`
+const answers = (address: string) => `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(2_000) }).then(() => "yes", () => "no").then(said => { console.log(said); process.exit() })`
 
 test('rules go although the process that they were made for is gone: whoever else is in its network is free again', needsRoot, async () => {
   await using here = await stage()

@@ -16,8 +16,8 @@ load: {users: 20, spawnRate: 20, host: '${host}'}
 faults: []
 hold: 6s
 gates:
-  - {name: calm, phase: steady, errorRate: {max: 1%}, minRequests: 1}
-  - {name: errors, errorRate: {max: 1%}, minRequests: 1}
+  - {name: calm, phase: steady, errorRate: {max: 1%, timeout: 10s}, minRequests: 1}
+  - {name: errors, errorRate: {max: 1%, timeout: 10s}, minRequests: 1}
   - {name: p95, latency: {quantile: 0.95, max: ${slowest}}, minRequests: 1}
 `
 const events = z.array(z.object({ fact: z.looseObject({ type: z.string(), data: z.looseObject({}) }) }))

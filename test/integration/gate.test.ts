@@ -16,7 +16,7 @@ gates:
   - {name: calm, phase: steady, promql: {query: 'vector(${value})', max: 1}}
   - {name: again, phase: recovery, promql: {query: 'vector(1)', max: 1}}
 `
-const judgementSchema = z.looseObject({ run: z.string(), experiment: z.string(), verdict: z.string(), gates: z.array(z.looseObject({ name: z.string(), phase: z.string(), looks: z.array(z.unknown()) })), faults: z.array(z.unknown()) })
+const judgementSchema = z.looseObject({ run: z.string(), experiment: z.string(), verdict: z.string(), gates: z.array(z.looseObject({ name: z.string(), phase: z.string(), evidence: z.string(), looks: z.array(z.unknown()) })), faults: z.array(z.unknown()) })
 
 test('a gate judges the objectives alone: it passes when its time is over, fails at the first breach, touches nothing, and needs no --within', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gate-'))
@@ -35,7 +35,8 @@ test('a gate judges the objectives alone: it passes when its time is over, fails
     assert.match(passed.err, /^note: stall: judged for the whole time, not only at its begin: calm\nnote: stall: left out, since there is nothing to recover from: again$/m)
 
     const breached = await gate(2, '--for', '10m')
-    assert.deepEqual([breached.code, breached.judgement?.verdict, breached.judgement?.gates[0]?.looks.length], [1, 'failed', 2], breached.err)
+    assert.deepEqual([breached.code, breached.judgement?.verdict], [1, 'failed'], breached.err)
+    assert.match(breached.judgement?.gates[0]?.evidence ?? '', /broken in 2 looks in a row, 2000 ms into the phase/)
 
     const short = await gate(1, '--for', '1s')
     assert.match(short.err, /^warning: stall-gate can never pass: calm: the hold of 1s has room for one look/m)

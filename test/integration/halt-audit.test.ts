@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
@@ -16,6 +15,13 @@ import { until } from '../parts/until.ts'
 
 const log = pino({ level: 'silent' })
 
+/** Looks for a file, and knows what the last look has found. */
+function lookFor(file: string): { findHalt: FindHalt; last: () => ReturnType<FindHalt> } {
+  const look = haltFiles([file])
+  let found: ReturnType<FindHalt>
+  return { findHalt: () => { found = look(); return found }, last: () => found }
+}
+
 /** A real server with an agent's and schedulers' ends of a bus, and a folder for halt files. */
 async function stage() {
   await using made = new AsyncDisposableStack()
@@ -28,10 +34,10 @@ async function stage() {
   return {
     nats, folder: folder.path,
     /** An agent of this node that looks for this file. */
-    async agent(node: string, file: string): Promise<{ stop(): void }> {
+    async agent(node: string, file: string, findHalt = haltFiles([file])): Promise<{ stop(): void }> {
       const bus = await connectBus({ ...nats, service: 'injector', log, commandKey })
       owned.defer(() => bus.close())
-      const looking = setInterval(tellingOfHalts({ bus, clock: systemClock, node, findHalt: haltFiles([file]) }), 100)
+      const looking = setInterval(tellingOfHalts({ bus, clock: systemClock, node, findHalt }), 100)
       const stop = () => clearInterval(looking)
       owned.defer(stop)
       return { stop }
@@ -88,14 +94,15 @@ test('a halt file on a node is in the audit, by its path and its node, and so is
 test('a halt file that was there and is gone again while NATS was down is in the audit once NATS is back, with both dates', async () => {
   await using here = await stage()
   const file = join(here.folder, 'halt')
-  await here.scheduler({ findHalt: haltFiles([file]) })
-  await here.agent('n1', file)
+  const looks = [lookFor(file), lookFor(file)] as const
+  await here.scheduler({ findHalt: looks[0].findHalt })
+  await here.agent('n1', file, looks[1].findHalt)
   await here.nats.kill()
   const beganMs = Date.now()
   writeHaltFile(file, 'nobody answers')
-  await delay(700) // what they see in that time they can tell nobody
+  await until('both have seen it, and can tell nobody', () => looks.every(({ last }) => last() !== undefined), 20_000)
   removeHaltFile(file)
-  await delay(700)
+  await until('both have seen that it is gone', () => looks.every(({ last }) => last() === undefined), 20_000)
   const endedMs = Date.now()
   await here.nats.restart()
   assert.deepEqual((await onRecord(here, 4)).sort(), [

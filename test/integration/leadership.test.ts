@@ -16,6 +16,7 @@ import { startSloEvaluator } from '../../services/slo-evaluator/service.ts'
 import { startChild, temporaryFolder, type Child } from '../parts/child.ts'
 import { startNatsWithUsers } from '../parts/nats.ts'
 import { startPrometheus } from '../parts/prometheus.ts'
+import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { startWorker } from '../parts/worker.ts'
 
 /** Two schedulers as processes of their own, over a NATS in which each service has its own user; agent and evaluator beside them. */
@@ -131,10 +132,12 @@ test('what the one on standby passed on is in the audit once, by whom and from w
 })
 
 for (const { how, silentMs } of [{ how: 'SIGKILL', silentMs: 2_700 }, { how: 'SIGSTOP', silentMs: 2_700 }, { how: 'SIGTERM', silentMs: 1_500 }] as const) {
-  test(`the leader gets ${how} in mid-fault: the other goes on with the run before the agent's lease is over, and the run passes`, async () => {
+  test(`the leader gets ${how} in mid-fault: the other goes on with the run before the agent's lease is over, and the run passes`, () => onSteadyMachine(async () => {
     const [first, second] = await room.pair()
     const { heartbeats } = room
     heartbeats.length = 0
+    await using ended = new AsyncDisposableStack()
+    if (how !== 'SIGSTOP') ended.defer(() => room.replace(first))
     const run = await first.client.submit(experiment, 'a test')
     let signalledAtMs = Infinity
     const facts = await factsOf(second, run, ({ kind }) => {
@@ -153,6 +156,5 @@ for (const { how, silentMs } of [{ how: 'SIGKILL', silentMs: 2_700 }, { how: 'SI
     assert.equal(of(facts, 'fault.lapsed').length, 0)
     const judgement = judge(facts)
     assert.equal(judgement.verdict, 'passed', judgement.reasons.join('; '))
-    if (how !== 'SIGSTOP') await room.replace(first)
-  })
+  }))
 }

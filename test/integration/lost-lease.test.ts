@@ -8,11 +8,12 @@ import { joinLeadership } from '../../services/scheduler/leadership.ts'
 import { leaseTimes } from '../../services/scheduler/lease.ts'
 import { startNatsDoor } from '../parts/nats-door.ts'
 import { startNats } from '../parts/nats.ts'
+import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { until } from '../parts/until.ts'
 
 const log = pino({ level: 'silent' })
 
-test('the bucket of the lease is lost, and whoever leads is cut off and does not know: nobody leads beside it, and the epoch that comes next is later', async () => {
+test('the bucket of the lease is lost, and whoever leads is cut off and does not know: nobody leads beside it, and the epoch that comes next is later', () => onSteadyMachine(async () => {
   await using nats = await startNats()
   await using door = await startNatsDoor(nats.servers)
   const join = async (holder: string, servers: string) => {
@@ -24,7 +25,7 @@ test('the bucket of the lease is lost, and whoever leads is cut off and does not
   const other = await join('other', nats.servers)
   const raw = await connect({ servers: nats.servers, token: nats.token })
   try {
-    await until('it leads', () => one.epoch() !== undefined, 10_000)
+    await until('it leads', () => one.epoch() !== undefined, 20_000)
     const epoch = one.epoch() ?? assert.fail()
     door.shut()
     await (await raw.jetstreamManager()).streams.delete(epochStream)
@@ -32,17 +33,17 @@ test('the bucket of the lease is lost, and whoever leads is cut off and does not
     await until('the other leads', () => {
       assert.ok(!(one.epoch() && other.epoch()), 'two lead')
       return other.epoch() !== undefined
-    }, 10_000, { lookMs: 1 })
+    }, 20_000, { lookMs: 1 })
     const next = other.epoch() ?? assert.fail()
     assert.ok(next.bucketCreatedMs > epoch.bucketCreatedMs && next.revision > epoch.revision, JSON.stringify([epoch, next]))
     door.open()
-    await until('the one that was cut off knows who leads', () => one.leader()?.holder === 'other', 10_000)
+    await until('the one that was cut off knows who leads', () => one.leader()?.holder === 'other', 20_000)
     assert.deepEqual([one.epoch(), other.epoch()], [undefined, next])
   } finally {
     door.open()
     await Promise.all([one.stop(), other.stop(), raw.close()])
   }
-})
+}))
 
 test('what renews a lease in a bucket that is lost is refused by the one in its place, however many revisions that has', async () => {
   await using nats = await startNats()
@@ -74,7 +75,7 @@ test('who is about to take an empty lease when its bucket is lost again is refus
   })
   try {
     await late.campaign()
-    await until('it leads', () => late.epoch() !== undefined, 10_000)
+    await until('it leads', () => late.epoch() !== undefined, 20_000)
     const waitedMs = performance.now() - (remadeAtMs ?? assert.fail('the bucket was not lost'))
     assert.ok(waitedMs >= leaseTimes.goneMs, `it led ${Math.round(waitedMs)} ms after the bucket was there, in which another may have led in the one before`)
   } finally {

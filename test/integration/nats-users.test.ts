@@ -87,14 +87,14 @@ test('an injector\'s user can neither command, nor write another service\'s fact
   await using nats = await startNatsWithUsers()
   const scheduler = await connectBus({ ...nats.login('scheduler'), service: 'scheduler', log })
   await scheduler.writer('scheduler').write('r', 'run.sealed', { atMs: 1 })
-  const connection = await connect({ ...loginOptions(nats.login('injector')), timeout: 2_000 })
+  const connection = await connect({ ...loginOptions(nats.login('injector')), timeout: 20_000 })
   const denied = [
     'faultline.command.inject.n1', 'faultline.command.load-stop.locust-bridge', 'faultline.signal.abort.r', 'faultline.signal.heartbeat.r', 'faultline.signal.agent.cluster',
     factSubject('r', 'run.judged'), factSubject('r', 'run.sealed'), factSubject('r', 'load.sample'), factSubject('r', 'gate.status'),
     '$JS.API.STREAM.DELETE.FAULTLINE', '$JS.API.STREAM.PURGE.FAULTLINE', '$JS.API.STREAM.UPDATE.FAULTLINE', '$JS.API.STREAM.MSG.DELETE.FAULTLINE',
     '$JS.API.CONSUMER.CREATE.FAULTLINE', '$JS.API.STREAM.MSG.GET.FAULTLINE', '$JS.API.DIRECT.GET.FAULTLINE', '$KV.FAULTLINE_EPOCH.scheduler',
   ]
-  for (const subject of denied) await assert.rejects(connection.request(subject, '{}', { timeout: 2_000 }), isForbidden, subject)
+  for (const subject of denied) await assert.rejects(connection.request(subject, '{}', { timeout: 20_000 }), isForbidden, subject)
   for (const subject of ['faultline.fact.>', '_INBOX.scheduler.>', '>']) await assertCannotHear(connection, subject)
   assert.equal((await (await connection.jetstreamManager()).streams.info('FAULTLINE')).state.messages, 1)
   await connection.close()
@@ -105,7 +105,7 @@ test('not even the scheduler\'s user can delete, purge or change the stream, or 
   await using nats = await startNatsWithUsers()
   const bus = await connectBus({ ...nats.login('scheduler'), service: 'scheduler', log })
   await bus.writer('scheduler').write('r', 'run.sealed', { atMs: 1 })
-  const connection = await connect({ ...loginOptions(nats.login('scheduler')), timeout: 2_000 })
+  const connection = await connect({ ...loginOptions(nats.login('scheduler')), timeout: 20_000 })
   const manager = await connection.jetstreamManager()
   for (const attempt of [() => manager.streams.delete('FAULTLINE'), () => manager.streams.purge('FAULTLINE'), () => manager.streams.update('FAULTLINE', { max_msgs: 1 }), () => manager.streams.deleteMessage('FAULTLINE', 1)]) {
     await assert.rejects(attempt(), isForbidden)
@@ -122,14 +122,14 @@ test('the audit is written and read by the scheduler\'s user alone, and not even
   const entry = { who: 'alice', role: 'operator', address: '127.0.0.1', request: 'POST /api/v1/halt', outcome: 'allowed', atMs: 1 } as const
   await bus.writer('scheduler').write('audit', 'audit.request', entry)
   for (const user of ['injector', 'cluster-agent', 'locust-bridge', 'slo-evaluator', 'prober']) {
-    const other = await connect({ ...loginOptions(nats.login(user)), timeout: 2_000 })
+    const other = await connect({ ...loginOptions(nats.login(user)), timeout: 20_000 })
     for (const subject of [factSubject('audit', 'audit.request'), factSubject('audit', 'audit.halt'), '$JS.API.STREAM.INFO.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT', '$JS.API.CONSUMER.CREATE.FAULTLINE_AUDIT.x.faultline.audit.>']) {
-      await assert.rejects(other.request(subject, '{}', { timeout: 2_000 }), isForbidden, `${user}: ${subject}`)
+      await assert.rejects(other.request(subject, '{}', { timeout: 20_000 }), isForbidden, `${user}: ${subject}`)
     }
     await assertCannotHear(other, 'faultline.audit.>')
     await other.close()
   }
-  const own = await connect({ ...loginOptions(nats.login('scheduler')), timeout: 2_000 })
+  const own = await connect({ ...loginOptions(nats.login('scheduler')), timeout: 20_000 })
   const manager = await own.jetstreamManager()
   for (const attempt of [() => manager.streams.delete('FAULTLINE_AUDIT'), () => manager.streams.purge('FAULTLINE_AUDIT'), () => manager.streams.update('FAULTLINE_AUDIT', { max_msgs: 1 }), () => manager.streams.deleteMessage('FAULTLINE_AUDIT', 1)]) {
     await assert.rejects(attempt(), isForbidden)

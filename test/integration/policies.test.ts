@@ -110,7 +110,7 @@ const runsOf = (name: string) => room.of(name, 'policy.ticked').flatMap(({ run }
 const settled = (name: string) => room.of(name, 'policy.settled').length
 const theOne = async (name: string) => (await room.client().policies()).find(found => found.name === name) ?? assert.fail(`no ${name}`)
 
-test('runs are begun one after another, each once, also across a restart of the scheduler, and judged', { timeout: 60_000 }, async () => {
+test('runs are begun one after another, each once, also across a restart of the scheduler, and judged', { timeout: 120_000 }, async () => {
   const name = 'steady'
   await room.client().setPolicy(name, policy(name))
   await until('a run is settled and another is under way', () => settled(name) >= 1 && runsOf(name).length > settled(name), 20_000)
@@ -133,32 +133,32 @@ test('runs are begun one after another, each once, also across a restart of the 
   for (const [index, [, end = -1]] of spans.slice(0, -1).entries()) assert.ok(end >= 0 && end < (spans[index + 1]?.[0] ?? -1), 'one at a time')
 })
 
-test('after a failed verdict it pauses and says so where people hear it; resumed, it goes on', { timeout: 60_000 }, async () => {
+test('after a failed verdict it pauses and says so where people hear it; resumed, it goes on', { timeout: 120_000 }, async () => {
   const name = 'fails'
   await room.client().setPolicy(name, policy(name, {}, { query: 'vector(5)' }))
   await until('it has paused', async () => (await theOne(name)).state === 'paused', 20_000)
-  await until('the webhook is heard, in the end', () => room.told.texts.length === 1, 5_000)
+  await until('the webhook is heard, in the end', () => room.told.texts.length === 1, 20_000)
   const [run] = runsOf(name)
   assert.match(room.told.texts[0] ?? '', new RegExp(`the policy fails has paused: ${run} \\(calm\\) was failed.*faultline policy resume fails`))
   const skipped = () => room.of(name, 'policy.ticked').filter(({ reason }) => reason === 'paused').length
-  await until('ticks go by', () => skipped() >= 2, 10_000)
+  await until('ticks go by', () => skipped() >= 2, 20_000)
   assert.equal(runsOf(name).length, 1)
   await room.restart()
   assert.equal((await theOne(name)).state, 'paused')
   assert.deepEqual(await room.client().resumePolicy(name), { policy: name, resumed: true })
   assert.deepEqual(await room.client().resumePolicy(name), { policy: name, resumed: false })
-  await until('the next run is begun', () => runsOf(name).length === 2, 10_000)
+  await until('the next run is begun', () => runsOf(name).length === 2, 20_000)
   await until('it pauses again', async () => (await theOne(name)).state === 'paused', 20_000)
-  assert.equal(room.of(name, 'policy.paused').length, 2)
+  await until('both pauses are on record', () => room.of(name, 'policy.paused').length === 2, 20_000)
   await room.client().removePolicy(name)
 })
 
-test('what was due while no scheduler was there is missed, as one, and is not begun in a burst', { timeout: 60_000 }, async () => {
+test('what was due while no scheduler was there is missed, as one, and is not begun in a burst', { timeout: 120_000 }, async () => {
   const name = 'away'
   await room.client().setPolicy(name, policy(name, { concurrency: 3 }))
-  await until('it runs', () => runsOf(name).length >= 1, 10_000)
+  await until('it runs', () => runsOf(name).length >= 1, 20_000)
   await room.restart({ aheadMs: 600_000 })
-  await until('they are told as missed', () => room.of(name, 'policy.missed').length > 0, 5_000)
+  await until('they are told as missed', () => room.of(name, 'policy.missed').length > 0, 20_000)
   const [missed] = room.of(name, 'policy.missed')
   assert.ok(missed && missed.count > 900 && missed.count < 1_400, `${missed?.count} missed of 1,140 expected`)
   const late = room.of(name, 'policy.ticked').filter(({ atMs, decidedAtMs }) => decidedAtMs - atMs > 35_000)
@@ -167,7 +167,7 @@ test('what was due while no scheduler was there is missed, as one, and is not be
   await room.restart()
 })
 
-test('an error budget that is spent, or cannot be read, lets nothing run; one that is there is told', { timeout: 60_000 }, async () => {
+test('an error budget that is spent, or cannot be read, lets nothing run; one that is there is told', { timeout: 120_000 }, async () => {
   const budget = (remaining: string) => ({ budgets: [{ slo: 'errors', remaining, share: '20%', costPerRun: '1%', settle: '0s' }] })
   await room.client().setPolicy('spent', policy('spent', budget('vector(0)')))
   await room.client().setPolicy('unread', policy('unread', budget('no_such_series')))

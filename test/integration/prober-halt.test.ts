@@ -68,7 +68,7 @@ async function stage() {
 }
 
 const keysIn = async (redis: Redis): Promise<number> => Number(await redis.ask('DBSIZE'))
-const probing = (redis: Redis) => until('it writes', async () => await keysIn(redis) > 5, 10_000)
+const probing = (redis: Redis) => until('it writes', async () => await keysIn(redis) > 5, 20_000)
 /** How many it writes within a second; without a halt some ten. */
 async function writtenInASecond(redis: Redis): Promise<number> {
   const before = await keysIn(redis)
@@ -82,9 +82,9 @@ test('with NATS killed, a halt file ends the attempts of a probe within half a s
   await here.steady('r')
   await probing(here.redis)
   await here.nats.kill()
+  const haltedAtMs = Date.now()
   writeHaltFile(here.file, 'release today')
-  await delay(500)
-  assert.equal(await writtenInASecond(here.redis), 0)
+  await until('nothing more is written', async () => await writtenInASecond(here.redis) === 0, 10_000)
   await here.nats.restart()
   assert.match(refusals(await here.factsUntil('r', 'probe.refused'))[0] ?? '', /^halted by the file \S+ since \S+: release today$/)
   await here.verify('r')
@@ -92,6 +92,8 @@ test('with NATS killed, a halt file ends the attempts of a probe within half a s
   const ledger = told.find(({ kind }) => kind === 'probe.ledger')
   assert.ok(ledger?.kind === 'probe.ledger' && ledger.fact.data.missing === 0 && ledger.fact.data.acknowledged > 5, JSON.stringify(ledger))
   assert.equal(refusals(told).length, 1, 'it is told once')
+  const later = told.flatMap(stored => stored.kind === 'probe.samples' ? stored.fact.data.slots : []).filter(([atMs]) => atMs > haltedAtMs)
+  assert.ok(later.length <= 5, `${later.length} attempts after the halt, one each 100 ms`)
   assert.equal(await keysIn(here.redis), 0)
 })
 

@@ -76,7 +76,7 @@ async function overheard(stranger: NatsConnection, happens: () => Promise<unknow
 }
 
 async function send(stranger: NatsConnection, to: string, raw: Uint8Array): Promise<z.output<typeof replySchema>> {
-  return replySchema.parse((await stranger.request(to, raw, { timeout: 2_000 })).json())
+  return replySchema.parse((await stranger.request(to, raw, { timeout: 20_000 })).json())
 }
 
 test('an inject that was overheard is obeyed no second time, neither by the same start of the agent nor by the next', async () => {

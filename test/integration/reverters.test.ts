@@ -18,7 +18,8 @@ import { until } from '../parts/until.ts'
 
 const reverterPath = fileURLToPath(new URL('../../services/injector/reverter.ts', import.meta.url))
 const revertersPath = new URL('../../services/injector/reverters.ts', import.meta.url).href
-const patienceMs = 5_000
+/** For what comes as soon as a process of Node.js is there, or is gone. */
+const patienceMs = 20_000
 
 /** A journal; whatever bears its folder among its arguments is gone before the folder is. */
 function stage() {
@@ -34,11 +35,14 @@ function stage() {
 }
 
 /** As if the fault were about to begin, on processes that it may stop. */
-function journaled(journal: Journal, id: string, processes: readonly ProcessId[] = [], leaseMs = 60_000): string {
-  journal.writeLease(id, { leaseEndsMs: systemClock.monotonicMs() + leaseMs, endsMs: null })
+function journaled(journal: Journal, id: string, processes: readonly ProcessId[] = []): string {
+  journal.writeLease(id, { leaseEndsMs: systemClock.monotonicMs() + 60_000, endsMs: null })
   journal.write({ id, run: 'r', fault: id, kind: 'pause', bootId: clockId, targets: [], undos: [{ undo: 'continue', processes: [...processes], leave: [] }] })
   return id
 }
+
+/** As if nobody had renewed it. */
+const endLease = (journal: Journal, id: string) => journal.writeLease(id, { leaseEndsMs: systemClock.monotonicMs(), endsMs: null })
 
 const isGone = (id: ProcessId) => findProcess(id) === undefined
 const isStoppedNow = (id: ProcessId) => findProcess(id)?.state === 'T'
@@ -61,7 +65,7 @@ test('one stands by while runs are heard of, the next fault gets that very one, 
   assert.equal(here.there().length, 1, 'no other is started before the next heartbeat')
   reverters.expectFaults()
   await until('the next one stands by', () => here.there().length === 2, patienceMs)
-  await until('no heartbeat came for two seconds', () => here.there().length === 1, 10_000)
+  await until('no heartbeat came for two seconds', () => here.there().length === 1, patienceMs)
   assert.ok(!isGone(armed), 'the armed one stays')
   here.journal.remove('first')
   await until('its fault is over', () => isGone(armed), patienceMs)
@@ -112,12 +116,13 @@ for (const [signal, what] of [['SIGKILL', 'was killed'], ['SIGSTOP', 'does not a
     const [target] = tree.members()
     assert.ok(target)
     let gone = 0
-    const armed = await reverters.armReverter(journaled(here.journal, 'one', [target], 3_000), () => { gone += 1 })
+    const armed = await reverters.armReverter(journaled(here.journal, 'one', [target]), () => { gone += 1 })
     assert.notEqual(armed.pid, standby.pid)
     await until('the first is gone', () => isGone(standby), patienceMs)
     assert.equal(gone, 0, 'the fault has not lost its reverter')
     await stop(target)
-    await until('the lease is over, and the reverter has ended', () => gone === 1, patienceMs)
+    endLease(here.journal, 'one')
+    await until('the reverter has ended', () => gone === 1, patienceMs)
     assert.deepEqual([isStoppedNow(target), here.journal.readReverted('one')?.cause], [false, 'lease'])
     reverters.stop()
   })
@@ -128,7 +133,7 @@ test('an agent that is killed leaves none that stands by; one that had its fault
   using here = stage()
   const [target] = tree.members()
   assert.ok(target)
-  journaled(here.journal, 'one', [target], 1_500)
+  journaled(here.journal, 'one', [target])
   const program = `
     const { newReverters } = await import(${JSON.stringify(revertersPath)})
     const reverters = newReverters(process.env.FOLDER, undefined)
@@ -143,7 +148,8 @@ test('an agent that is killed leaves none that stands by; one that had its fault
   agent.kill('SIGKILL')
   await until('only the one with a fault is left', () => here.there().map(({ pid }) => pid).join() === String(armed), patienceMs)
   assert.ok(!tree.members().some(isStopped))
-  await until('the lease is over', () => here.there().length === 0, patienceMs)
+  endLease(here.journal, 'one')
+  await until('it ends with the lease', () => here.there().length === 0, patienceMs)
   assert.equal(here.journal.readReverted('one')?.observation.verified, true)
   assert.ok(!tree.members().some(isStopped))
 })

@@ -19,7 +19,7 @@ import { startNats } from '../parts/nats.ts'
 
 const log = pino({ level: 'silent' })
 /** The file is looked at within a second, and streams ask within another; with time to spare for a busy machine. */
-const withinMs = 4_000
+const withinMs = 6_000
 const experiment = {
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'waits' },
   faults: [{ kind: 'pause', target: { process: { match: 'worker' } }, at: '60s', duration: '1s' }],

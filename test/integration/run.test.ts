@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { untilNothingIsLeft } from '../parts/belongings.ts'
 import { startFaultline } from '../parts/faultline-command.ts'
 import { pauseExperiment, runIn, startPauseRoom, untilPaused, type PauseRoom } from '../parts/pause-room.ts'
+import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { until } from '../parts/until.ts'
 
 async function inRoom(text: string, use: (room: PauseRoom) => Promise<void>): Promise<void> {
@@ -29,7 +30,7 @@ test('an experiment whose gates hold exits 0, one whose gate breaks exits 1, and
   }
 })
 
-test('SIGKILL of the command in mid-fault: the fault is reverted within its lease, and no process or folder is left', async () => {
+test('SIGKILL of the command in mid-fault: the fault is reverted within its lease, and no process or folder is left', () => onSteadyMachine(async () => {
   await inRoom(pauseExperiment(), async room => {
     await using command = runIn(room, '--json')
     await untilPaused(room, command.ended)
@@ -38,7 +39,7 @@ test('SIGKILL of the command in mid-fault: the fault is reverted within its leas
     await until('the worker goes on', () => !room.isPaused(), 4_000)
     await untilNothingIsLeft(room.temporary, new Set(), 15_000)
   })
-})
+}))
 
 test('SIGINT ends a run as inconclusive, with its fault reverted', async () => {
   await inRoom(pauseExperiment(), async room => {

@@ -19,8 +19,9 @@ gates: [${gates}]
 recovery: {within: 20s, stable: 1s}
 `
 const pause = '{kind: pause, target: {process: {match: gunicorn}}, at: 1s, duration: 20s}'
-const errors = (max: string) => `{name: errors, limit: rate, errorRate: {max: ${max}}}`
-const spent = '{name: spent, limit: budget, requests: 400, availability: {min: 95%}}'
+// ten seconds: requests that a busy machine keeps waiting are not what is tried here
+const errors = (max: string) => `{name: errors, limit: rate, errorRate: {max: ${max}, timeout: 10s}}`
+const spent = '{name: spent, limit: budget, requests: 200, availability: {min: 95%, timeout: 10s}}'
 const quick = '{name: quick, limit: rate, block: 200ms, availability: {min: 99%, timeout: 300ms}}'
 const judged = z.looseObject({
   run: z.string(), verdict: z.string(), reasons: z.array(z.string()), timings: z.looseObject({ breachToRevertedMs: z.number().nullable() }),

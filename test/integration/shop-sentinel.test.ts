@@ -6,8 +6,8 @@ import { startPostgres } from '../parts/postgres.ts'
 import { startReplicatedRedis, type ReplicatedRedis } from '../parts/replicated-redis.ts'
 import { startShop, Visitor, type Shop } from '../parts/shop.ts'
 
-/** Sentinels call a master down after 2 s, and agree within another second or two. */
-const failoverWithinMs = 10_000
+/** Sentinels call a master down after 2 s, and agree within another second or two; on a busy machine later. */
+const failoverWithinMs = 30_000
 
 const owned = new AsyncDisposableStack()
 let redis: ReplicatedRedis

@@ -9,6 +9,7 @@ import { judge, printJudgement } from '#shared/verdict.ts'
 import { startNats } from '../parts/nats.ts'
 import { startPrometheus } from '../parts/prometheus.ts'
 import { startServices, type TestServices } from '../parts/services.ts'
+import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { startWorker } from '../parts/worker.ts'
 
 const experiment = (minimum: number) => ({
@@ -38,7 +39,7 @@ async function inRoom(use: (room: TestServices) => Promise<void>): Promise<void>
   }
 }
 
-test('a pause that stops the work breaks the gate: the run aborts, the work goes on, the verdict is failed and can be replayed', () => inRoom(async services => {
+test('a pause that stops the work breaks the gate: the run aborts, the work goes on, the verdict is failed and can be replayed', () => onSteadyMachine(() => inRoom(async services => {
   const run = await services.submit(experiment(50))
   const facts = await services.facts(run, stored => {
     if (stored.kind === 'fault.injected') assert.equal(stateOf(pidOf(stored.fact.data.targets[0])), 'T')
@@ -52,7 +53,7 @@ test('a pause that stops the work breaks the gate: the run aborts, the work goes
   assert.equal(of(facts, 'run.judged')[0]?.fact.data.verdict, 'failed')
   assert.ok((judgement.timings.breachToRevertedMs ?? Infinity) < 3_000, `breach to reverted took ${judgement.timings.breachToRevertedMs} ms`)
   assert.equal(printJudgement(judge([...facts, ...facts].toReversed())), printJudgement(judgement))
-}))
+})))
 
 test('a user\'s abort reverts, and a scheduler that is started again in mid-run goes on with the run', () => inRoom(async services => {
   const run = await services.submit(experiment(0))

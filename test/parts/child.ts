@@ -22,7 +22,7 @@ export interface Child extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-const readyWithinMs = 30_000
+const readyWithinMs = 60_000
 
 /** Starts a plan and waits until it is ready; its log is `<name>.log` in the folder. Disposal ends it with all its descendants. */
 export async function startChild(plan: ChildPlan, folder: string): Promise<Child> {

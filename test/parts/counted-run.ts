@@ -25,7 +25,7 @@ export async function runOnCounters(bus: Bus, run: string, gates: object[], { ho
   await scheduler.write(run, 'run.phase', { phase: 'hold', atMs: injectedMs })
   const facts: StoredFact[] = []
   await using following = bus.follow({ run })
-  const lost = setTimeout(() => void following.stop(), holdMs + 20_000)
+  const lost = setTimeout(() => void following.stop(), holdMs + 60_000)
   const timer = setTimeout(() => void scheduler.write(run, 'run.phase', { phase: 'revert', atMs: Date.now() }), holdMs + 50)
   for await (const followed of following) {
     if (followed.is !== 'fact') continue

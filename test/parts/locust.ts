@@ -52,7 +52,7 @@ export class Locust implements AsyncDisposable {
   }
 
   /** Its exit code, or the signal that ended it; a Locust that hangs is killed and told of instead. */
-  async ended(withinMs = 20_000): Promise<number | NodeJS.Signals> {
+  async ended(withinMs = 60_000): Promise<number | NodeJS.Signals> {
     const given = new AbortController()
     const late = delay(withinMs, undefined, { signal: given.signal }).then(() => undefined, () => undefined)
     const code = await Promise.race([this.#exited, late])
@@ -96,7 +96,7 @@ export class Locust implements AsyncDisposable {
   }
 
   async webReady(): Promise<void> {
-    const givenUpAt = performance.now() + 20_000
+    const givenUpAt = performance.now() + 60_000
     while (performance.now() < givenUpAt) {
       if (await fetch(this.#web).then(answer => answer.ok, () => false)) return
       if (this.#child.exitCode !== null) break
@@ -123,7 +123,7 @@ export class Locust implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       process.kill(this.pid, 'SIGTERM')
-      await this.ended(8_000)
+      await this.ended()
     }
     this.#killGroup()
   }

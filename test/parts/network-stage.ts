@@ -73,7 +73,8 @@ export async function stage() {
         child.kill('SIGKILL')
       }
     },
-    async inject(kind: string, parameters: object, { leaseMs = 10_000, peers = [] as string[] } = {}): Promise<FaultWork> {
+    /** Nobody renews it: the lease is long enough for whatever is asked meanwhile, however slow this machine is, unless its end is what is waited for. */
+    async inject(kind: string, parameters: object, { leaseMs = 50_000, peers = [] as string[] } = {}): Promise<FaultWork> {
       const spec = faultKinds.get(kind)?.item.parse({ kind, target: { process: { match: 'unused' } }, duration: '60s', ...parameters })
       assert.ok(spec)
       const bound: BoundProcess = { id: 'process:target', pid: target, startTicks: readProcess(target)?.startTicks ?? 0, description: 'the target' }

@@ -64,14 +64,14 @@ export async function startBridge({ reply = (): Reply => 204, port = 0 }: { repl
   async function until(what: string, wanted: (sample: Sample) => boolean, since = acknowledged.length): Promise<Sample> {
     const past = acknowledged.slice(since).find(wanted)
     if (past) return past
-    const signal = AbortSignal.timeout(30_000)
+    const signal = AbortSignal.timeout(60_000)
     try {
       for await (const [sample] of on(arrivals, 'sample', { signal })) {
         const parsed = sampleSchema.parse(sample)
         if (wanted(parsed)) return parsed
       }
     } catch (error) {
-      throw new Error(`no sample within 30 s: ${what}; the last one is ${JSON.stringify(acknowledged.at(-1))}`, { cause: error })
+      throw new Error(`no sample within 60 s: ${what}; the last one is ${JSON.stringify(acknowledged.at(-1))}`, { cause: error })
     }
     throw new Error('unreachable: the arrivals never end')
   }

@@ -10,7 +10,7 @@ export async function startValidatingWorker() {
   const worker = new Worker(new URL(import.meta.url))
   await once(worker, 'message') // loaded: a validation's time is its own
   return {
-    /** Rejects with an AbortError when there is no answer in time, and with the worker's error when it crashed. */
+    /** `tookMs`: of a processor, whatever else this machine does. Rejects with an AbortError when there is no answer in time, and with the worker's error when it crashed. */
     async validate(file: string, withinMs: number): Promise<z.output<typeof answerSchema>> {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       worker.postMessage(file)
@@ -24,8 +24,9 @@ export async function startValidatingWorker() {
 const port = parentPort
 if (port) {
   port.on('message', (file: string) => {
-    const startedMs = performance.now()
-    void validate([file], { json: false }).then(answer => port.postMessage({ ...answer, tookMs: performance.now() - startedMs }))
+    const before = process.threadCpuUsage()
+    const tookMs = () => { const { user, system } = process.threadCpuUsage(before); return (user + system) / 1_000 }
+    void validate([file], { json: false }).then(answer => port.postMessage({ ...answer, tookMs: tookMs() }))
   })
   port.postMessage('ready')
 }

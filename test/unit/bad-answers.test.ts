@@ -56,7 +56,7 @@ function flood(response: ServerResponse): void {
 /** What never comes is told, not waited for. */
 function soon<T>(name: string, asked: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new assert.AssertionError({ message: `${name}: no answer within 5 s` })), 5_000)
+  const timer = setTimeout(() => reject(new assert.AssertionError({ message: `${name}: no answer within 20 s` })), 20_000)
   return Promise.race([asked, late]).finally(() => clearTimeout(timer))
 }
 
@@ -145,7 +145,7 @@ test('whatever is at Locust\'s address is an answer of its shape, or none with a
   const refused = async (name: string, ask: () => Promise<unknown>) => {
     const startedMs = performance.now()
     await assert.rejects(soon(name, ask()), (error: unknown) => error instanceof LocustUnanswered && error.message.length < 900 && !error.message.includes('\n'), name)
-    assert.ok(performance.now() - startedMs < 5_000, name)
+    assert.ok(performance.now() - startedMs < 15_000, name) // the deadline is half a second, and the patient one's is twenty
   }
   for (const [name, behave] of nonsense) {
     server.be(behave)

@@ -120,7 +120,7 @@ test('Locust\'s refusal, its error, its silence and nonsense are told apart from
     answer = wrong
     const askedAtMs = performance.now()
     await assert.rejects(api.stats(), LocustUnanswered)
-    assert.ok(performance.now() - askedAtMs < 3_000, 'the deadline is 300 ms')
+    assert.ok(performance.now() - askedAtMs < 2_900, 'the deadline is 300 ms, and the usual one three seconds')
   }
 })
 

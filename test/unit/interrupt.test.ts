@@ -20,11 +20,11 @@ const script = `
 `
 
 test('the first interrupt aborts and the second ends the process, also beside a library that tidies up the terminal', async () => {
-  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 10_000 })
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 60_000 })
   const said: string[] = []
   child.stdout.setEncoding('utf8').on('data', (text: string) => said.push(...text.trim().split('\n')))
   const heard = async (word: string) => { while (!said.includes(word)) await once(child.stdout, 'data') }
-  const ended = once(child, 'exit')
+  const ended = once(child, 'close') // when all that it said is read
   await heard('ready')
   child.kill('SIGINT')
   await heard('aborted')

@@ -47,17 +47,18 @@ for (const { when, isSilenced, cause } of [
   await delay(2_000)
   assert.equal(isAnswered, false)
   if (isSilenced) await silence(agent)
-  const deletedAt = performance.now()
+  const [deletedAt, deletedAtMs] = [performance.now(), Date.now()]
   await inSystem('delete', agent, '--force', '--grace-period=0')
   const deletedMs = performance.now() - deletedAt
   await answered
   const tookMs = performance.now() - deletedAt
   console.log(`${when}: the pod was deleted by force within ${Math.round(deletedMs)} ms; the pause ended ${Math.round(tookMs)} ms after that was asked for`)
-  assert.ok(tookMs < leaseMs + 1_000, `it took ${Math.round(tookMs)} ms`)
 
   await installed()
   const facts = await judged
   const reverted = facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [fact.data] : [])
   assert.deepEqual(reverted.map(({ cause, verified }) => [cause, verified]), [[cause, true]])
+  const goneMs = (reverted[0]?.revertedAtMs ?? Infinity) - deletedAtMs // as its node dates it: what asks here takes its time to hear of it
+  assert.ok(goneMs < leaseMs + 1_000, `it took ${goneMs} ms`)
   assert.equal(judge(facts).verdict, 'inconclusive')
 })

@@ -36,7 +36,7 @@ const experiments = async () => (await inNamespace('get', 'experiments', '--outp
 test('a Campaign runs its Experiments one after another, also when the schedulers are replaced meanwhile, and waits can be made for it to pass', async () => {
   await subject.ready()
   await apply('whole', [step('first', pause('2s')), step('twice', pause('1s'), { repeat: 2 })])
-  await inNamespace('wait', 'experiment/whole-first', '--for=create', '--timeout=30s')
+  await inNamespace('wait', 'experiment/whole-first', '--for=create', '--timeout=90s')
   await inSystem('rollout', 'restart', 'deployment/scheduler')
   await inNamespace('wait', 'campaign/whole', '--for=condition=Passed', '--timeout=150s')
   const { verdict, steps } = await statusOf('whole')
@@ -48,7 +48,7 @@ test('a Campaign runs its Experiments one after another, also when the scheduler
 
 test('a step that fails ends it, and says why', async () => {
   await apply('failing', [step('first', pause('1s', { promql: { query: 'vector(1)', min: 2 } })), step('second', pause('1s'))])
-  await inNamespace('wait', 'campaign/failing', '--for=condition=Complete', '--timeout=60s')
+  await inNamespace('wait', 'campaign/failing', '--for=condition=Complete', '--timeout=120s')
   const { verdict, reasons } = await statusOf('failing')
   assert.equal(verdict, 'failed')
   assert.match(reasons.join('; '), /^first failed: failing-first: .*prometheus-answers.*; second was skipped: first failed$/)
@@ -57,7 +57,7 @@ test('a step that fails ends it, and says why', async () => {
 
 test('one that only the whole check can refuse is told what is wrong, and makes nothing', async () => {
   await apply('refused', [step('first', pause('1s')), step('second', { ...pause('1s'), gates: [{ name: 'errors', errorRate: { max: '1%' }, source: 'stream' }] })])
-  await inNamespace('wait', 'campaign/refused', '--for=condition=Complete', '--timeout=30s')
+  await inNamespace('wait', 'campaign/refused', '--for=condition=Complete', '--timeout=90s')
   assert.match((await statusOf('refused')).reasons.join('; '), /^the experiment of second: gates\[0\]\.source: expected prometheus/)
   assert.ok(!(await experiments()).some(name => name.includes('refused')))
 })
@@ -66,8 +66,8 @@ test('deleted in mid-fault, its Experiment goes with it, and the fault ends with
   const [pod] = await subject.ready()
   assert.ok(pod)
   await apply('deleted', [step('first', pause('60s'))])
-  await inNamespace('wait', 'experiment/deleted-first', '--for=create', '--timeout=30s')
-  await inNamespace('wait', 'experiment/deleted-first', '--for=jsonpath={.status.phase}=Hold', '--timeout=30s')
+  await inNamespace('wait', 'experiment/deleted-first', '--for=create', '--timeout=90s')
+  await inNamespace('wait', 'experiment/deleted-first', '--for=jsonpath={.status.phase}=Hold', '--timeout=90s')
   const answered = subject.ask(pod)
   assert.equal(await Promise.race([answered, delay(500)]), undefined)
   await inNamespace('delete', 'campaign', 'deleted')

@@ -62,7 +62,7 @@ async function hold(name: string, fault: object): Promise<void> {
     gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 }, noDataAfter: '10s' }],
     recovery: { within: '10s', stable: '500ms' },
   }))
-  await inNamespace('wait', `experiment/${name}`, '--for=jsonpath={.status.phase}=Hold', '--timeout=60s')
+  await inNamespace('wait', `experiment/${name}`, '--for=jsonpath={.status.phase}=Hold', '--timeout=120s')
 }
 
 for (const { what, rule, crash, mend = async () => undefined } of crashes) {

@@ -27,7 +27,7 @@ const hear = async ({ name }: SubjectPod): Promise<string> => {
   return hearFrom({ namespace: client.namespace, pod: asking?.name ?? '' }, await inNamespace('get', 'pod', name, '--output', 'jsonpath={.status.podIP}'))
 }
 
-const joined = (what: string, look: () => boolean | Promise<boolean>) => until(what, look, 15_000, { lookMs: 100 })
+const joined = (what: string, look: () => boolean | Promise<boolean>) => until(what, look, 20_000, { lookMs: 100 })
 
 /** Runs a fault on the subject's pods to its verdict; `meanwhile` begins when the first part is there, and is told of what was hit by then. */
 async function run(fault: { kind: string; pick: 'all' | 'one'; from?: object }, meanwhile: (injected: () => string[]) => Promise<void>): Promise<void> {
@@ -36,7 +36,7 @@ async function run(fault: { kind: string; pick: 'all' | 'one'; from?: object }, 
   const looks: Promise<void>[] = []
   const submitted = await scheduler.submit({
     apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'joining' },
-    faults: [{ ...rest, target: { pods: { namespace: subject.namespace, labels: { app: 'subject' }, pick } }, at: '0s', duration: '18s' }],
+    faults: [{ ...rest, target: { pods: { namespace: subject.namespace, labels: { app: 'subject' }, pick } }, at: '0s', duration: '25s' }],
     gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 } }],
     recovery: { within: '20s', stable: '1s' },
   })

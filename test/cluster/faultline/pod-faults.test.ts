@@ -69,7 +69,7 @@ const echoes = async (subject: Subject) => Number(await said(client, subject, `l
   const socket = require("node:dgram").createSocket("udp4").on("message", () => back++)
   for (let sent = 0; sent < 200; sent++) setTimeout(() => socket.send("x", 8081, address), sent * 3)
   setTimeout(() => { console.log(back); process.exit() }, 1000)`))
-const lookUp = (subject: Subject) => said(subject, subject, 'const names = new (require("node:dns").promises.Resolver)({ timeout: 800, tries: 1 }); names.resolve4("kubernetes.default.svc.cluster.local").then(() => "found", error => error.code).then(answer => { console.log(answer); process.exit() })')
+const lookUp = (subject: Subject) => said(subject, subject, 'const names = new (require("node:dns").promises.Resolver)({ timeout: 2000, tries: 1 }); names.resolve4("kubernetes.default.svc.cluster.local").then(() => "found", error => error.code).then(answer => { console.log(answer); process.exit() })')
 /** Of the container, in processors, over a second; its own cgroup says so, of version 1 or 2. */
 const processors = async (subject: Subject) => Number(await said(subject, subject, `const { readFileSync } = require("node:fs")
   const read = path => { try { return readFileSync("/sys/fs/cgroup/" + path, "utf8") } catch { return "" } }
@@ -110,12 +110,12 @@ const row = <T extends string | number>(kind: string, { measure, calm, faulted, 
 })
 
 /** Long enough for a measurement on a busy machine. */
-const duration = '5s'
+const duration = '8s'
 
 /** Every kind of fault that is done to pods; a new one is one line here. Two that are beside each other are tried at once. */
 const rows = [
-  row('network-latency', { parameters: { delay: '300ms' }, duration, measure: answerToClientMs, calm: between(0, 400), faulted: between(600, 2_000) }),
-  row('network-latency', { parameters: { delay: '300ms', jitter: '100ms', to: { namespace: 'faultline-test-client', labels: { app: 'subject' } }, ports: [8080] }, duration, measure: answerOfClientMs, calm: between(0, 400), faulted: between(400, 2_000) }),
+  row('network-latency', { parameters: { delay: '300ms' }, duration, measure: answerToClientMs, calm: between(0, 400), faulted: between(600, 4_000) }),
+  row('network-latency', { parameters: { delay: '300ms', jitter: '100ms', to: { namespace: 'faultline-test-client', labels: { app: 'subject' } }, ports: [8080] }, duration, measure: answerOfClientMs, calm: between(0, 400), faulted: between(400, 4_000) }),
   row('bandwidth-limit', { parameters: { rate: '20mbit' }, duration, measure: mbits, calm: value => value > 60, faulted: between(5, 24) }),
   row('network-drop', { duration, measure: hear, calm: is('here'), faulted: is('silence') }),
   row('network-loss', { parameters: { percent: 50 }, duration, measure: echoes, calm: between(190, 200), faulted: between(60, 140) }),
@@ -202,7 +202,7 @@ test('three faults of different kinds are on one pod at once; each is seen, and 
   const picture = await takePicture([subject.namespace])
   const seen: Promise<number[]>[] = []
   const faults = [{ kind: 'network-latency', delay: '300ms' }, { kind: 'cpu-stress', percent: 50 }, { kind: 'bandwidth-limit', rate: '20mbit' }]
-  const run = await scheduler.submit(experiment('at-once', faults.map(fault => ({ ...fault, target: target(subject), at: '0s', duration: '6s' }))))
+  const run = await scheduler.submit(experiment('at-once', faults.map(fault => ({ ...fault, target: target(subject), at: '0s', duration: '10s' }))))
   let there = 0
   const facts = await scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected' && ++there === faults.length) seen.push(Promise.all([answerToClientMs(subject), mbits(subject), processors(subject)])) })
   const judgement = judge(facts)

@@ -57,7 +57,7 @@ test('one with a run that fails pauses', async () => {
 
 test('one that only the whole check can refuse is told what is wrong', async () => {
   await apply(policy('elsewhere', { scope: { namespaces: ['other'] } }))
-  await inNamespace('wait', 'policy/elsewhere', '--for=condition=Accepted=False', '--timeout=30s')
+  await inNamespace('wait', 'policy/elsewhere', '--for=condition=Accepted=False', '--timeout=90s')
   assert.match((await statusOf('elsewhere'))?.conditions[0]?.message ?? '', /templates\[0\]\.experiment\.faults\[0\]\.target: expected a namespace of the policy's scope: other/)
   await assert.rejects(apply(policy('wrong', { rate: { mean: 1, per: 'year' } })), /rate\.per/)
 })

@@ -57,7 +57,7 @@ test('a workload that an autoscaler scales is refused by its name; so are more t
   const kill = { kind: 'pod-kill', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' }, pick: 'all' } }, at: '1s' }
   assert.match(await why({ ...experiment(kill), blastRadius: { maxShare: '50%' } }), /would hit 2 of 2 targets that match, and blastRadius.maxShare is 50%/)
   await inNamespace('create', 'poddisruptionbudget', 'subject', '--selector=app=subject', '--min-available=1')
-  await inNamespace('wait', 'poddisruptionbudget/subject', '--for=jsonpath={.status.disruptionsAllowed}=1', '--timeout=30s')
+  await inNamespace('wait', 'poddisruptionbudget/subject', '--for=jsonpath={.status.disruptionsAllowed}=1', '--timeout=90s')
   const before = await subject.pods()
   assert.match(await why(experiment(kill)), /the PodDisruptionBudget subject allows 1 more disruption now, and this would be 2/)
   assert.deepEqual(await subject.pods(), before)

@@ -70,10 +70,10 @@ for (const { what, remove } of ways) {
     assert.equal(await replicas(), '2')
     await assert.rejects(allEnded(1_500), /2 replicas.*silent/)
     const beganAt = performance.now()
-    const [afterMs, removedMs] = await Promise.all([allEnded(10_000), remove().then(() => performance.now() - beganAt)])
-    assert.ok(afterMs < removedMs + 1_000, 'a fault was there although faultline was gone')
+    const [afterMs, removedMs] = await Promise.all([allEnded(30_000), remove().then(() => performance.now() - beganAt)])
+    assert.ok(afterMs < removedMs + 5_000, 'a fault was there although faultline was gone') // a look takes a while, too
     console.log(`${what}: the last fault ended ${Math.round(afterMs)} ms later`)
-    assert.ok(afterMs < 10_000)
+    assert.ok(afterMs < 30_000, 'its lease is a minute')
   })
 }
 

@@ -34,7 +34,7 @@ test('the master has three workers, and a load that is asked for with the token 
   await deploy(parts.shop, {}, () => {})
   const token = await secret('token')
   const workers = async () => z.array(z.unknown()).parse((await locustApi(url, { token }).stats())['workers'])
-  for (const givenUpMs = performance.now() + 20_000; (await workers()).length !== 3 && performance.now() < givenUpMs;) await delay(500)
+  for (const givenUpMs = performance.now() + 60_000; (await workers()).length !== 3 && performance.now() < givenUpMs;) await delay(500)
   assert.equal((await workers()).length, 3)
 
   const api = locustApi(url, { token })
