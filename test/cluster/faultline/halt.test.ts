@@ -23,6 +23,7 @@ before(async () => {
 })
 after(async () => {
   await inSystem('delete', 'configmap', 'faultline-halt', '--ignore-not-found') // of a test that failed before it took it away
+  await faultline('abort', '--cluster', '--all') // and before it ended its run
   await owned.disposeAsync()
 })
 

@@ -25,7 +25,16 @@ before(async () => {
   scheduler = owned.use(await forwardScheduler())
   subject = owned.use(await startSubject({ namespace: 'faultline-test-keys', optedIn: true, replicas: 1 }))
 })
-after(() => owned.disposeAsync())
+after(async () => {
+  await faultline('abort', '--cluster', '--all') // of a test that failed before it ended its run
+  await owned.disposeAsync()
+})
+
+/** Its exit code. */
+async function faultline(...words: string[]): Promise<number | null> {
+  await using command = startFaultline(words, { temporary: folder })
+  return (await command.ended).code
+}
 
 /** The block of commands, in its parts: what makes the keys and the functions, then the steps. */
 function readSteps(): { functions: string; makes: string; steps: string[] } {
@@ -72,8 +81,7 @@ test('agents obey the next key and no longer the one before, without a restart, 
     assert.equal(sums.length - 1, step.includes('seed') ? signing : checking, sums.join('\n'))
   }
   await delay(2 * leaseMs) // a renewal that is refused would have it lapse in that time
-  await using abort = startFaultline(['abort', '--cluster', run], { temporary: folder })
-  assert.equal((await abort.ended).code, 0)
+  assert.equal(await faultline('abort', '--cluster', run), 0)
   const facts = await judged
   assert.deepEqual(facts.flatMap(({ kind }) => kind === 'fault.lapsed' ? [kind] : []), [])
   assert.deepEqual(facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [[fact.data.cause, fact.data.verified]] : []), [['abort', true]])
