@@ -22,7 +22,7 @@ before(async () => {
   subject = owned.use(await startSubject({ namespace: 'faultline-test-halt', optedIn: true, replicas: 1 }))
 })
 after(async () => {
-  await inSystem('delete', 'configmap', 'faultline-halt', '--ignore-not-found') // of a test that failed before it took it away
+  await faultline('resume', '--cluster') // of a test that failed before it did so
   await faultline('abort', '--cluster', '--all') // and before it ended its run
   await owned.disposeAsync()
 })
