@@ -32,6 +32,11 @@ export async function removeHaltObject({ context, namespace }: ClusterOptions): 
   return tellPods(core, namespace)
 }
 
+/** As after a change: a ConfigMap that was deleted by other means still lies in the pods' mounts. Throws ContextUnknown. */
+export async function havePodsLook({ context, namespace }: ClusterOptions): Promise<Told> {
+  return tellPods(readKubeConfig(context).makeApiClient(CoreV1Api), namespace)
+}
+
 /** A kubelet brings what is mounted up to date when its pod is changed, and otherwise within a minute or so. */
 async function tellPods(core: CoreV1Api, namespace: string): Promise<Told> {
   const { items } = await core.listNamespacedPod({ namespace, labelSelector: partOfFaultline }).catch(() => ({ items: [] }))

@@ -77,3 +77,14 @@ test('the ConfigMap ends a fault and its run, comes to every agent, and has new 
   await until('it is gone for every agent', async () => (seen = await sightings('halts no more', why)).length === agents, 90_000, { lookMs: 500, now: () => seen.join(', ') })
   assert.equal(judge(await scheduler.facts(await scheduler.submit(pauseFor('2s')))).verdict, 'passed')
 })
+
+test('resume has the pods look, too, when the ConfigMap was deleted by other means', async () => {
+  const why = `once more for test ${process.pid}`
+  assert.equal((await faultline('halt', '--cluster', '--file', why)).code, 0)
+  let seen: string[] = []
+  await until('it is in the mounts', async () => (seen = await sightings('halts', why)).length > 0, 90_000, { lookMs: 500, now: () => seen.join(', ') })
+  await inSystem('delete', 'configmap', 'faultline-halt')
+  const { code, out, err } = await faultline('resume', '--cluster')
+  assert.equal(code, 0, err)
+  assert.match(out, /runs are taken again/)
+})
