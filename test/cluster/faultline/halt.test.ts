@@ -38,7 +38,7 @@ const pauseFor = (duration: string) => ({
   gates: [{ name: 'works-again', phase: 'recovery', promql: { query: 'vector(1)', min: 1 } }], recovery: { within: '10s', stable: '1s' },
 })
 
-const auditSchema = z.looseObject({ audit: z.tuple([z.looseObject({ entries: z.array(z.looseObject({ who: z.string(), address: z.string(), request: z.string(), about: z.string() })) })]) })
+const auditSchema = z.looseObject({ audit: z.tuple([z.looseObject({ entries: z.array(z.looseObject({ who: z.string(), address: z.string(), request: z.string(), about: z.string().default('') })) })]) })
 /** The agents that have this on record of a halt by its file, by node. */
 async function sightings(request: 'halts' | 'halts no more', why: string): Promise<string[]> {
   const { out, err, code } = await faultline('audit', '--cluster', '--since', '10m', '--json')
