@@ -9,6 +9,7 @@ import { Registry } from 'prom-client'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import { systemClock } from '#shared/clock.ts'
 import { readConfig } from '#shared/config.ts'
+import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { configuredNats, loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 import { commandLine, readProcesses } from '#shared/process/process-table.ts'
@@ -83,7 +84,8 @@ test('passwords are rotated in mid-fault, by files and a reload of the server: a
   void (async () => { for await (const next of following) if (next.is === 'fact') told.push(next.stored) })()
   const writer = scheduler.writer('scheduler')
   const written: Promise<number>[] = []
-  const writing = setInterval(() => written.push(writer.write('r', 'run.phase', { phase: 'hold', atMs: written.length })), 20)
+  const lost: string[] = []
+  const writing = setInterval(() => written.push(writer.write('r', 'run.phase', { phase: 'hold', atMs: written.length }).catch((error: unknown) => lost.push(messageOf(error)))), 20)
   owned.defer(() => clearInterval(writing))
   await until('facts are written', () => written.length > 10, 20_000)
 
@@ -98,6 +100,7 @@ test('passwords are rotated in mid-fault, by files and a reload of the server: a
   await delay(leaseMs + 1_000) // had it not been renewed since, its lease would have run out
   clearInterval(writing)
   const places = await Promise.all(written)
+  assert.deepEqual(lost, [])
   assert.ok(leadership.epoch(), 'the lease has come back, too')
   assert.deepEqual(await scheduler.request('revert', 'n1', { run: 'r', fault: '1-x' }, { timeoutMs: 5_000 }), { outcome: 'done', held: true })
   await until('the revert is told', () => told.some(({ kind }) => kind === 'fault.reverted'), 10_000)

@@ -75,7 +75,7 @@ const streams = ['/api/v1/events', '/api/v1/runs/:run/events', '/api/v1/runs/:ru
 async function ends({ path, reader }: Stream): Promise<number> {
   const beganMs = performance.now()
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`${path} is still open after ${withinMs} ms`)), withinMs)
+  const timer = setTimeout(() => late.reject(new assert.AssertionError({ message: `${path} is still open after ${withinMs} ms` })), withinMs)
   const reading = (async () => {
     for (;;) if ((await reader.read()).done) return
   })().catch(() => undefined)
