@@ -13,7 +13,8 @@ const upWithinMs = 5_000
  * Where a program is to be sheltered it begins as a shell, which becomes the program at its first line, when it is sheltered: what the program takes of memory is charged
  * to where it is then, and not to the agent, whose limit is its own. On a large node there is a program for each of many processors.
  */
-const untilSheltered = ['sh', '-c', 'read -r go && exec "$@"', 'sh']
+const becomeAtFirstLine = 'read -r go && exec "$@"'
+const untilSheltered = ['sh', '-c', becomeAtFirstLine, 'sh']
 
 export interface WorkerRequest {
   program: 'burner' | 'memory-holder' | 'delay-proxy' | 'dns-responder'
