@@ -25,7 +25,7 @@ ${benches.map(({ name, summary }) => `                          ${name.padEnd(11
   --ways NAME[,NAME]    of the breach, only these ways of ending it: ${wayNames.join(', ')}
   --cells all|quick     of the gates, all simulated cells or a few
 
-All of it takes about three quarters of an hour; on a machine with other work to do its figures say little. Exit code: 0 every bar is met, 1 one was missed.
+All of it takes some 25 minutes; on a machine with other work to do its figures say little. Exit code: 0 every bar is met, 1 one was missed.
 `
 
 class ArgumentsInvalid extends Error {}
