@@ -20,13 +20,14 @@ const folder = mkdtempSync(join(tmpdir(), 'faultline-key-rotation-'))
 owned.defer(() => rmSync(folder, { recursive: true }))
 let scheduler: ForwardedScheduler
 let subject: Subject
+const begun: string[] = []
 before(async () => {
   await installed()
   scheduler = owned.use(await forwardScheduler())
   subject = owned.use(await startSubject({ namespace: 'faultline-test-keys', optedIn: true, replicas: 1 }))
 })
 after(async () => {
-  await faultline('abort', '--cluster', '--all') // of a test that failed before it ended its run
+  for (const run of begun) await faultline('abort', '--cluster', run) // of a test that failed before; and none of the others', which go on beside it
   await owned.disposeAsync()
 })
 
@@ -63,6 +64,7 @@ test('agents obey the next key and no longer the one before, without a restart, 
   const [signing, checking] = [await count('scheduler'), await count('scheduler', 'injector', 'cluster-agent', 'locust-bridge')]
   const injected = Promise.withResolvers<void>()
   const run = await scheduler.submit(pauseFor('10m'))
+  begun.push(run)
   const judged = scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected') injected.resolve() })
   await injected.promise
   await shell(makes)
