@@ -24,9 +24,10 @@ export function renderProblem({ file, line, column, path, expected, found, didYo
     + (didYouMean === undefined ? '' : `; did you mean ${quoted(didYouMean)}?`)
 }
 
-/** `gates[0].block: expected ..., found ...`: of a document that is in no file. */
-export function printPlainProblem({ path, says: { expected, found } }: PlainProblem): string {
-  return `${path.length > 0 ? `${printPath(path)}: ` : ''}expected ${expected}${found === undefined ? '' : `, found ${found}`}`
+/** Each as `gates[0].block: expected ..., found ...`: of a document that is in no file. */
+export function printPlainProblems({ issues }: z.ZodError, document: unknown): string[] {
+  return issues.flatMap(issue => problemsOf(issue, document)).map(({ path, says: { expected, found } }) => (
+    `${path.length > 0 ? `${printPath(path)}: ` : ''}expected ${expected}${found === undefined ? '' : `, found ${found}`}`))
 }
 
 export function printPath(path: Path): string {

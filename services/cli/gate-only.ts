@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import type { WrittenExperiment } from '#shared/experiment-file.ts'
-import { printPlainProblem, problemsOf } from '#shared/experiment-problem.ts'
+import { printPlainProblems } from '#shared/experiment-problem.ts'
 import { printDuration } from '#shared/units.ts'
 
 /** The experiment has nothing that could be judged without its faults. */
@@ -40,8 +40,7 @@ export function gateOnly({ document: given, experiment }: WrittenExperiment, for
   }
   const parsed = experimentSchema.safeParse(changed)
   if (!parsed.success) {
-    const problems = parsed.error.issues.flatMap(issue => problemsOf(issue, changed)).map(printPlainProblem)
-    throw new GateImpossible(`${name} cannot be judged for ${printDuration(forMs)} without its faults: ${problems.join('; ')}; change the file, or the time with --for`)
+    throw new GateImpossible(`${name} cannot be judged for ${printDuration(forMs)} without its faults: ${printPlainProblems(parsed.error, changed).join('; ')}; change the file, or the time with --for`)
   }
   return {
     written: { document: changed, experiment: parsed.data },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { printPlainProblem, problemsOf } from '#shared/experiment-problem.ts'
+import { printPlainProblems } from '#shared/experiment-problem.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { printDate } from '#shared/units.ts'
 import { phaseOf, type RunState } from './core.ts'
@@ -71,8 +71,8 @@ export function readExperimentObject(raw: unknown): ExperimentObject | undefined
 
 /** Every problem in words, as the command would tell them; none: it can be run. */
 export function problemsIn(document: unknown, schema: z.ZodType = experimentSchema): string[] {
-  const issues = schema.safeParse(document).error?.issues ?? []
-  return issues.flatMap(issue => problemsOf(issue, document)).map(printPlainProblem)
+  const { error } = schema.safeParse(document)
+  return error ? printPlainProblems(error, document) : []
 }
 
 /** 48 bits of the UID are enough beside the name; subjects and folders should not be longer than need be. */

@@ -11,15 +11,11 @@ import { takeEpoch } from '../../services/scheduler/epoch.ts'
 import { soleLeader } from '../../services/scheduler/leadership.ts'
 import { startScheduler } from '../../services/scheduler/service.ts'
 import { startNats } from '../parts/nats.ts'
+import { quietExperiment } from '../parts/release-scheduler.ts'
 import { until } from '../parts/until.ts'
 
 const log = pino({ level: 'silent' })
 const token = 'api-token'
-const experiment = {
-  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'waits' },
-  faults: [{ kind: 'pause', target: { process: { match: 'worker' } }, at: '60s', duration: '1s' }],
-  gates: [{ name: 'one', promql: { query: 'vector(1)', max: 2 } }],
-}
 const facts = 60
 const factBytes = 500_000
 /** What two sockets and the kernel between them may hold is more than that, and is not the scheduler's. */
@@ -39,7 +35,7 @@ async function stage() {
   const sockets: Socket[] = []
   api.server.on('connection', socket => sockets.push(socket))
   const url = new URL(await api.listen({ host: '127.0.0.1', port: 0 }))
-  const run = await scheduler.submit(experiment)
+  const run = await scheduler.submit(quietExperiment('waits'))
   const writer = bus.writer('locust-bridge')
   for (let number = 1; number <= facts; number++) {
     await writer.write(run, 'load.stats', { stats: { state: 'stopped', text: number === facts ? 'the last' : 'x'.repeat(factBytes) }, atMs: number })
