@@ -1,4 +1,4 @@
-import type { Epoch } from '#shared/events.ts'
+import type { Epoch } from '#shared/epoch.ts'
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import { entryId } from '../../services/injector/journal.ts'
@@ -174,4 +174,5 @@ export class Ledger {
 
 const orderKey = (machine: Machine, id: string) => `${machine.name}/${machine.boot}/${id}`
 export const printEpoch = ({ bucketCreatedMs, revision }: Epoch) => `${bucketCreatedMs}/${revision}`
+/** Not the services' own: what is demanded of them must not be wrong where they are. */
 export const isOlder = (one: Epoch, than: Epoch): boolean => one.bucketCreatedMs === than.bucketCreatedMs ? one.revision < than.revision : one.bucketCreatedMs < than.bucketCreatedMs

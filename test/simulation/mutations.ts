@@ -65,7 +65,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'epochs are not compared', why: 'a leader that was stopped wakes up and commands on',
-    changes: [{ file: agent, find: "if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
+    changes: [{ file: agent, find: "if (isOlderEpoch(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
   },
   {
     name: 'old renewals count', why: 'who has heard a renewal sends it again, and keeps the fault when nobody else does',
