@@ -15,7 +15,11 @@ const refusalOf = (pod: string, inNamespace: string): Promise<string> => deleteA
 /** The labels of a namespace come to the API server's admission a moment after they are changed. */
 async function refusedFor(pod: string, inNamespace: string, wanted: RegExp): Promise<void> {
   let refusal = ''
-  await until(`its refusal is ${wanted}`, async () => wanted.test(refusal = await refusalOf(pod, inNamespace)), 10_000, { lookMs: 100, now: () => refusal })
+  await until(`its refusal is ${wanted}`, async () => {
+    refusal = await refusalOf(pod, inNamespace)
+    assert.ok(refusal !== 'none' || wanted.test(refusal), 'it was not refused')
+    return wanted.test(refusal)
+  }, 10_000, { lookMs: 100, now: () => refusal })
 }
 
 test('the API server itself refuses to delete a pod for the cluster-agent unless the namespace has opted in', async () => {
