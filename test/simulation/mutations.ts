@@ -104,7 +104,7 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: 'shared/blast-radius.ts', find: 'if (taken > maxTargets) return', put: 'if (taken > maxTargets + 100) return' }],
   },
   {
-    name: 'what is ordered is not counted', near: 51_425, why: 'more joins a fault of which some targets are not on record yet, and it has more than its cap',
+    name: 'what is ordered is not counted', why: 'more joins a fault of which some targets are not on record yet, and it has more than its cap',
     changes: [{ file: 'services/scheduler/fault-orders.ts', find: '[...joining.held, ...standing.targets]', put: 'joining.held' }],
   },
   {

@@ -46,10 +46,11 @@ export function planOf(seed: number): Plan {
   const story = chance.happens(0.25) ? chance.pick(stories)(chance, place) : undefined
   const count = story ? chance.int(0, 2) : chance.happens(0.08) ? 0 : chance.int(1, 9)
   if (story?.submitsAtMs !== undefined) documents.push({ atMs: story.submitsAtMs, document: experiment(chance, place, { load: false }) })
+  const lagging = halfTold(seed, place)
   return {
-    seed, place, documents,
+    seed, place, documents: lagging?.documents ?? documents,
     constitution: { hurt: chance.pick([0, 0, 0, 0.05, 0.5, 1]), healsMs: chance.pick([0, 200, 1_000, 4_000]) },
-    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place), ...replays(seed), ...halfTold(seed, place)]),
+    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place), ...replays(seed), ...halfDone(seed, place), ...lagging?.disturbances ?? []]),
   }
 }
 
@@ -75,7 +76,7 @@ function replays(seed: number): Disturbance[] {
 }
 
 /** Drawn apart: one of the agents that are told to do a fault is gone before it does it, and soon after so is the leader that has told them. */
-function halfTold(seed: number, place: Plan['place']): Disturbance[] {
+function halfDone(seed: number, place: Plan['place']): Disturbance[] {
   const chance = new Chance(seed, 6)
   if (place === 'local' || !chance.happens(0.1)) return []
   return [
@@ -84,13 +85,29 @@ function halfTold(seed: number, place: Plan['place']): Disturbance[] {
   ]
 }
 
+/** Drawn apart: one of two agents is slow to act, and what the schedulers hear of that comes later than the agent's answer; a pod comes up meanwhile, and the fault has all that it may have. */
+function halfTold(seed: number, place: Plan['place']): { documents: Plan['documents']; disturbances: Disturbance[] } | undefined {
+  const chance = new Chance(seed, 7)
+  if (place === 'local' || !chance.happens(0.06)) return undefined
+  const lagsFromMs = chance.int(1_680, 2_300)
+  const three = { ...fault(chance, place, 1_000), kind: 'pod-pause', duration: '5s', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 3 } } }
+  return {
+    documents: [{ atMs: 400, document: { ...experiment(chance, place, { load: false }), faults: [three], blastRadius: { maxTargets: 3 } } }],
+    disturbances: [
+      { is: 'paused-at-moment', who: 'agent-n2', moment: chance.pick(['write', 'stop']), nth: chance.int(2, 4), forMs: chance.int(300, 900) },
+      ...['s1', 's2'].map((where): Disturbance => ({ is: 'follower-stalled', where, fromMs: lagsFromMs, toMs: lagsFromMs + chance.int(1_200, 2_500) })),
+      { is: 'pod-comes-up', atMs: lagsFromMs + chance.int(-300, 900) },
+    ],
+  }
+}
+
 /** Who kills the agent and its reverters at once has undone what was promised: one of the two is always left, unless the whole machine is gone. */
 function promised(drawn: Disturbance[]): Disturbance[] {
   const withoutReverters = new Set(drawn.flatMap(disturbance => disturbance.is === 'reverter-killed' ? [`agent-${disturbance.where}`] : []))
   return drawn.filter(disturbance => !('who' in disturbance) || !withoutReverters.has(disturbance.who))
 }
 
-function experiment(chance: Chance, place: Plan['place'], { load = chance.happens(0.75) }: { load?: boolean } = {}): unknown {
+function experiment(chance: Chance, place: Plan['place'], { load = chance.happens(0.75) }: { load?: boolean } = {}): object {
   const firstAtMs = chance.int(1_000, 2_500)
   const faults = Array.from({ length: chance.int(1, 3) }, (_, index) => fault(chance, place, index === 0 ? firstAtMs : firstAtMs + chance.int(0, 3_000)))
   const source = load && chance.happens(0.7) ? {} : { source: 'prometheus', interval: '500ms' }
