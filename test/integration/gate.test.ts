@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 
 const experiment = (value: number) => `
 apiVersion: faultline.dev/v1alpha1
@@ -23,8 +23,7 @@ test('a gate judges the objectives alone: it passes when its time is over, fails
   const file = join(folder, 'experiment.yaml')
   const gate = async (value: number, ...args: string[]) => {
     writeFileSync(file, experiment(value))
-    await using command = startFaultline(['gate', file, '--results', join(folder, 'results'), '--json', ...args], { temporary: folder })
-    const { code, out, err } = await command.ended
+    const { code, out, err } = await runFaultline(['gate', file, '--results', join(folder, 'results'), '--json', ...args], { temporary: folder })
     return { code, err, judgement: judgementSchema.safeParse(out.startsWith('{') ? JSON.parse(out) : undefined).data }
   }
   try {

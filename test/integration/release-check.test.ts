@@ -7,7 +7,7 @@ import { stringify } from 'yaml'
 import { z } from 'zod'
 import { experimentIdentity } from '#shared/release-run.ts'
 import { newSigningKey, signerOf } from '#shared/signing-key.ts'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { recordedExperiment, writeResults } from '../parts/release-results.ts'
 import { quietExperiment, shop, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
 import { until } from '../parts/until.ts'
@@ -119,8 +119,7 @@ test('what could be misread is 400 and does not pass', async () => {
 })
 
 async function faultline(...args: string[]) {
-  await using command = startFaultline(['release-check', '--app', 'shop', '--version', '1.2.3', ...args], { temporary: folder })
-  return await command.ended
+  return await runFaultline(['release-check', '--app', 'shop', '--version', '1.2.3', ...args], { temporary: folder })
 }
 
 test('the command asks a scheduler, and ends with 0 only when it passes; what it writes says the same', async () => {
