@@ -9,7 +9,8 @@ import { experimentIdentity } from '#shared/release-run.ts'
 import { newSigningKey, signerOf } from '#shared/signing-key.ts'
 import { runFaultline } from '../parts/faultline-command.ts'
 import { recordedExperiment, writeResults } from '../parts/release-results.ts'
-import { quietExperiment, shop, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
+import { shop, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
+import { quietExperiment } from '../parts/served-scheduler.ts'
 import { until } from '../parts/until.ts'
 
 /** Release checks against a real scheduler over a real nats-server, whose record of runs is written through the bus. */

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { z } from 'zod'
 import { runFaultline } from '../parts/faultline-command.ts'
-import { quietExperiment, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
+import { startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
+import { quietExperiment } from '../parts/served-scheduler.ts'
 
 /** The examples in docs/release-gate are asked and run as they stand there; only addresses are those of the test. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
