@@ -3,7 +3,7 @@ import type { ReleaseOptions } from '../release/release-command.ts'
 import { cluster, context, namespace, several } from './options.ts'
 
 export const addReleaseCheck = (program: Command): Command => program.command('release-check')
-  .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked.')
+  .description('May this version go out? Only if every required experiment passed on it, lately; whatever is not known blocks.\nExit codes: 0 it may, 1 it must not, 3 invalid input, 4 whoever knows cannot be asked, for 10 s.')
   .requiredOption('--app <name>', 'the service, as NAME or NAMESPACE/NAME')
   .requiredOption('--version <version>', 'its version: the label app.kubernetes.io/version, or the tag or digest of its image')
   .option('--within <duration>', 'how long ago the runs may have ended', '24h')
