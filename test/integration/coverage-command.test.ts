@@ -26,7 +26,7 @@ test('what a run on this machine says it tests is covered by its verdict, and th
 test('options that cannot be exit 3, say what was expected, and start nothing', async () => {
   await using room = await startPauseRoom(pauseExperiment({ duration: '2s' }))
   for (const [args, why] of [
-    [['run', room.file, '--within', `worker=${room.worker.pid}`, '--tests', 'worker'], /expected a service and its version as APP=VERSION/],
+    [['run', room.file, '--allow', `worker=${room.worker.pid}`, '--tests', 'worker'], /expected a service and its version as APP=VERSION/],
     [['run', room.file, '--cluster', '--tests', 'worker=1'], /--cluster.* cannot be used with .*--tests/],
     [['coverage', '--cluster', '--results', room.results], /--cluster.* cannot be used with .*--results/],
     [['coverage', '--results', join(room.results, 'nowhere')], /there is no folder .*nowhere/],

@@ -18,7 +18,7 @@ gates:
 `
 const judgementSchema = z.looseObject({ run: z.string(), experiment: z.string(), verdict: z.string(), gates: z.array(z.looseObject({ name: z.string(), phase: z.string(), evidence: z.string(), looks: z.array(z.unknown()) })), faults: z.array(z.unknown()) })
 
-test('a gate judges the objectives alone: it passes when its time is over, fails at the first breach, touches nothing, and needs no --within', async () => {
+test('a gate judges the objectives alone: it passes when its time is over, fails at the first breach, touches nothing, and needs no --allow', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gate-'))
   const file = join(folder, 'experiment.yaml')
   const gate = async (value: number, ...args: string[]) => {

@@ -61,7 +61,7 @@ test('an invalid file, an unknown command and a process that is not there exit 3
     assert.equal((await runIn({ ...room, worker: { ...room.worker, pid: 999_999_999 } }).ended).code, 3)
     assert.equal((await runFaultline(['no-such-command'], room)).code, 3)
     const nothingOptedIn = await runFaultline(['run', room.file], room)
-    assert.deepEqual([nothingOptedIn.code, /--within NAME=PID/.test(nothingOptedIn.err)], [3, true], nothingOptedIn.err)
+    assert.deepEqual([nothingOptedIn.code, /--allow NAME=PID/.test(nothingOptedIn.err)], [3, true], nothingOptedIn.err)
     writeFileSync(room.file, pauseExperiment({ duration: '5s' }).replace('hold:', "load: {users: 1, host: 'http://127.0.0.1:9', locustfile: gone.py}\nhold:"))
     const noLocustfile = await runIn(room).ended
     assert.deepEqual([noLocustfile.code, /there is no .*gone\.py/.test(noLocustfile.err)], [3, true], noLocustfile.err)

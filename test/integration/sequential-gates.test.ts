@@ -37,7 +37,7 @@ test('on the real shop a run passes with enough requests, is inconclusive with t
     await using shop = await startShop({ databaseUrl: database.url })
     const judge = async (exitCode: number, faults: string, ...gates: string[]) => {
       writeFileSync(file, experiment(shop.url, faults, gates.join(', ')))
-      const { code, out, err } = await runFaultline(['run', file, '--within', `shop=${shop.child.pid}`, '--results', results, '--json'], { temporary })
+      const { code, out, err } = await runFaultline(['run', file, '--allow', `shop=${shop.child.pid}`, '--results', results, '--json'], { temporary })
       assert.equal(code, exitCode, err + out)
       const judgement = judged.parse(JSON.parse(out))
       assert.match((await runFaultline(['replay', join(results, judgement.run)], { temporary })).out, new RegExp(`^${judgement.verdict}: byte-identical`))
