@@ -121,9 +121,13 @@ export const mutations: readonly Mistake[] = [
       { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > steadyAtMs + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
       { file: 'services/scheduler/fault-orders.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
       { file: scheduler, find: 'const sinceMs = firstInjectedAtMs(state)\n  if (sinceMs === undefined ||', put: 'const sinceMs = firstInjectedAtMs(state) ?? state.phases.inject\n  if (sinceMs === undefined ||' },
-      { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && injectionsOf', put: 'isJoined(id) || injectionsOf' },
-      { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)\n    else if", put: 'if' },
+      { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && silentOf', put: 'isJoined(id) || silentOf' },
+      { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected${node === '' ? '' : ` on ${node}`}`)\n    else if", put: 'if' },
     ],
+  },
+  {
+    name: 'who was told is forgotten', why: 'one of two agents is gone, and with it the leader that has told both: the other\'s half of the fault passes for the whole',
+    changes: [{ file: 'shared/fault-order.ts', find: 'order?.nodes.filter(node => !heard.has(node)) ?? []', put: 'order?.nodes.filter(node => heard.has(node) && node === \'\') ?? []' }],
   },
   {
     name: 'no data passes', near: 120, why: 'no data, assuming pass (Krkn); no samples, no failure (k6); terminated without a measurement, successful (Argo Rollouts)',
