@@ -31,7 +31,7 @@ const containerStatus = z.looseObject({
   lastState: z.looseObject({ terminated: ended.optional() }).default({}),
 })
 const pod = z.looseObject({
-  metadata: z.looseObject({ name: z.string(), uid: z.string(), deletionTimestamp: z.string().optional() }),
+  metadata: z.looseObject({ name: z.string(), uid: z.string(), creationTimestamp: z.string().nullish(), deletionTimestamp: z.string().optional() }),
   spec: podSpec,
   status: z.looseObject({
     phase: z.string().default(''), reason: z.string().default(''), message: z.string().default(''),
@@ -81,21 +81,25 @@ export function notReady(raw: unknown, { images }: Pick<WorkloadPods, 'images'>)
 }
 
 /**
- * Whether a workload's pods were refused as they were to be made, by a quota or by admission: what the workload itself says of it, or the last of its `events`
- * (as kubectl prints those with the reason FailedCreate), which count only while pods are missing: they are kept for an hour. Throws zod's error for what is neither.
+ * Whether a workload's pods are refused as they are to be made, by a quota or by admission: what the workload itself says of it, or the last of its `events`
+ * (as kubectl prints those with the reason FailedCreate). They are kept for an hour, so they count only while pods are missing, and none of its `pods` was made
+ * later. Throws zod's error for what is none of these.
  */
-export function refusedPod(raw: unknown, events: unknown = { items: [] }): NotReady[] {
+export function refusedPod(raw: unknown, { pods, events = { items: [] } }: { pods: unknown; events?: unknown }): NotReady[] {
   const { metadata: { uid }, spec, status } = shortWorkload.parse(raw)
   const refused = ({ reason, message }: { reason: string; message: string }): NotReady[] => [{ pod: undefined, uid, node: undefined, container: undefined, reason, message, isTrouble: true, image: undefined }]
   const failure = status.conditions.find(({ type, status: is }) => type === 'ReplicaFailure' && is === 'True')
   if (failure) return refused(failure)
   const wanted = spec.replicas ?? status.desiredNumberScheduled ?? 1
   const there = status.replicas ?? status.currentNumberScheduled ?? status.active ?? 0
-  const last = eventList.parse(events).items.toSorted((a, b) => Date.parse(datedBy(a)) - Date.parse(datedBy(b))).at(-1)
-  return last && there < wanted ? refused(last) : []
+  const last = eventList.parse(events).items.toSorted((a, b) => atMs(a) - atMs(b)).at(-1)
+  const madeLastMs = Math.max(0, ...podList.parse(pods).items.map(atMs))
+  return last && there < wanted && atMs(last) >= madeLastMs ? refused(last) : []
 }
 
-const datedBy = ({ metadata, lastTimestamp }: z.output<typeof eventList>['items'][number]): string => lastTimestamp ?? metadata.creationTimestamp ?? '1970-01-01T00:00:00Z'
+/** By the API's clock, to the second. */
+const atMs = ({ lastTimestamp, metadata: { creationTimestamp } }: { lastTimestamp?: string | null | undefined; metadata: { creationTimestamp?: string | null | undefined } }): number =>
+  Date.parse(lastTimestamp ?? creationTimestamp ?? '1970-01-01T00:00:00Z')
 
 const containersOf = ({ containers, initContainers }: z.output<typeof podSpec>) => [...initContainers, ...containers]
 

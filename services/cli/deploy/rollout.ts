@@ -60,10 +60,11 @@ async function look(namespace: string, workload: string): Promise<NotReady[]> {
   const read = async (...what: string[]): Promise<unknown> => JSON.parse(await kubectl(['get', ...what, '--namespace', namespace, '--output', 'json', askedFor]))
   try {
     const written = await read(workload)
-    const pods = podsOf(written)
+    const its = podsOf(written)
     const [kind, name] = workload.split('/')
     const events = kind === 'deployment' ? undefined : await read('events', '--field-selector', `reason=FailedCreate,involvedObject.name=${name}`)
-    return [...refusedPod(written, events), ...notReady(await read('pods', '--selector', pods.selector), pods)]
+    const pods = await read('pods', '--selector', its.selector)
+    return [...refusedPod(written, { pods, events }), ...notReady(pods, its)]
   } catch {
     return []
   }
