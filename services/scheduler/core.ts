@@ -83,13 +83,28 @@ export type Effect = { key: string } & (
   | { effect: 'abort'; cause: AbortCause; detail: string; gate?: string }
 )
 
-/**
- * How long things that should take an instant may take before the run gives up on them. `ownEndMs`: an agent counts the duration from when it
- * knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. `joinMs`: what would join
- * a fault for less than that is spared, and so long passes between two looks, longer after each refusal. `onItsWayMs`: so long an abort is told at
- * least, so that an inject which was sent before it meets the tombstone. `loadMs`: beyond what the experiment gives its load.
- */
-export const patience = { beginMs: 10_000, loadMs: 30_000, onItsWayMs: 500, clockMs: 10_000, ownEndMs: 500, joinMs: 1_000, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
+/** How long things that should take an instant may take before the run gives up on them. */
+export const patience = {
+  beginMs: 10_000,
+  /** Beyond what the experiment gives its load. */
+  loadMs: 30_000,
+  steadyGatesMs: 3_000,
+  probesUpMs: 10_000,
+  injectMs: 15_000,
+  /** A date that is further ahead than this is of a clock that is wrong. */
+  clockMs: 10_000,
+  /** What would join a fault for less than that is spared, and so long passes between two looks, longer after each refusal. */
+  joinMs: 1_000,
+  /** An agent counts the duration from when it knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. */
+  ownEndMs: 500,
+  revertMs: 10_000,
+  /** So long an abort is told at least: an inject that was sent before it must meet the tombstone. */
+  onItsWayMs: 500,
+  recoveryGatesMs: 5_000,
+  lastLooksMs: 10_000,
+  loadStopMs: 10_000,
+  verifyMs: 60_000,
+} as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
