@@ -1,7 +1,7 @@
 import { KubeConfig, type RequestContext } from '@kubernetes/client-node'
 
 /** Longer than an election among the API server's own stores, and shorter than anybody would wait for an undo. */
-export const apiAnswersWithinMs = 5_000
+const apiAnswersWithinMs = 5_000
 
 /**
  * How to reach the API server, with an end to every request: the client itself waits five minutes for one that has been taken and is not answered, and what it

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { blastRadius } from '#shared/blast-radius.ts'
+import { epochMs } from '#shared/epoch-ms.ts'
 import { epochSchema } from '#shared/epoch.ts'
 import type { Service } from '#shared/events.ts'
 import { mostSightings } from '#shared/halt-sightings.ts'
@@ -11,7 +12,6 @@ import { testedServiceSchema } from '#shared/tested-service.ts'
  * Only `inject`, `load-start` and `heartbeat` can be too late or too old, or have come before; `revert`, `abort` and `load-stop` with a valid signature are always obeyed.
  */
 
-const epochMs = () => z.number().int().nonnegative().max(8_640_000_000_000_000)
 const run = z.string().min(1).max(120)
 const limits = blastRadius.optional().describe('of the experiment; the usual one when left out')
 const widens = (says: string) => z.literal(true).optional().describe(says)
@@ -28,7 +28,7 @@ export const plannedTargetSchema = z.strictObject({
 export type PlannedTarget = z.output<typeof plannedTargetSchema>
 
 /** A target that was found through the Kubernetes API. */
-export const resolvedTargetSchema = z.strictObject({
+const resolvedTargetSchema = z.strictObject({
   target: boundTargetSchema,
   agent: z.string().describe('who is to act on it: the agent of its node, or the API-side one'),
   voucher: z.string().describe('signed by the API-side agent: this target\'s namespace, or node, has opted in, until a date'),
@@ -36,7 +36,7 @@ export const resolvedTargetSchema = z.strictObject({
 export type ResolvedTarget = z.output<typeof resolvedTargetSchema>
 
 /** A fault that lasts, to which more is to be done. */
-export const joiningSchema = z.strictObject({
+const joiningSchema = z.strictObject({
   held: z.array(z.string()).describe('ids of the targets that it was done to'),
   peers: z.array(z.string()).describe('addresses of the other side that it was done with'),
   sinceMs: epochMs().describe('when it began'),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { epochMs } from '#shared/epoch-ms.ts'
 import { epochSchema } from '#shared/epoch.ts'
 import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
@@ -15,8 +16,6 @@ import { isUnicode } from '#shared/unicode.ts'
 export type Service = 'scheduler' | 'injector' | 'locust-bridge' | 'slo-evaluator' | 'prober'
 export type Reader = Service | 'cli'
 
-/** No date is later (ECMA-262, "time range"): printing one would throw. */
-const epochMs = () => z.number().int().nonnegative().max(8_640_000_000_000_000)
 const count = () => z.int().nonnegative()
 const clock = z.string().describe('Which clock dated it (clock.ts); dates of two clocks are never subtracted')
 /** Response times or ages in whole milliseconds, and how many requests had each. */
@@ -29,7 +28,7 @@ export type RunPhase = z.output<typeof runPhase>
 export const abortCause = z.enum(['gate', 'unreadable', 'steady', 'user', 'lease', 'load', 'refused', 'unconfirmed', 'infrastructure'])
 export type AbortCause = z.output<typeof abortCause>
 
-export const gateStatus = z.enum(['pending', 'holding', 'breaking', 'no-data', 'breached', 'unreadable', 'met', 'missed'])
+const gateStatus = z.enum(['pending', 'holding', 'breaking', 'no-data', 'breached', 'unreadable', 'met', 'missed'])
 export type GateStatus = z.output<typeof gateStatus>
 
 export const gateVerdict = z.enum(['passed', 'failed', 'inconclusive'])

@@ -1,4 +1,4 @@
-import type { Counts, PassQuestion } from '#shared/pass-evidence.ts'
+import { fewest, type Counts, type PassQuestion } from '#shared/pass-evidence.ts'
 
 /**
  * By how much more requests are bad in one arm than in another, the control, over the same stretch of time: evidence for an abort, block by block, and for a pass.
@@ -123,15 +123,7 @@ export function excessBound(compared: Compared, { alpha, requestsPerBurst }: Que
 /** Requests of either arm without a bad one that are still missing for a pass; 0 when what was seen is enough. */
 export function missingPairs(compared: Compared, question: PassQuestion): number {
   const passes = (more: number) => isExcessRuledOut({ ...compared, pairs: compared.pairs + more }, question)
-  if (passes(0)) return 0
-  let [below, above] = [0, 1]
-  while (!passes(above)) [below, above] = [above, above * 2]
-  while (above - below > 1) {
-    const middle = Math.floor((below + above) / 2)
-    if (passes(middle)) above = middle
-    else below = middle
-  }
-  return above
+  return passes(0) ? 0 : fewest(passes, { above: 0, guess: 1 })
 }
 
 /** The control's share as expected of the next block, from counts so far, and before there are any as much as the limit. */

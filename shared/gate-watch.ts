@@ -218,10 +218,10 @@ function mostBrokenInARow(looks: readonly Look[]): number {
   return most
 }
 
-export const measuredLooks = (watch: Watch): number => watch.tally?.measured ?? watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
+const measuredLooks = (watch: Watch): number => watch.tally?.measured ?? watch.looks.filter(({ measurement }) => measurement.is === 'measured').length
 
 /** The measurement in words: `43 % (12 of 28 requests)`, `1 % above the control (5 bad of 100 requests against 4 of 100)`, `burns 20.1x its budget over 1m and 22x over 10s`. */
-export function printMeasurement({ rule }: GateSpec, measurement: Measurement): string {
+function printMeasurement({ rule }: GateSpec, measurement: Measurement): string {
   if (measurement.is === 'no-data') return `no data: ${measurement.why}`
   if (measurement.over) return `burns ${measurement.over.map(({ windowMs, value }, index) => `${times(value)}${index === 0 ? ' its budget' : ''} over ${printDuration(windowMs)}`).join(' and ')}`
   const value = rule.limit.unit === 'ratio' ? percent(measurement.value) : String(Number(measurement.value.toPrecision(6)))

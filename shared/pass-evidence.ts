@@ -37,15 +37,19 @@ export function isEnough({ bad, total }: Counts, { budget, alpha, requestsPerBur
 
 /** Fewest requests with which so many bad ones still pass; it is at least `from`. */
 export function requestsForPass(bad: number, question: PassQuestion, from = 1): number {
-  const passes = (total: number) => isEnough({ bad, total }, question)
-  let [below, above] = [from - 1, Math.max(from, bad + 1)]
-  while (!passes(above)) [below, above] = [above, above * 2]
-  while (above - below > 1) {
-    const middle = Math.floor((below + above) / 2)
-    if (passes(middle)) above = middle
-    else below = middle
+  return fewest(total => isEnough({ bad, total }, question), { above: from - 1, guess: Math.max(from, bad + 1) })
+}
+
+/** The least whole number above `above` that passes, where all beyond one that passes do; `guess` is tried first. */
+export function fewest(passes: (count: number) => boolean, { above, guess }: { above: number; guess: number }): number {
+  let [fails, enough] = [above, guess]
+  while (!passes(enough)) [fails, enough] = [enough, enough * 2]
+  while (enough - fails > 1) {
+    const middle = Math.floor((fails + enough) / 2)
+    if (passes(middle)) enough = middle
+    else fails = middle
   }
-  return above
+  return enough
 }
 
 /** Good requests that are still missing for a pass; 0 when what was seen is enough. */

@@ -128,8 +128,8 @@ function whatSpeaksAgainst(run: ReleaseRun, { hash }: Requirement, service: Serv
 /** Whoever can write into the stream, or into a folder, could write a verdict; the key is the evaluator's alone. */
 function whoDidNotSign({ run, verdict, reasons, revertUnconfirmed, record }: ReleaseRun, trustedKeys: readonly string[]): string[] {
   if (trustedKeys.length === 0 || verdict === null) return []
-  if (!record) return [`the verdict on ${run} is not signed, and only those count that ${trustedKeys.join(' or ')} has signed`]
-  if (!trustedKeys.includes(record.key)) return [`the verdict on ${run} is signed by ${record.key}, which is not trusted`]
+  if (!record) return [`the verdict on ${run} is not signed: its evaluator had no key, or was of an older version. Only what ${trustedKeys.join(' or ')} has signed counts: run it again`]
+  if (!trustedKeys.includes(record.key)) return [`the verdict on ${run} is signed by ${record.key}, which is not trusted: run it again, or have that key trusted, too, if it was the evaluator's before (setting verdicts.publicKey)`]
   return isRecordSigned(run, { verdict, reasons: [...reasons], revertUnconfirmed }, record) ? [] : [`the signature on the verdict on ${run} is not that of ${record.key}`]
 }
 

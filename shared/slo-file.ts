@@ -53,7 +53,7 @@ export function parseSloFile(text: string, fileName: string): SloFile {
 }
 
 /** Where a problem of a list of documents stands in its file. */
-export function placeProblem(documents: readonly FileDocument[], document: number, { path, at, says }: PlainProblem): Problem[] {
+function placeProblem(documents: readonly FileDocument[], document: number, { path, at, says }: PlainProblem): Problem[] {
   const found = documents[document]
   return found ? [{ ...found.place(path, at), ...says }] : []
 }

@@ -34,7 +34,7 @@ const owner = z.strictObject({
 })
 
 /** Who is what in a data store, by the store's own word: Patroni's label on the pod, and the answer of Redis Sentinel. */
-export const podRole = z.enum(['postgres-primary', 'postgres-replica', 'redis-master', 'redis-replica'])
+const podRole = z.enum(['postgres-primary', 'postgres-replica', 'redis-master', 'redis-replica'])
 export type PodRole = z.output<typeof podRole>
 
 /** The ways to name pods, each resolved by the file of its name in services/injector/resolvers/; all that are given must hold. */
@@ -106,7 +106,7 @@ export const pickOf = ({ process, pods, nodes }: TargetSpec): Pick => (process ?
 export const printLabels = (given: Readonly<Record<string, string>>): string => Object.entries(given).map(([name, value]) => `${name}=${value}`).join(',')
 
 /** `with app=web, of Deployment shop, on n2, as postgres-primary` */
-export function printPodSelector({ labels: given, owner: workload, node, role }: PodSelector): string {
+function printPodSelector({ labels: given, owner: workload, node, role }: PodSelector): string {
   return [
     given && `with ${printLabels(given)}`, workload && `of ${workload.kind} ${workload.name}`, node !== undefined && `on ${node}`, role && `as ${role}`,
   ].filter(Boolean).join(', ')

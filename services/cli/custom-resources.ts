@@ -4,8 +4,8 @@ import { experimentJsonSchema } from '#shared/experiment-schema.ts'
 import { policyJsonSchema } from '#shared/policy.ts'
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts'
 
-export const customResourceGroup = 'faultline.dev'
-export const customResourceVersion = 'v1alpha1'
+const customResourceGroup = 'faultline.dev'
+const customResourceVersion = 'v1alpha1'
 
 const text = (description: string): StructuralSchema => ({ type: 'string', description })
 const date = (description: string): StructuralSchema => ({ type: 'string', format: 'date-time', description })

@@ -6,7 +6,7 @@ import { renderPlan } from './plan/render-plan.ts'
 import { parseParent } from './process-parent.ts'
 
 export interface PlanOptions {
-  within: readonly string[]
+  allow: readonly string[]
   json: boolean
   /** Columns of the terminal. */
   width: number
@@ -20,11 +20,11 @@ export interface PlanOptions {
  * `faultline plan FILE`: what a run of each experiment would do now. The agents' own planning looks at processes and pods, so that plan and run
  * cannot differ; it starts nothing and changes nothing. 0: all of it can be done; 2: some fault would be refused; 3: the file is invalid.
  */
-export async function planCommand(file: string, { within, json, width, rps, cluster }: PlanOptions): Promise<{ exitCode: 0 | 2 | 3; output: string }> {
+export async function planCommand(file: string, { allow, json, width, rps, cluster }: PlanOptions): Promise<{ exitCode: 0 | 2 | 3; output: string }> {
   const { experiments, problems } = await readExperimentFile(file)
   const isValid = problems.length === 0
   if (!isValid && !json) return { exitCode: 3, output: problems.map(problem => `${renderProblem(problem)}\n`).join('') }
-  const parents = isValid ? within.map(parseParent) : []
+  const parents = isValid ? allow.map(parseParent) : []
   const plans = cluster && isValid ? await plansInCluster(experiments, new ApiClient(cluster), { rps }) : experiments.map(({ experiment }) => planExperiment(experiment, parents, { rps }))
   const plan: FilePlan = { file, possible: isValid && plans.every(({ possible }) => possible), problems, parents, cluster: cluster?.name ?? null, experiments: plans }
   return { exitCode: isValid ? plan.possible ? 0 : 2 : 3, output: json ? `${JSON.stringify(plan, null, 2)}\n` : renderPlan(plan, width) }

@@ -2,7 +2,7 @@ import { InvalidInput } from '#shared/errors.ts'
 import { readProcess } from '#shared/process/process-table.ts'
 import type { DeclaredParent } from '../injector/process-targets.ts'
 
-/** What follows `--within` names no process. */
+/** What follows `--allow` names no process. */
 class BadParent extends InvalidInput {
   readonly code = 'bad_parent'
 }
@@ -11,7 +11,7 @@ class BadParent extends InvalidInput {
 export function parseParent(text: string): DeclaredParent & { startTicks: number } {
   const [, name, digits] = /^(?:([a-z0-9-]+)=)?(\d+)$/.exec(text) ?? []
   const found = digits === undefined ? undefined : readProcess(Number(digits))
-  if (!found) throw new BadParent(`--within ${text}: no such process; give the PID of the service's first process, as PID or NAME=PID`)
+  if (!found) throw new BadParent(`--allow ${text}: no such process; give the PID of the service's first process, as PID or NAME=PID`)
   const { pid, startTicks } = found
   return { name: name ?? `pid-${pid}`, pid, startTicks }
 }

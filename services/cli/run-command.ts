@@ -20,7 +20,7 @@ class NotReady extends InvalidInput {
 }
 
 export interface RunCommandOptions {
-  within?: string[]
+  allow?: string[]
   host?: string
   prometheus?: string
   scrape?: string[]
@@ -46,7 +46,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
   const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')
   const subject = {
-    parents: (options.within ?? []).map(parseParent),
+    parents: (options.allow ?? []).map(parseParent),
     ...(endpoints !== undefined && { endpoints }),
     scrape: (options.scrape ?? []).map((address, index) => ({ job: `target-${index + 1}`, address })),
   }
@@ -72,8 +72,8 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
 }
 
 /** What would make a run inconclusive, told before it takes anybody's time. Throws NotReady. */
-export function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { within = [] }: Pick<RunCommandOptions, 'within'>): void {
-  if (within.length === 0 && experiments.some(({ experiment }) => experiment.faults.length > 0)) throw new NotReady('no process may be touched: name what the faults may be done to, and below, with --within NAME=PID (faultline plan shows what would be hit)')
+export function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { allow = [] }: Pick<RunCommandOptions, 'allow'>): void {
+  if (allow.length === 0 && experiments.some(({ experiment }) => experiment.faults.length > 0)) throw new NotReady('no process may be touched: name what the faults may be done to, and below, with --allow NAME=PID (faultline plan shows what would be hit)')
   for (const { experiment: { name, load } } of experiments) {
     if (load?.locustfile === undefined) continue
     const path = resolve(dirname(file), load.locustfile)

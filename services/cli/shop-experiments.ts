@@ -19,7 +19,7 @@ export interface ExperimentToTry {
 const written = z.looseObject({ description: z.string().optional() })
 
 /** Where the shop is, what of it may be touched (NAME=PID), what is scraped, and where its endpoints are. */
-export interface ShopAddresses { url: string; within: readonly string[]; scrape: readonly string[]; endpointsFolder: string }
+export interface ShopAddresses { url: string; allow: readonly string[]; scrape: readonly string[]; endpointsFolder: string }
 
 /** Every YAML file of the folder, by name. One that is no experiment is told as such. */
 export async function experimentsToTry(folder: string): Promise<ExperimentToTry[]> {
@@ -31,7 +31,7 @@ export async function experimentsToTry(folder: string): Promise<ExperimentToTry[
 }
 
 /** Pure. One command to copy, which serves each of them: addresses that an experiment does not need do it no harm. */
-export function renderShopHint({ url, within, scrape, endpointsFolder }: ShopAddresses, experiments: readonly ExperimentToTry[]): string {
+export function renderShopHint({ url, allow, scrape, endpointsFolder }: ShopAddresses, experiments: readonly ExperimentToTry[]): string {
   return `The jewelry shop is at ${url} until Ctrl-C (customer1@example.test, password customer). Experiments on it, in ${experimentsFolder}:
 
 ${inColumns(experiments.flatMap(({ file, asks }) => asks.map((words, index) => [index === 0 ? file : '', words]))).map(row => `  ${row}`).join('\n')}
@@ -39,7 +39,7 @@ ${inColumns(experiments.flatMap(({ file, asks }) => asks.map((words, index) => [
 In another terminal, with any of these files (npx faultline doctor says which faults this machine can do):
 
   npx faultline run ${experimentsFolder}/worker-kill.yaml \\
-    --host ${url} --within ${within.join(' ')} --scrape ${scrape.join(' ')} \\
+    --host ${url} --allow ${allow.join(' ')} --scrape ${scrape.join(' ')} \\
     --endpoints ${endpointsFolder}
 `
 }

@@ -21,7 +21,7 @@ export async function shopCommand(): Promise<0> {
   })
   const endpointsFolder = writeEndpoints(folder, endpoints)
   const experiments = await experimentsToTry(fileURLToPath(new URL(`../../${experimentsFolder}`, import.meta.url)))
-  process.stdout.write(renderShopHint({ url, within: parents.map(({ name, pid }) => `${name}=${pid}`), scrape: scrape.map(({ address }) => address), endpointsFolder }, experiments))
+  process.stdout.write(renderShopHint({ url, allow: parents.map(({ name, pid }) => `${name}=${pid}`), scrape: scrape.map(({ address }) => address), endpointsFolder }, experiments))
   if (!interrupted.aborted) await once(interrupted, 'abort')
   return 0
 }

@@ -22,7 +22,7 @@ export interface Scene {
 export function candidates({ match, parent }: ProcessTarget, scene: Scene): BoundProcess[] {
   const declared = parent === undefined ? scene.parents : scene.parents.filter(({ name }) => name === parent)
   if (scene.parents.length === 0) {
-    throw new FaultRefused('no process is opted in: declare those that may be touched, with their descendants (--within NAME=PID, or injector.parents)')
+    throw new FaultRefused('no process is opted in: declare those that may be touched, with their descendants (--allow NAME=PID, or injector.parents)')
   }
   if (declared.length === 0) {
     throw new FaultRefused(`no parent named ${parent} is declared; declared: ${[...new Set(scene.parents.map(({ name }) => name))].join(', ')}`)

@@ -11,7 +11,7 @@ import type { Seen, StepInHand } from './step-in-hand.ts'
 
 /** Of our root on each device. Under it the class that packets are steered into, and below that the leaf. */
 export const queueHandle = 'fa17:'
-export const delayClass = `${queueHandle}10`
+const delayClass = `${queueHandle}10`
 const leafHandle = 'fa18:'
 /** A class of HTB must have a rate: one that no veth reaches, with a burst of its own, since tc's default at this rate is next to nothing. */
 const unlimited = '100gbit'

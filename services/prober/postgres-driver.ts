@@ -4,7 +4,7 @@ import type { ProbePlan } from '#shared/probe.ts'
 import { Connections, reasonOf, within, type ProbeDriver } from './driver.ts'
 
 /** Made by the operator, or by the prober where it may. `npm run deploy` makes the same. */
-export const ledgerTable = `CREATE TABLE IF NOT EXISTS faultline_ledger (id uuid PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now())`
+const ledgerTable = `CREATE TABLE IF NOT EXISTS faultline_ledger (id uuid PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now())`
 
 export function postgresDriver(url: URL, { ledger }: Extract<ProbePlan, { by: 'postgres' }>): ProbeDriver {
   let hasTable = !ledger

@@ -1,8 +1,8 @@
 import type { Joining } from '#shared/commands.ts'
 import { runPhase, type AbortCause, type FactData, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
-import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { orderInForce, silentOf, type FaultOrder } from '#shared/fault-order.ts'
+import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { faultedNodesOf } from '#shared/probe-core.ts'
 import type { BoundTarget } from '#shared/target.ts'
@@ -83,12 +83,28 @@ export type Effect = { key: string } & (
   | { effect: 'abort'; cause: AbortCause; detail: string; gate?: string }
 )
 
-/**
- * How long things that should take an instant may take before the run gives up on them. `ownEndMs`: an agent counts the duration from when it
- * knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. `joinMs`: what would join
- * a fault for less than that is spared, and so long passes between two looks, longer after each refusal.
- */
-export const patience = { clockMs: 10_000, ownEndMs: 500, joinMs: 1_000, steadyGatesMs: 3_000, injectMs: 15_000, revertMs: 10_000, loadStopMs: 10_000, recoveryGatesMs: 5_000, lastLooksMs: 10_000, probesUpMs: 10_000, verifyMs: 60_000 } as const
+/** How long things that should take an instant may take before the run gives up on them. */
+export const patience = {
+  beginMs: 10_000,
+  /** Beyond what the experiment gives its load. */
+  loadMs: 30_000,
+  steadyGatesMs: 3_000,
+  probesUpMs: 10_000,
+  injectMs: 15_000,
+  /** A date that is further ahead than this is of a clock that is wrong. */
+  clockMs: 10_000,
+  /** What would join a fault for less than that is spared, and so long passes between two looks, longer after each refusal. */
+  joinMs: 1_000,
+  /** An agent counts the duration from when it knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. */
+  ownEndMs: 500,
+  revertMs: 10_000,
+  /** So long an abort is told at least: an inject that was sent before it must meet the tombstone. */
+  onItsWayMs: 500,
+  recoveryGatesMs: 5_000,
+  lastLooksMs: 10_000,
+  loadStopMs: 10_000,
+  verifyMs: 60_000,
+} as const
 
 export function begin(run: string, experiment: Experiment, submittedAtMs: number): RunState {
   return {
@@ -171,7 +187,7 @@ export const renewing = (state: RunState): boolean => !state.abort && state.seal
 /** Whether the abort is to be broadcast: until no agent can hold anything of the run any more. */
 export function broadcasting(state: RunState, nowMs: number): boolean {
   if (!state.abort || state.sealedAtMs !== undefined) return false
-  return holding(state).length > 0 || nowMs < state.abort.atMs + 500 // an inject on its way must meet the tombstone
+  return holding(state).length > 0 || nowMs < state.abort.atMs + patience.onItsWayMs
 }
 
 export function decide(state: RunState, nowMs: number): Effect[] {
@@ -228,31 +244,47 @@ function withoutFaults(state: RunState, steadyAtMs: number, nowMs: number): Effe
 
 /** The first reason to leave the path, if there is one. */
 function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
-  const { phases, experiment } = state
-  const abort = (cause: AbortCause, detail: string, gate?: string): Effect[] => [{ key: 'abort', effect: 'abort', cause, detail, ...(gate !== undefined && { gate }) }]
+  const { phases: { steady }, experiment: { load } } = state
   if (state.refusedProbe !== undefined) return abort('refused', state.refusedProbe)
   if (state.load.state === 'failed') return abort('load', state.load.detail ?? 'the load generator failed')
-  if (phases.steady === undefined) {
-    const patienceMs = experiment.load ? experiment.load.reachedWithinMs + 30_000 : 10_000
-    return nowMs > state.submittedAtMs + patienceMs ? abort('load', `the load did not come up within ${printDuration(patienceMs)}`) : undefined
-  }
-  const quietIsOver = (phases.inject ?? phases.hold) !== undefined // without faults nothing is injected
-  const judging = !quietIsOver ? 'steady' : phases.recover === undefined ? 'during' : undefined
-  const before = isFaultless(state) ? 'before the hold' : 'before any fault'
-  for (const gate of experiment.gates.filter(spec => spec.phase === judging)) {
+  if (steady !== undefined) return brokenGate(state) ?? neverSteady(state, steady, nowMs) ?? faultGoneWrong(state, steady, nowMs)
+  const patienceMs = load ? load.reachedWithinMs + patience.loadMs : patience.beginMs
+  return nowMs > state.submittedAtMs + patienceMs ? abort('load', `the load did not come up within ${printDuration(patienceMs)}`) : undefined
+}
+
+const abort = (cause: AbortCause, detail: string, gate?: string): Effect[] => [{ key: 'abort', effect: 'abort', cause, detail, ...(gate !== undefined && { gate }) }]
+
+/** Without faults nothing is injected. */
+const quietIsOver = ({ phases }: RunState) => (phases.inject ?? phases.hold) !== undefined
+const beforeWhat = (state: RunState) => isFaultless(state) ? 'before the hold' : 'before any fault'
+
+/** Of the gates that are judged in this phase. */
+function brokenGate(state: RunState): Effect[] | undefined {
+  const judging = !quietIsOver(state) ? 'steady' : state.phases.recover === undefined ? 'during' : undefined
+  for (const gate of state.experiment.gates.filter(spec => spec.phase === judging)) {
     const seen = state.gates.get(`${gate.phase}/${gate.name}`)
-    if (judging === 'steady' && (seen?.status === 'breached' || seen?.status === 'unreadable')) return abort('steady', `${before}, ${gate.name}: ${seen.evidence}`, gate.name)
+    if (judging === 'steady' && (seen?.status === 'breached' || seen?.status === 'unreadable')) return abort('steady', `${beforeWhat(state)}, ${gate.name}: ${seen.evidence}`, gate.name)
     if (seen?.status === 'breached') return abort('gate', `${gate.name}: ${seen.evidence}`, gate.name)
     if (seen?.status === 'unreadable') return abort('unreadable', `${gate.name}: ${seen.evidence}`, gate.name)
   }
-  const steadyEndMs = phases.steady + experiment.steadyMs
-  if (!quietIsOver && nowMs > steadyEndMs + patience.steadyGatesMs && !steadyGatesHold(state)) {
-    const missing = experiment.gates.filter(gate => gate.phase === 'steady' && !holds(state, gate.name)).map(gate => gate.name)
-    return abort('steady', `the system was not seen steady ${before}: no good look at ${missing.join(', ')}`)
+  return undefined
+}
+
+function neverSteady(state: RunState, steadyAtMs: number, nowMs: number): Effect[] | undefined {
+  if (quietIsOver(state)) return undefined
+  const steadyEndMs = steadyAtMs + state.experiment.steadyMs
+  if (nowMs > steadyEndMs + patience.steadyGatesMs && !steadyGatesHold(state)) {
+    const missing = state.experiment.gates.filter(gate => gate.phase === 'steady' && !holds(state, gate.name)).map(gate => gate.name)
+    return abort('steady', `the system was not seen steady ${beforeWhat(state)}: no good look at ${missing.join(', ')}`)
   }
-  if (!quietIsOver && nowMs > steadyEndMs + patience.probesUpMs && missingProbes(state).length > 0) {
-    return abort('steady', `the system was not seen steady ${before}: ${missingProbes(state).join('; ')}`)
+  if (nowMs > steadyEndMs + patience.probesUpMs && missingProbes(state).length > 0) {
+    return abort('steady', `the system was not seen steady ${beforeWhat(state)}: ${missingProbes(state).join('; ')}`)
   }
+  return undefined
+}
+
+function faultGoneWrong(state: RunState, steadyAtMs: number, nowMs: number): Effect[] | undefined {
+  const { phases, experiment } = state
   for (const [fault, { spec, nodes, refused, ordered }] of state.faults) {
     if (refused !== undefined && !isJoined(fault)) return abort('refused', `${fault} was not injected: ${refused}`)
     for (const [node, held] of nodes) {
@@ -268,7 +300,7 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
     if (untold) return abort('unconfirmed', `${fault} was never confirmed as reverted on ${untold.nodes.join(', ')}`) // the node may be gone for good, or its journal
     const silent = silentOf(ordered, nodes)
     if (ordered && silent.length > 0 && nodes.size > 0 && nowMs > ordered.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected on ${silent.join(', ')}`) // it is there on a part of its targets alone
-    if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
+    if (phases.inject !== undefined && nodes.size === 0 && nowMs > steadyAtMs + spec.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
   }
   return undefined
 }
@@ -279,7 +311,7 @@ function whileAborting(state: RunState, abort: NonNullable<RunState['abort']>, n
   if (state.phases.verify !== undefined) return ending(state, state.phases.verify, nowMs)
   const injectedSomething = firstInjectedAtMs(state) !== undefined
   const worthRecovering = injectedSomething && (abort.cause === 'gate' || abort.cause === 'unreadable' || abort.cause === 'lease')
-  if (!worthRecovering) return nowMs >= abort.atMs + 500 ? ending(state, injectedSomething ? leaseOverMs : abort.atMs, nowMs) : []
+  if (!worthRecovering) return nowMs >= abort.atMs + patience.onItsWayMs ? ending(state, injectedSomething ? leaseOverMs : abort.atMs, nowMs) : []
   return state.phases.recover === undefined ? [phase('recover')] : recovering(state, state.phases.recover, nowMs)
 }
 

@@ -3,8 +3,8 @@ import type { Epoch } from '#shared/epoch.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
 /** Name of the key-value bucket, and its one key: its revisions count the epochs, and it holds the leader's lease. */
-export const epochBucket = 'FAULTLINE_EPOCH'
-export const epochKey = 'scheduler'
+const epochBucket = 'FAULTLINE_EPOCH'
+const epochKey = 'scheduler'
 /** JetStream's names for them (ADR-8). */
 export const epochStream = `KV_${epochBucket}`
 export const epochSubject = `$KV.${epochBucket}.${epochKey}`

@@ -53,7 +53,7 @@ export async function lookForHalt({ kubernetes, namespace, log }: { kubernetes: 
 }
 
 /** Whatever it holds, that it is there counts. Pure. */
-export function foundIn({ metadata, data }: V1ConfigMap): FoundHalt {
+function foundIn({ metadata, data }: V1ConfigMap): FoundHalt {
   const [why = ''] = (data?.[haltConfigMap.key] ?? '').split('\n', 1)
   return { where: `the ConfigMap ${haltConfigMap.name}`, why: why.trim(), sinceMs: metadata?.creationTimestamp?.getTime() ?? 0 }
 }

@@ -33,7 +33,7 @@ export function parseTokensFile(text: string): { content: readonly HashedToken[]
   return problems.length > 0 ? { problems } : { content: tokens }
 }
 
-/** As the file has it. */
-export const printToken = ({ name, role, hash }: HashedToken): string => `${name}:${role}:${hash.toString('hex')}`
+/** As the file has it, whatever they are. */
+export const printToken = ({ name, role, hash }: { name: string; role: string; hash: Buffer }): string => `${name}:${role}:${hash.toString('hex')}`
 
 const isRole = (text: string): text is Role => roles.some(role => role === text)

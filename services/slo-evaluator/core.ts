@@ -48,7 +48,7 @@ export type Effect =
 
 type Answer = Exclude<FactData<'slo.answer'>['answer'], { is: 'counters' }>
 
-export const tickEveryMs = 500
+const tickEveryMs = 500
 /** Longest series of points in a history; Prometheus itself refuses more than 11,000. */
 const historyPoints = 10_000
 const historyStepMs = 100

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { commandLine } from '#shared/process/process-table.ts'
 import { ApiClient } from '../../services/cli/api-client.ts'
 import { listenersOf, processesOf, untilNothingIsLeft } from '../parts/belongings.ts'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { pauseExperiment, runIn, startPauseRoom, untilPaused, type PauseRoom } from '../parts/pause-room.ts'
 import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { until } from '../parts/until.ts'
@@ -32,7 +32,7 @@ for (const [how, argumentsOf] of [
     await using command = runIn(room, '--json')
     await untilPaused(room, command.ended)
     const run = await runOf(room)
-    const aborted = await startFaultline(argumentsOf(run), room).ended
+    const aborted = await runFaultline(argumentsOf(run), room)
     assert.deepEqual([aborted.code, aborted.out], [0, `aborted ${run}\n`], aborted.err)
     await until('the worker goes on', () => !room.isPaused(), 20_000) // by the abort, as the verdict says below, and not by a lease
     const { code, out, err } = await command.ended
@@ -47,7 +47,7 @@ for (const [how, argumentsOf] of [
 test('faultline abort exits 3 when nothing is under way, when the run is not, and when it is told neither a run nor --all', async () => {
   await using room = await startPauseRoom(pauseExperiment())
   for (const words of [['--all'], ['no-such-run'], []]) {
-    const { code, out, err } = await startFaultline(['abort', ...words], room).ended
+    const { code, out, err } = await runFaultline(['abort', ...words], room)
     assert.deepEqual([code, out], [3, ''])
     assert.match(err, /NothingToAbort: (no run .*is under way|name a run, or say --all)/)
   }
@@ -57,7 +57,7 @@ test('faultline abort of a run that is not there exits 3 beside one that is, whi
   await using room = await startPauseRoom(pauseExperiment({ duration: '3s', hold: '3s' }))
   await using command = runIn(room, '--json')
   await untilPaused(room, command.ended)
-  assert.equal((await startFaultline(['abort', 'no-such-run'], room).ended).code, 3)
+  assert.equal((await runFaultline(['abort', 'no-such-run'], room)).code, 3)
   const { code, out, err } = await command.ended
   assert.equal(code, 0, err)
   assert.equal(judgementSchema.parse(JSON.parse(out)).verdict, 'passed')

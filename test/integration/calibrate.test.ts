@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { startPostgres } from '../parts/postgres.ts'
 import { startShop } from '../parts/shop.ts'
 
@@ -30,8 +30,7 @@ test('the real shop is calibrated without its faults, again from what was record
   mkdirSync(temporary)
   const calibrate = async (text: string, ...args: string[]) => {
     writeFileSync(file, text)
-    await using command = startFaultline(['calibrate', file, ...args], { temporary })
-    return await command.ended
+    return await runFaultline(['calibrate', file, ...args], { temporary })
   }
   try {
     await using database = await startPostgres()

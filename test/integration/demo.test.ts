@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { commandLine, descendantsOf, findProcess, isStopped, readProcess, readProcesses, type ProcessEntry } from '#shared/process/process-table.ts'
 import { listenersOf, processesOf, untilNothingIsLeft } from '../parts/belongings.ts'
-import { before, startFaultline, type FaultlineCommand } from '../parts/faultline-command.ts'
+import { before, runFaultline, startFaultline, type FaultlineCommand } from '../parts/faultline-command.ts'
 import { seededRandom, shuffled, testSeed } from '../parts/seeded-random.ts'
 import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { until } from '../parts/until.ts'
@@ -80,7 +80,7 @@ async function replaysToTheSameBytes(folder: string, stage: Stage): Promise<void
   cpSync(folder, copy, { recursive: true })
   writeFileSync(join(copy, 'events.jsonl'), shuffled([...lines, ...lines], seededRandom(seed)).map(line => `${line}\n`).join(''))
   for (const where of [folder, copy]) {
-    const { out, err } = await startFaultline(['replay', where], stage).ended
+    const { out, err } = await runFaultline(['replay', where], stage)
     assert.match(out, /^(passed|failed): byte-identical/, `${err}; FAULTLINE_TEST_SEED=${seed}`)
   }
   rmSync(copy, { recursive: true })

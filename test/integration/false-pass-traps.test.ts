@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { toolPath } from '#shared/tools.mjs'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { addresses, stage } from '../parts/network-stage.ts'
 
 const needsRoot = { skip: process.getuid?.() !== 0 && 'needs root' }
@@ -30,8 +30,7 @@ test('what a real Prometheus has no one number for passes no run and no release:
   const [temporary, file] = [join(folder, 'temporary'), join(folder, 'experiment.yaml')]
   mkdirSync(temporary)
   const faultline = async (...args: string[]) => {
-    await using command = startFaultline(args, { temporary })
-    return await command.ended
+    return await runFaultline(args, { temporary })
   }
   const outcome = async (results: string, ...queries: string[]) => {
     writeFileSync(file, experiment(...queries))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { startPostgres } from '../parts/postgres.ts'
 import { startShop } from '../parts/shop.ts'
 
@@ -31,8 +31,7 @@ test('an experiment without faults loads the real shop, is judged by the gates o
     await using shop = await startShop({ databaseUrl: database.url })
     for (const [slowest, exitCode, verdict, path] of [['10s', 0, 'passed', ['load', 'steady', 'hold', 'end']], ['1ms', 1, 'failed', ['load', 'steady', 'hold']]] as const) {
       writeFileSync(file, experiment(shop.url, slowest))
-      await using command = startFaultline(['run', file, '--results', join(folder, 'results'), '--json'], { temporary })
-      const { code, out, err } = await command.ended
+      const { code, out, err } = await runFaultline(['run', file, '--results', join(folder, 'results'), '--json'], { temporary })
       assert.equal(code, exitCode, err + out)
       const judgement = z.looseObject({ run: z.string(), verdict: z.string(), recovery: z.null(), load: z.looseObject({ requests: z.number(), failures: z.number() }) }).parse(JSON.parse(out))
       assert.equal(judgement.verdict, verdict)
@@ -43,8 +42,7 @@ test('an experiment without faults loads the real shop, is judged by the gates o
       const locust = z.looseObject({ stats: z.array(z.looseObject({ name: z.string(), num_requests: z.number(), num_failures: z.number() })) })
         .parse(JSON.parse(readFileSync(join(results, 'locust-stats.json'), 'utf8'))).stats.find(({ name }) => name === 'Aggregated')
       assert.deepEqual([locust?.num_requests, locust?.num_failures], [judgement.load.requests, judgement.load.failures], 'Locust has counted otherwise')
-      await using replay = startFaultline(['replay', results], { temporary })
-      assert.match((await replay.ended).out, new RegExp(`^${verdict}: byte-identical`))
+      assert.match((await runFaultline(['replay', results], { temporary })).out, new RegExp(`^${verdict}: byte-identical`))
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })

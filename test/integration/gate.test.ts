@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 
 const experiment = (value: number) => `
 apiVersion: faultline.dev/v1alpha1
@@ -18,13 +18,12 @@ gates:
 `
 const judgementSchema = z.looseObject({ run: z.string(), experiment: z.string(), verdict: z.string(), gates: z.array(z.looseObject({ name: z.string(), phase: z.string(), evidence: z.string(), looks: z.array(z.unknown()) })), faults: z.array(z.unknown()) })
 
-test('a gate judges the objectives alone: it passes when its time is over, fails at the first breach, touches nothing, and needs no --within', async () => {
+test('a gate judges the objectives alone: it passes when its time is over, fails at the first breach, touches nothing, and needs no --allow', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gate-'))
   const file = join(folder, 'experiment.yaml')
   const gate = async (value: number, ...args: string[]) => {
     writeFileSync(file, experiment(value))
-    await using command = startFaultline(['gate', file, '--results', join(folder, 'results'), '--json', ...args], { temporary: folder })
-    const { code, out, err } = await command.ended
+    const { code, out, err } = await runFaultline(['gate', file, '--results', join(folder, 'results'), '--json', ...args], { temporary: folder })
     return { code, err, judgement: judgementSchema.safeParse(out.startsWith('{') ? JSON.parse(out) : undefined).data }
   }
   try {

@@ -14,7 +14,7 @@ import { isStopped } from '#shared/process/process-table.ts'
 import { isProcess } from '#shared/target.ts'
 import { revertAll } from '../../services/injector/revert-all.ts'
 import { temporaryFolder } from '../parts/child.ts'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { startNats } from '../parts/nats.ts'
 import { pauseExperiment, runIn, startPauseRoom, untilPaused } from '../parts/pause-room.ts'
 import { startProcessTree } from '../parts/process-tree.ts'
@@ -130,7 +130,7 @@ for (const how of ['--embedded', '--processes']) {
     await using room = await startPauseRoom(pauseExperiment())
     await using command = runIn(room, '--json', how)
     await untilPaused(room, command.ended)
-    const halted = await startFaultline(['halt', '--file', 'release', 'today'], room).ended
+    const halted = await runFaultline(['halt', '--file', 'release', 'today'], room)
     assert.deepEqual([halted.code, halted.err], [0, ''])
     assert.match(halted.out, new RegExp(`^halted by the file ${written}: release today; `))
     assert.equal(readFileSync(written, 'utf8'), 'release today\n')
@@ -145,8 +145,8 @@ for (const how of ['--embedded', '--processes']) {
     const next = await runIn(room, '--json', how).ended
     assert.equal(next.code, 3)
     assert.match(next.err, new RegExp(`no run is taken: halted by the file ${written} since .*: release today; faultline resume`))
-    const resumed = await startFaultline(['resume'], room).ended
+    const resumed = await runFaultline(['resume'], room)
     assert.deepEqual([resumed.code, resumed.out, existsSync(written)], [0, `the file ${written} is gone\n`, false], resumed.err)
-    assert.equal((await startFaultline(['resume'], room).ended).code, 3)
+    assert.equal((await runFaultline(['resume'], room)).code, 3)
   })
 }

@@ -9,7 +9,7 @@ import { pino } from 'pino'
 import { z } from 'zod'
 import { lookForHalt } from '../../services/scheduler/halt-config-map.ts'
 import { temporaryFolder } from '../parts/child.ts'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { kubeConfigOf } from '../parts/kube-config.ts'
 import { serve } from '../parts/sample-recorder.ts'
 import { until } from '../parts/until.ts'
@@ -88,7 +88,7 @@ test('halt --cluster makes the ConfigMap when no scheduler can be asked, says so
   const kubeconfig = join(folder.path, 'kubeconfig')
   writeFileSync(kubeconfig, kubeConfigOf(api.url))
   process.env['KUBECONFIG'] = kubeconfig // of the commands below
-  const faultline = (...words: string[]) => startFaultline(words, { temporary: folder.path }).ended
+  const faultline = (...words: string[]) => runFaultline(words, { temporary: folder.path })
 
   const halted = await faultline('halt', '--cluster', 'release', 'today')
   assert.deepEqual([halted.code, api.configMaps.get('faultline-halt')?.data], [0, { halt: 'release today\n' }], halted.err)

@@ -1,42 +1,20 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pino } from 'pino'
 import { z } from 'zod'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { systemClock } from '#shared/clock.ts'
-import { haltFiles, nothingHalts, removeHaltFile, writeHaltFile } from '#shared/halt-file.ts'
-import { createMetrics } from '#shared/service.ts'
-import { ApiClient, RequestRefused } from '../../services/cli/api-client.ts'
-import { schedulerApi } from '../../services/scheduler/api.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { soleLeader } from '../../services/scheduler/leadership.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
+import { haltFiles, removeHaltFile, writeHaltFile } from '#shared/halt-file.ts'
+import { RequestRefused, type ApiClient } from '../../services/cli/api-client.ts'
 import { temporaryFolder } from '../parts/child.ts'
-import { startNats, type Nats } from '../parts/nats.ts'
+import { startNats } from '../parts/nats.ts'
+import { apiToken, serveScheduler, type ServedScheduler } from '../parts/served-scheduler.ts'
 
-const log = pino({ level: 'silent' })
-const token = 'api-token'
 const experiment = {
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'waits' },
   faults: [{ kind: 'pause', target: { process: { match: 'worker' } }, at: '60s', duration: '1s' }],
   gates: [{ name: 'one', promql: { query: 'vector(1)', max: 2 } }],
 }
 
-/** A scheduler over its own HTTP, with nobody else there. */
-async function schedulerOn(nats: Nats, findHalt = nothingHalts) {
-  const owned = new AsyncDisposableStack()
-  const bus = await connectBus({ ...nats, service: 'scheduler', log, ...newCommandKeys() })
-  owned.defer(() => bus.close())
-  const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), findHalt, metrics })
-  owned.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metrics })
-  owned.defer(() => api.close())
-  const url = await api.listen({ host: '127.0.0.1', port: 0 })
-  const get = async (path: string): Promise<Response> => fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
-  return { bus, scheduler, client: new ApiClient({ apiUrl: url, token }), get, [Symbol.asyncDispose]: () => owned.disposeAsync() }
-}
+const get = ({ url }: ServedScheduler, path: string): Promise<Response> => fetch(url + path, { headers: { authorization: `Bearer ${apiToken}` } })
 
 async function sealed(client: ApiClient, run: string): Promise<string[]> {
   const seen: string[] = []
@@ -55,21 +33,21 @@ async function sealed(client: ApiClient, run: string): Promise<string[]> {
 test('halt aborts what is under way and has new runs refused, by the next scheduler too; resume takes them again', async () => {
   await using nats = await startNats()
   {
-    await using first = await schedulerOn(nats)
+    await using first = await serveScheduler(nats)
     const run = await first.client.submit(experiment, 'waits.yaml')
     assert.equal(await first.client.halt('release today'), 'halted by a user: release today; nothing runs until faultline resume')
     assert.match((await sealed(first.client, run)).find(kind => kind.startsWith('run.aborting')) ?? '', /^run\.aborting: halted by a user since .*: release today$/)
     await assert.rejects(first.client.submit(experiment, 'waits.yaml'), (error: unknown) => error instanceof RequestRefused && /409.*halted by a user.*release today/.test(error.message))
     assert.equal(first.scheduler.runs().length, 1)
   }
-  await using second = await schedulerOn(nats)
-  assert.equal(z.object({ halted: z.boolean() }).parse(await (await second.get('/api/v1/halt')).json()).halted, true)
-  assert.match(await (await second.get('/metrics')).text(), /^faultline_halted\{service="scheduler"\} 1$/m)
+  await using second = await serveScheduler(nats)
+  assert.equal(z.object({ halted: z.boolean() }).parse(await (await get(second, '/api/v1/halt')).json()).halted, true)
+  assert.match(await (await get(second, '/metrics')).text(), /^faultline_halted\{service="scheduler"\} 1$/m)
   await assert.rejects(second.client.submit(experiment, 'waits.yaml'), RequestRefused)
   assert.equal(await second.client.resume(), 'runs are taken again')
   const again = await second.client.submit(experiment, 'waits.yaml')
   assert.equal(await second.client.abort(again), true)
-  assert.match(await (await second.get('/metrics')).text(), /^faultline_halted\{service="scheduler"\} 0$/m)
+  assert.match(await (await get(second, '/metrics')).text(), /^faultline_halted\{service="scheduler"\} 0$/m)
 })
 
 test('a halt file aborts what is under way, has nothing renewed and new runs refused by its name, by the next scheduler too, until it is taken away', async () => {
@@ -78,7 +56,7 @@ test('a halt file aborts what is under way, has nothing renewed and new runs ref
   const file = join(folder.path, 'halt')
   const isHalted = /halted by the file \S+ since \S+: release today/
   {
-    await using first = await schedulerOn(nats, haltFiles([file]))
+    await using first = await serveScheduler(nats, { findHalt: haltFiles([file]) })
     const run = await first.client.submit(experiment, 'waits.yaml')
     await new Promise<void>(resolve => { first.bus.onSignal('heartbeat', run, () => resolve()) })
     let beats = 0
@@ -88,10 +66,10 @@ test('a halt file aborts what is under way, has nothing renewed and new runs ref
     assert.match((await sealed(first.client, run)).find(kind => kind.startsWith('run.aborting')) ?? '', isHalted)
     assert.ok(beats <= 1, `${beats} heartbeats came after the halt`) // one may have been on its way
   }
-  await using second = await schedulerOn(nats, haltFiles([file]))
+  await using second = await serveScheduler(nats, { findHalt: haltFiles([file]) })
   assert.match(await second.client.resume(), /^halted by the file \S+: release today; nothing runs until faultline resume$/)
   await assert.rejects(second.client.submit(experiment, 'waits.yaml'), RequestRefused)
-  assert.match(await (await second.get('/metrics')).text(), /^faultline_halted\{service="scheduler"\} 1$/m)
+  assert.match(await (await get(second, '/metrics')).text(), /^faultline_halted\{service="scheduler"\} 1$/m)
   removeHaltFile(file)
   assert.equal(await second.client.resume(), 'runs are taken again')
   assert.equal(await second.client.abort(await second.client.submit(experiment, 'waits.yaml')), true)

@@ -77,7 +77,7 @@ const reasons = (planned: FilePlan) => onlyFaults(planned).map(({ refusals }) =>
 test('a plan names the process, its start time, what is done to it and what undoes that, exits 0, and changes nothing', async () => {
   await using worker = await startWorker()
   const pid = worker.workerPid()
-  const { code, out, err } = await plan(experimentText(pause), ['--within', `worker=${worker.pid}`], { watched: [worker.pid] })
+  const { code, out, err } = await plan(experimentText(pause), ['--allow', `worker=${worker.pid}`], { watched: [worker.pid] })
   assert.equal(code, 0, err + out)
   assert.equal(err, '')
   for (const line of [
@@ -95,7 +95,7 @@ test('the JSON plan holds all of it under stable keys', async () => {
   await using worker = await startWorker()
   const pid = worker.workerPid()
   const startTicks = readProcess(pid)?.startTicks ?? 0
-  const { code, plan: planned } = await planJson(experimentText(pause), ['--within', `worker=${worker.pid}`], { watched: [worker.pid] })
+  const { code, plan: planned } = await planJson(experimentText(pause), ['--allow', `worker=${worker.pid}`], { watched: [worker.pid] })
   assert.equal(code, 0)
   assert.deepEqual({ ...planned, file: '' }, {
     file: '', possible: true, problems: [], cluster: null, parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks }],
@@ -126,7 +126,7 @@ test('one of several: all that a run may pick are shown, and whatever a run is c
   const text = experimentText('{kind: pause, target: {process: {match: sleep 600.7}}, duration: 5s}')
   const [fault] = parseExperiments(text, 'x.yaml').experiments.flatMap(({ experiment }) => experiment.faults)
   assert.ok(fault)
-  const { code, plan: planned } = await planJson(text, ['--within', `shell=${shell.pid}`], { watched: [shell.pid] })
+  const { code, plan: planned } = await planJson(text, ['--allow', `shell=${shell.pid}`], { watched: [shell.pid] })
   const [shown] = onlyFaults(planned)
   assert.deepEqual([code, shown?.takes, shown?.candidates.length], [0, 1, 3])
   const picked = new Set<string>()
@@ -141,7 +141,7 @@ test('one of several: all that a run may pick are shown, and whatever a run is c
 
 test('what the agent would refuse is told with the agent\'s reason, and exits 2', async () => {
   await using worker = await startWorker()
-  const declared = ['--within', `worker=${worker.pid}`]
+  const declared = ['--allow', `worker=${worker.pid}`]
   const refused = async (fault: string, args: string[], why: RegExp) => {
     const { code, plan: planned } = await planJson(experimentText(fault), args, { watched: [worker.pid] })
     assert.equal(code, 2)
@@ -159,7 +159,7 @@ test('a process that is stopped already is refused, and stays stopped', async ()
   await using worker = await startWorker()
   process.kill(worker.workerPid(), 'SIGSTOP')
   while (readProcess(worker.workerPid())?.state !== 'T') await delay(5) // what is running stops a moment later
-  const { code, out } = await plan(experimentText(pause), ['--within', `worker=${worker.pid}`], { watched: [worker.pid] })
+  const { code, out } = await plan(experimentText(pause), ['--allow', `worker=${worker.pid}`], { watched: [worker.pid] })
   assert.equal(code, 2)
   assert.match(out, /\n {4}refused process:\d+:\d+ is stopped already; continue it first/)
   assert.match(out, /^1 of 1 fault would be refused, and the run be inconclusive: 1-pause\.$/m)
@@ -184,7 +184,7 @@ test('another user\'s process is refused by the plan, before any signal', { skip
 test('a second fault on a target that is still held is refused, and one that comes after it is not', async () => {
   await using worker = await startWorker()
   const kill = (at: string) => `{kind: kill, target: {process: {match: "${workerMatch}"}}, at: ${at}}`
-  const { code, plan: planned } = await planJson(experimentText(pause, kill('3s'), kill('8s')), ['--within', `worker=${worker.pid}`], { watched: [worker.pid] })
+  const { code, plan: planned } = await planJson(experimentText(pause, kill('3s'), kill('8s')), ['--allow', `worker=${worker.pid}`], { watched: [worker.pid] })
   assert.equal(code, 2)
   assert.deepEqual(reasons(planned), ['', 'it is held by 1-pause until 6s; leave half a second between them', ''])
 })
@@ -200,8 +200,8 @@ test('an invalid file and a process that is not there exit 3 as they do for run'
   assert.deepEqual({ ...planned, file: '', problems: [] }, { file: '', possible: false, problems: [], cluster: null, parents: [], experiments: [] })
   assert.ok(planned.problems.length > 0)
   for (const within of ['999999999', 'worker=', 'worker=1x', 'Worker=1']) {
-    const { code: exitCode, err } = await plan(experimentText(pause), ['--within', within])
+    const { code: exitCode, err } = await plan(experimentText(pause), ['--allow', within])
     assert.equal(exitCode, 3)
-    assert.match(err, /^BadParent: --within .*: no such process/)
+    assert.match(err, /^BadParent: --allow .*: no such process/)
   }
 })

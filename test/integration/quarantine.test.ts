@@ -44,7 +44,7 @@ async function runWith(undoOf: (pid: number) => Undo): Promise<{ code: number; o
     const left = leaveJournal(temporary, worker.workerPid(), undoOf(worker.workerPid()))
     const file = join(temporary, 'experiment.yaml')
     writeFileSync(file, experiment)
-    const args = [faultline, 'run', file, '--within', `worker=${worker.pid}`, '--scrape', worker.address, '--results', join(temporary, 'results'), '--json']
+    const args = [faultline, 'run', file, '--allow', `worker=${worker.pid}`, '--scrape', worker.address, '--results', join(temporary, 'results'), '--json']
     const { code, out } = await new Promise<{ code: number; out: string }>(resolve => {
       execFile(process.execPath, args, { env: { ...process.env, TMPDIR: temporary } }, (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, out: stdout + stderr }))
     })

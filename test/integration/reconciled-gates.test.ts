@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Counter, Registry } from 'prom-client'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { serve } from '../parts/sample-recorder.ts'
 
 /** Of requests to the service one in forty fails. Some are for an address where nobody listens, so that no service can have counted them. */
@@ -67,12 +67,10 @@ async function judgementOf(counts: (code: number) => boolean, exitCode: number):
     mkdirSync(temporary)
     writeFileSync(join(folder, 'visitor.py'), visitor)
     writeFileSync(file, experiment(service.url))
-    await using command = startFaultline(['run', file, '--scrape', new URL(service.url).host, '--results', results, '--json'], { temporary })
-    const { code, out, err } = await command.ended
+    const { code, out, err } = await runFaultline(['run', file, '--scrape', new URL(service.url).host, '--results', results, '--json'], { temporary })
     assert.equal(code, exitCode, err + out)
     const judgement = judged.parse(JSON.parse(out))
-    await using replay = startFaultline(['replay', join(results, judgement.run)], { temporary })
-    assert.match((await replay.ended).out, new RegExp(`^${judgement.verdict}: byte-identical`))
+    assert.match((await runFaultline(['replay', join(results, judgement.run)], { temporary })).out, new RegExp(`^${judgement.verdict}: byte-identical`))
     return judgement
   } finally {
     rmSync(folder, { recursive: true, force: true })

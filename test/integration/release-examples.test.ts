@@ -7,8 +7,9 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
-import { quietExperiment, startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
+import { startReleaseScheduler, type ReleaseScheduler } from '../parts/release-scheduler.ts'
+import { quietExperiment } from '../parts/served-scheduler.ts'
 
 /** The examples in docs/release-gate are asked and run as they stand there; only addresses are those of the test. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -109,9 +110,8 @@ test('the steps of GitHub Actions and GitLab end with 0 only when it passes, and
 })
 
 test('every option that the texts name is one of the command', async () => {
-  await using help = startFaultline(['release-check', '--help'], { temporary: folder })
-  await using gateHelp = startFaultline(['gate', '--help'], { temporary: folder })
-  const known = new Set([...`${(await help.ended).out}${(await gateHelp.ended).out}`.matchAll(/--[a-z-]+/g)].map(([option]) => option))
+  const helps = await Promise.all(['release-check', 'gate'].map(command => runFaultline([command, '--help'], { temporary: folder })))
+  const known = new Set(helps.flatMap(({ out }) => out.match(/--[a-z-]+/g) ?? []))
   const commands = [...read('README.md').matchAll(/faultline (?:release-check|gate) [^`\n]*/g)].map(([line]) => line)
   assert.ok(commands.length >= 5)
   for (const option of commands.flatMap(line => line.match(/--[a-z-]+/g) ?? [])) assert.ok(known.has(option), option)

@@ -4,18 +4,12 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { systemClock } from '#shared/clock.ts'
 import { openRotatingFile } from '#shared/rotating-file.ts'
-import { createMetrics } from '#shared/service.ts'
-import { schedulerApi } from '../../services/scheduler/api.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { soleLeader } from '../../services/scheduler/leadership.ts'
 import type { Role } from '../../services/scheduler/roles.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
 import { parseTokensFile, printToken } from '../../services/scheduler/tokens-file.ts'
 import { temporaryFolder } from '../parts/child.ts'
 import { startNats } from '../parts/nats.ts'
+import { serveScheduler } from '../parts/served-scheduler.ts'
 
 const log = pino({ level: 'silent' })
 /** The file is looked at within a second, and streams ask within another; with time to spare for a busy machine. */
@@ -39,15 +33,8 @@ async function stage(people: People) {
     renameSync(`${file}.new`, file)
   }
   tokens(people)
-  const bus = await connectBus({ ...nats, service: 'scheduler', log, ...newCommandKeys() })
-  made.defer(() => bus.close())
-  const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
-  made.defer(() => scheduler.stop())
   let apiToken = 'the-shared-token'
-  const api = schedulerApi({ scheduler, bus, token: () => apiToken, moreTokens: openRotatingFile({ path: file, read: parseTokensFile, absent: [], log }), metrics })
-  made.defer(() => api.close())
-  const url = await api.listen({ host: '127.0.0.1', port: 0 })
+  const { scheduler, url } = made.use(await serveScheduler(nats, { token: () => apiToken, moreTokens: openRotatingFile({ path: file, read: parseTokensFile, absent: [], log }) }))
   const run = await scheduler.submit(experiment)
   const owned = made.move()
   return {

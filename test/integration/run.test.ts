@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { untilNothingIsLeft } from '../parts/belongings.ts'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { pauseExperiment, runIn, startPauseRoom, untilPaused, type PauseRoom } from '../parts/pause-room.ts'
 import { onSteadyMachine } from '../parts/steady-machine.ts'
 import { until } from '../parts/until.ts'
@@ -23,7 +23,7 @@ test('an experiment whose gates hold exits 0, one whose gate breaks exits 1, and
       assert.equal(judgement.verdict, verdict)
       const results = join(room.results, judgement.run)
       assert.deepEqual(readdirSync(results).sort(), ['events.jsonl', 'junit.xml', 'report.html', 'report.json', 'report.md', 'verdict.json'])
-      const replayed = await startFaultline(['replay', results], room).ended
+      const replayed = await runFaultline(['replay', results], room)
       assert.match(replayed.out, new RegExp(`^${verdict}: byte-identical`))
       assert.ok(!room.isPaused())
     })
@@ -59,9 +59,9 @@ test('an invalid file, an unknown command and a process that is not there exit 3
     assert.match(err, /experiment\.yaml:\d+:\d+/)
     writeFileSync(room.file, pauseExperiment({ duration: '5s' }))
     assert.equal((await runIn({ ...room, worker: { ...room.worker, pid: 999_999_999 } }).ended).code, 3)
-    assert.equal((await startFaultline(['no-such-command'], room).ended).code, 3)
-    const nothingOptedIn = await startFaultline(['run', room.file], room).ended
-    assert.deepEqual([nothingOptedIn.code, /--within NAME=PID/.test(nothingOptedIn.err)], [3, true], nothingOptedIn.err)
+    assert.equal((await runFaultline(['no-such-command'], room)).code, 3)
+    const nothingOptedIn = await runFaultline(['run', room.file], room)
+    assert.deepEqual([nothingOptedIn.code, /--allow NAME=PID/.test(nothingOptedIn.err)], [3, true], nothingOptedIn.err)
     writeFileSync(room.file, pauseExperiment({ duration: '5s' }).replace('hold:', "load: {users: 1, host: 'http://127.0.0.1:9', locustfile: gone.py}\nhold:"))
     const noLocustfile = await runIn(room).ended
     assert.deepEqual([noLocustfile.code, /there is no .*gone\.py/.test(noLocustfile.err)], [3, true], noLocustfile.err)

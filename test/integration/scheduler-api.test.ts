@@ -1,36 +1,19 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { pino } from 'pino'
 import { z } from 'zod'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { systemClock } from '#shared/clock.ts'
-import { createMetrics } from '#shared/service.ts'
-import { ApiClient, RequestRefused } from '../../services/cli/api-client.ts'
-import { schedulerApi } from '../../services/scheduler/api.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { soleLeader } from '../../services/scheduler/leadership.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
+import { RequestRefused, type ApiClient } from '../../services/cli/api-client.ts'
 import { startNats } from '../parts/nats.ts'
+import { apiToken, serveScheduler } from '../parts/served-scheduler.ts'
 
-/** The scheduler over a real nats-server, with nobody else there: its runs wait for an agent. */
-const token = 'api-token'
-const log = pino({ level: 'silent' })
 const owned = new AsyncDisposableStack()
 let url = ''
 let client: ApiClient
 
 before(async () => {
   const nats = owned.use(await startNats())
-  const keys = newCommandKeys()
-  const bus = await connectBus({ ...nats, service: 'scheduler', log, ...keys })
-  owned.defer(() => bus.close())
-  const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
-  owned.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', metrics })
-  owned.defer(() => api.close())
-  url = await api.listen({ host: '127.0.0.1', port: 0 })
-  client = new ApiClient({ apiUrl: url, token })
+  const served = owned.use(await serveScheduler(nats, { metricsToken: 'metrics-token' }))
+  url = served.url
+  client = served.client
 })
 after(() => owned.disposeAsync())
 
@@ -41,7 +24,7 @@ const experiment = (more: object = {}) => ({
   ...more,
 })
 
-async function ask(method: string, path: string, { body, bearer = token }: { body?: string; bearer?: string } = {}): Promise<{ status: number; json: unknown }> {
+async function ask(method: string, path: string, { body, bearer = apiToken }: { body?: string; bearer?: string } = {}): Promise<{ status: number; json: unknown }> {
   const response = await fetch(url + path, {
     method, headers: { ...(bearer && { authorization: `Bearer ${bearer}` }), ...(body !== undefined && { 'content-type': 'application/json' }) }, ...(body !== undefined && { body }),
   })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { startPostgres } from '../parts/postgres.ts'
 import { startShop } from '../parts/shop.ts'
 
@@ -37,12 +37,10 @@ test('on the real shop a run passes with enough requests, is inconclusive with t
     await using shop = await startShop({ databaseUrl: database.url })
     const judge = async (exitCode: number, faults: string, ...gates: string[]) => {
       writeFileSync(file, experiment(shop.url, faults, gates.join(', ')))
-      await using command = startFaultline(['run', file, '--within', `shop=${shop.child.pid}`, '--results', results, '--json'], { temporary })
-      const { code, out, err } = await command.ended
+      const { code, out, err } = await runFaultline(['run', file, '--allow', `shop=${shop.child.pid}`, '--results', results, '--json'], { temporary })
       assert.equal(code, exitCode, err + out)
       const judgement = judged.parse(JSON.parse(out))
-      await using replay = startFaultline(['replay', join(results, judgement.run)], { temporary })
-      assert.match((await replay.ended).out, new RegExp(`^${judgement.verdict}: byte-identical`))
+      assert.match((await runFaultline(['replay', join(results, judgement.run)], { temporary })).out, new RegExp(`^${judgement.verdict}: byte-identical`))
       return judgement
     }
     const passed = await judge(0, '', errors('5%'), spent)

@@ -2,20 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { pino } from 'pino'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
-import { systemClock } from '#shared/clock.ts'
-import { createMetrics } from '#shared/service.ts'
-import { schedulerApi } from '../../services/scheduler/api.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { soleLeader } from '../../services/scheduler/leadership.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
 import { startNats } from '../parts/nats.ts'
-import { quietExperiment } from '../parts/release-scheduler.ts'
+import { apiToken, quietExperiment, serveScheduler } from '../parts/served-scheduler.ts'
 import { until } from '../parts/until.ts'
 
-const log = pino({ level: 'silent' })
-const token = 'api-token'
 const facts = 60
 const factBytes = 500_000
 /** What two sockets and the kernel between them may hold is more than that, and is not the scheduler's. */
@@ -25,16 +15,10 @@ const mostHeldBytes = 4 * factBytes
 async function stage() {
   await using made = new AsyncDisposableStack()
   const nats = made.use(await startNats())
-  const bus = await connectBus({ ...nats, service: 'scheduler', log, ...newCommandKeys() })
-  made.defer(() => bus.close())
-  const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
-  made.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metrics })
-  made.defer(() => api.close())
+  const { bus, scheduler, api, url: listening } = made.use(await serveScheduler(nats))
   const sockets: Socket[] = []
   api.server.on('connection', socket => sockets.push(socket))
-  const url = new URL(await api.listen({ host: '127.0.0.1', port: 0 }))
+  const url = new URL(listening)
   const run = await scheduler.submit(quietExperiment('waits'))
   const writer = bus.writer('locust-bridge')
   for (let number = 1; number <= facts; number++) {
@@ -46,7 +30,7 @@ async function stage() {
     open(): Socket {
       const socket = connect(Number(url.port), url.hostname)
       owned.defer(() => void socket.destroy())
-      socket.write(`GET /api/v1/runs/${run}/events HTTP/1.1\r\nhost: ${url.host}\r\nauthorization: Bearer ${token}\r\n\r\n`)
+      socket.write(`GET /api/v1/runs/${run}/events HTTP/1.1\r\nhost: ${url.host}\r\nauthorization: Bearer ${apiToken}\r\n\r\n`)
       return socket
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

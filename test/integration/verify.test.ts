@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { startFaultline } from '../parts/faultline-command.ts'
+import { runFaultline } from '../parts/faultline-command.ts'
 import { pauseExperiment, runIn, startPauseRoom, type PauseRoom } from '../parts/pause-room.ts'
 
 /** A real run over a real NATS, signed with a key that the command made, and what `faultline verify` says of its results. */
@@ -23,7 +23,7 @@ before(async () => {
 })
 after(() => room[Symbol.asyncDispose]())
 
-const faultline = (...args: string[]) => startFaultline(args, room).ended
+const faultline = (...args: string[]) => runFaultline(args, room)
 const verify = (...args: string[]) => faultline('verify', ...args)
 
 /** The same results with something changed in their log. */

@@ -28,6 +28,12 @@ export function startFaultline(args: readonly string[], { temporary }: { tempora
   }
 }
 
+/** The same, to its end. */
+export async function runFaultline(args: readonly string[], where: { temporary: string }): Promise<Ended> {
+  await using command = startFaultline(args, where)
+  return await command.ended
+}
+
 /** Waits for something that the command is to bring about; a command that ends before tells what it said. */
 export async function before<T>(ended: Promise<Ended>, awaited: Promise<T>, what: string): Promise<T> {
   const early = ended.then(({ code, out, err }) => { throw new Error(`ended with ${code} before ${what}: ${err}${out}`) })

@@ -51,7 +51,7 @@ export async function startPauseRoom(text: string): Promise<PauseRoom> {
 
 /** `faultline run` of the room's experiment, on its worker. */
 export function runIn({ file, worker, results, temporary }: PauseRoom, ...more: string[]): FaultlineCommand {
-  return startFaultline(['run', file, '--within', `worker=${worker.pid}`, '--scrape', worker.address, '--results', results, ...more], { temporary })
+  return startFaultline(['run', file, '--allow', `worker=${worker.pid}`, '--scrape', worker.address, '--results', results, ...more], { temporary })
 }
 
 /** Resolves when the fault is there. */

@@ -1,16 +1,9 @@
-import { pino } from 'pino'
-import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
 import type { Bus, FactWriter } from '#shared/bus.ts'
-import { systemClock } from '#shared/clock.ts'
 import { beginChain, signRecord } from '#shared/decision-record.ts'
-import { createMetrics } from '#shared/service.ts'
 import type { Signer } from '#shared/signing-key.ts'
 import type { TestedService } from '#shared/tested-service.ts'
-import { schedulerApi } from '../../services/scheduler/api.ts'
-import { takeEpoch } from '../../services/scheduler/epoch.ts'
-import { soleLeader } from '../../services/scheduler/leadership.ts'
-import { startScheduler } from '../../services/scheduler/service.ts'
 import { startNats, type Nats } from './nats.ts'
+import { apiToken, quietExperiment, serveScheduler } from './served-scheduler.ts'
 
 export const shop: TestedService = { namespace: 'jewelry', app: 'shop', version: '1.2.3' }
 
@@ -28,27 +21,15 @@ export interface ReleaseScheduler extends AsyncDisposable {
   record(run: string, experiment: string, recorded?: RecordedRun): Promise<void>
 }
 
-/** It does nothing until it is told to. */
-export const quietExperiment = (name: string, more: object = {}): object => ({
-  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, faults: [], hold: '60s', gates: [{ name: 'one', promql: { query: 'vector(1)', max: 2 } }], ...more,
-})
-
 export async function startReleaseScheduler({ requirementsFolder, trustedKeys }: { requirementsFolder: string; trustedKeys?: string[] }): Promise<ReleaseScheduler> {
-  const [token, releaseToken, log] = ['api-token', 'release-token', pino({ level: 'silent' })]
+  const releaseToken = 'release-token'
   await using unfinished = new AsyncDisposableStack()
   const nats = unfinished.use(await startNats())
-  const bus = await connectBus({ ...nats, service: 'scheduler', log, ...newCommandKeys() })
-  unfinished.defer(() => bus.close())
-  const metrics = createMetrics('scheduler')
-  const scheduler = await startScheduler({ bus, clock: systemClock, log, leadership: soleLeader(await takeEpoch(nats)), metrics })
-  unfinished.defer(() => scheduler.stop())
-  const api = schedulerApi({ scheduler, bus, token, metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder, ...(trustedKeys && { trustedKeys: () => trustedKeys }) }, metrics })
-  unfinished.defer(() => api.close())
-  const url = await api.listen({ host: '127.0.0.1', port: 0 })
+  const { bus, url } = unfinished.use(await serveScheduler(nats, { metricsToken: 'metrics-token', release: { token: releaseToken, requirementsFolder, ...(trustedKeys && { trustedKeys: () => trustedKeys }) } }))
   const [writer, evaluator] = [bus.writer('scheduler'), bus.writer('slo-evaluator')]
   const owned = unfinished.move()
   return {
-    url, token, releaseToken, nats, bus, evaluator,
+    url, token: apiToken, releaseToken, nats, bus, evaluator,
     async record(run, experiment, { begin = [shop], end = begin, endedAtMs = Date.now(), verdict = 'passed', document = quietExperiment(experiment), signer } = {}) {
       await writer.write(run, 'run.submitted', { experiment: document, experimentHash: 'x', epoch: { bucketCreatedMs: 0, revision: 1 } })
       await writer.write(run, 'run.services', { when: 'begin', services: begin, atMs: endedAtMs })

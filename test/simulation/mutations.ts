@@ -118,7 +118,7 @@ export const mutations: readonly Mistake[] = [
   {
     name: 'zero targets pass', why: 'zero targets is not a failure (Chaos Mesh); no data, assuming pass (Krkn)',
     changes: [
-      { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
+      { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > steadyAtMs + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
       { file: 'services/scheduler/fault-orders.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
       { file: scheduler, find: 'const sinceMs = firstInjectedAtMs(state)\n  if (sinceMs === undefined ||', put: 'const sinceMs = firstInjectedAtMs(state) ?? state.phases.inject\n  if (sinceMs === undefined ||' },
       { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && silentOf', put: 'isJoined(id) || silentOf' },

@@ -21,9 +21,9 @@ const context: ActContext = {
   folder: '', id: '', lease: { leaseEndsMs: 0, endsMs: 0 }, reverter: undefined, shelter: undefined, record: () => undefined, onEndedEarly: () => undefined, requireTimeLeft: () => 1_000,
 }
 
-/** A node at an API server that refuses a patch on another version than it has. `meanwhile`: what has changed it just before the next patch arrives. */
+/** A node at an API server that refuses a patch on another version than it has. `meanwhile`: what has changed it just before the next patch arrives, or with `always` each. */
 async function startNode() {
-  const here = { unschedulable: false, annotations: new Map<string, string>(), version: 1, meanwhile: 'nothing' as Meanwhile, patches: 0 }
+  const here = { unschedulable: false, annotations: new Map<string, string>(), version: 1, meanwhile: 'nothing' as Meanwhile, always: false, patches: 0 }
   const server = await serve((request, response) => {
     const answer = (body: object, status = 200) => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     const node = () => ({ metadata: { name: 'n1', uid: 'u1', resourceVersion: String(here.version), labels: { 'faultline.dev/chaos': 'allowed' }, annotations: Object.fromEntries(here.annotations) }, spec: { unschedulable: here.unschedulable } })
@@ -35,7 +35,7 @@ async function startNode() {
       if (here.meanwhile !== 'nothing') here.version += 1
       if (here.meanwhile === 'somebody cordons it') here.unschedulable = true
       if (here.meanwhile === 'somebody takes the cordon over') here.annotations.clear()
-      here.meanwhile = 'nothing'
+      if (!here.always) here.meanwhile = 'nothing'
       if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== String(here.version)) return answer({ message: 'the object has been modified' }, 409)
       for (const [name, value] of Object.entries(metadata.annotations)) if (value === null) here.annotations.delete(name); else here.annotations.set(name, value)
       here.unschedulable = spec.unschedulable ?? false
@@ -78,4 +78,11 @@ test('what the kubelet tells of its node at the same time costs another try, of 
   node.here.meanwhile = 'the kubelet tells of itself'
   assert.deepEqual(await uncordon(node.kubernetes, undo), { verified: true, readBack: ['n1 is schedulable'] })
   assert.deepEqual([node.here.unschedulable, node.here.annotations.size, node.here.patches], [false, 0, 4])
+})
+
+test('a node that is another at each try is left as it is, and told after five', async () => {
+  await using node = await startNode()
+  Object.assign(node.here, { meanwhile: 'the kubelet tells of itself', always: true })
+  await assert.rejects(node.drain.act(context), /^FaultRefused: cordoning n1: it was changed, or another has that name by now \(409\)$/)
+  assert.deepEqual([node.here.patches, node.here.unschedulable, node.here.annotations.size], [5, false, 0])
 })

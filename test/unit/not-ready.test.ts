@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { notReady, nothingSeen, podsOf, printNotReady, pullsForMs, watch, type NotReady } from '../../services/cli/deploy/not-ready.ts'
+import { notReady, nothingSeen, podsOf, printNotReady, pullsForMs, refusedPod, watch, type NotReady } from '../../services/cli/deploy/not-ready.ts'
 
 const image = 'localhost/faultline/services:dev'
 const workload = {
@@ -106,4 +106,28 @@ test('an image that nobody will pull is given up at once, and a crash never is',
   const crashing = found(pod('a', waiting('CrashLoopBackOff', 'no')))
   const seen = watch(nothingSeen, crashing, at)
   assert.deepEqual([seen.tell.length, watch(seen.watched, crashing, { ...at, nowMs: 10 * pullsForMs }).hopeless], [1, []])
+})
+
+const none = { items: [] }
+
+test('a Deployment whose pods a quota refuses is told by its own condition, in the quota\'s words, and with where to look', () => {
+  const words = 'pods "scheduler-7d9f-x2x4" is forbidden: exceeded quota: small, requested: limits.memory=512Mi, used: limits.memory=1Gi, limited: limits.memory=1Gi'
+  const deployment = (...conditions: object[]) => ({ ...workload, metadata: { ...workload.metadata, uid: 'uid-d' }, status: { observedGeneration: 1, replicas: 1, unavailableReplicas: 2, conditions } })
+  const available = condition('Available', 'False', { reason: 'MinimumReplicasUnavailable', message: 'Deployment does not have minimum availability.' })
+  const refused = refusedPod(deployment(available, condition('ReplicaFailure', 'True', { reason: 'FailedCreate', message: words })), { pods: none })
+  assert.deepEqual(printNotReady(refused, 'faultline-system'), [`a pod of it cannot be made: FailedCreate: ${words}; kubectl --namespace faultline-system describe resourcequotas says what is used`])
+  assert.deepEqual(watch(nothingSeen, refused, { nowMs: 0, earlier: new Set() }).hopeless, [], 'a quota may be raised')
+  assert.deepEqual([refusedPod(deployment(available), { pods: none }), refusedPod(deployment(condition('ReplicaFailure', 'False', { reason: 'FailedCreate', message: words })), { pods: none })], [[], []])
+})
+
+test('of a StatefulSet, a DaemonSet or a Job the last event tells, as long as pods are missing and none was made since', () => {
+  const event = (message: string, lastTimestamp: string | null, creationTimestamp = '2026-11-28T14:00:00Z') => ({ metadata: { creationTimestamp }, lastTimestamp, reason: 'FailedCreate', message })
+  const events = { items: [event('the last', '2026-11-28T15:00:02Z'), event('the first', '2026-11-28T15:00:01Z'), event('dated by its making', null, '2026-11-28T15:00:00Z')] }
+  const of = (spec: object, status?: object, pods: object = none) => printNotReady(refusedPod({ metadata: { uid: 'u' }, spec, ...(status && { status }) }, { pods, events }), 'n')
+  const told = ['a pod of it cannot be made: FailedCreate: the last']
+  for (const missing of [of({ replicas: 3 }, { replicas: 2 }), of({}, { desiredNumberScheduled: 2, currentNumberScheduled: 1 }), of({ completions: 1 }), of({}, { active: 0 })]) assert.deepEqual(missing, told)
+  for (const there of [of({ replicas: 3 }, { replicas: 3 }), of({}, { desiredNumberScheduled: 2, currentNumberScheduled: 2 }), of({ completions: 1 }, { active: 1 })]) assert.deepEqual(there, [])
+  const made = (second: number) => ({ items: [pod('nats-0', {}, { metadata: { creationTimestamp: `2026-11-28T15:00:0${second}Z` } })] })
+  assert.deepEqual([of({ replicas: 3 }, { replicas: 1 }, made(2)), of({ replicas: 3 }, { replicas: 1 }, made(3))], [told, []])
+  assert.deepEqual(refusedPod({ metadata: { uid: 'u' }, spec: { replicas: 3 } }, { pods: none }), [], 'no event, no word')
 })

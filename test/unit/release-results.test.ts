@@ -55,7 +55,7 @@ test('where a key is trusted, a folder whose record it has not signed blocks, an
   await using results = await resultsFolder()
   await writeResults(results.path, { run: 'm' })
   assert.equal((await readLocalRuns(results.path)).runs[0]?.doubt, null)
-  assert.match((await readLocalRuns(results.path, [newSigningKey().publicKey])).runs[0]?.doubt ?? '', /^its record in .*m does not verify: the verdict is not signed/)
+  assert.match((await readLocalRuns(results.path, [newSigningKey().publicKey])).runs[0]?.doubt ?? '', /^its record in .*m does not verify: the verdict is not signed.*; run it again$/)
 })
 
 test('a run that nobody judged has no verdict, and one of which nobody said what was tested no version', async () => {

@@ -8,16 +8,18 @@ import { KubectlFailed } from '../../services/cli/deploy/kubectl.ts'
 import { until } from '../parts/until.ts'
 
 /** No cluster here: a program called kubectl that answers as one, so that what is tested is the waiting, and what it ends. */
-async function withKubectl(answers: { rollout: string; pods: object[] }, use: (folder: string) => Promise<void>): Promise<void> {
+async function withKubectl(answers: { rollout: string; pods: object[]; events?: object[] }, use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'faultline-kubectl-'))
   const path = process.env['PATH'] ?? ''
   try {
-    await writeFile(join(folder, 'workload.json'), JSON.stringify({ spec: { selector: { matchLabels: { app: 'nats' } }, template: { spec: { containers: [{ name: 'nats', image: 'localhost/faultline/nats:dev' }] } } } }))
+    await writeFile(join(folder, 'workload.json'), JSON.stringify({ metadata: { uid: 'uid-of-nats' }, spec: { selector: { matchLabels: { app: 'nats' } }, template: { spec: { containers: [{ name: 'nats', image: 'localhost/faultline/nats:dev' }] } } } }))
+    await writeFile(join(folder, 'events.json'), JSON.stringify({ items: answers.events ?? [] }))
     await writeFile(join(folder, 'pods.json'), JSON.stringify({ items: answers.pods }))
     await writeFile(join(folder, 'kubectl'), `#!/bin/sh
 case "$*" in
   'get pods --namespace n --output jsonpath'*) echo 'uid-1 uid-2' ;;
   'get statefulset/nats --namespace n '*) cat '${folder}/workload.json' ;;
+  'get events --field-selector reason=FailedCreate,involvedObject.name=nats --namespace n '*) cat '${folder}/events.json' ;;
   'get pods --selector app=nats --namespace n '*) cat '${folder}/pods.json' ;;
   'rollout status statefulset/nats --namespace n --timeout=50s') echo $$ > '${folder}/pid'; ${answers.rollout} ;;
   *) echo "not expected: $*" >&2; exit 64 ;;
@@ -62,6 +64,10 @@ test('what is not ready in time is told with kubectl\'s words and why; a rollout
   await withKubectl({ rollout: timesOut, pods: [stuck('ContainerCreating', '')] }, async () => {
     await assert.rejects(awaitRollout(rollout, () => {}), (error: unknown) => error instanceof NotRolledOut && error.exitCode === 4
       && error.message.endsWith('timed out waiting for the condition; pod nats-0 on node-1: container nats: ContainerCreating'))
+  })
+  await withKubectl({ rollout: timesOut, pods: [], events: [{ metadata: {}, lastTimestamp: '2026-11-28T15:00:00Z', reason: 'FailedCreate', message: 'create Pod nats-0 in StatefulSet nats failed error: exceeded quota: small' }] }, async () => {
+    await assert.rejects(awaitRollout(rollout, () => {}), (error: unknown) => error instanceof NotRolledOut
+      && error.message.includes('timed out waiting for the condition; a pod of it cannot be made: FailedCreate: create Pod nats-0 in StatefulSet nats failed error: exceeded quota: small; kubectl --namespace n '))
   })
   await withKubectl({ rollout: timesOut, pods: [] }, async () => {
     await assert.rejects(awaitRollout(rollout, () => {}), (error: unknown) => error instanceof KubectlFailed && error.message.endsWith('timed out waiting for the condition'))

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { experimentsFolder, experimentsToTry, renderShopHint } from '../../services/cli/shop-experiments.ts'
 
 const local = fileURLToPath(new URL(`../../${experimentsFolder}`, import.meta.url))
-const addresses = { url: 'http://127.0.0.1:8123', within: ['shop=11', 'database=12'], scrape: ['127.0.0.1:9101', '127.0.0.1:9102'], endpointsFolder: '/tmp/session/endpoints' }
+const addresses = { url: 'http://127.0.0.1:8123', allow: ['shop=11', 'database=12'], scrape: ['127.0.0.1:9101', '127.0.0.1:9102'], endpointsFolder: '/tmp/session/endpoints' }
 
 test('the shop tells of every experiment that there is with what it asks, and gives one command that serves them all', async () => {
   const experiments = await experimentsToTry(local)
@@ -19,7 +19,7 @@ test('the shop tells of every experiment that there is with what it asks, and gi
   assert.doesNotMatch(hint, /is not valid/)
   assert.deepEqual(hint.match(/npx faultline run .*/g), [`npx faultline run ${experimentsFolder}/worker-kill.yaml \\`])
   assert.ok(experiments.some(({ file }) => file === 'worker-kill.yaml'), 'the file of the command is there')
-  assert.match(hint, /--host http:\/\/127\.0\.0\.1:8123 --within shop=11 database=12 --scrape 127\.0\.0\.1:9101 127\.0\.0\.1:9102 \\\n {4}--endpoints \/tmp\/session\/endpoints\n/)
+  assert.match(hint, /--host http:\/\/127\.0\.0\.1:8123 --allow shop=11 database=12 --scrape 127\.0\.0\.1:9101 127\.0\.0\.1:9102 \\\n {4}--endpoints \/tmp\/session\/endpoints\n/)
 })
 
 test('a file that is no experiment is told as such, and hides no other', async () => {

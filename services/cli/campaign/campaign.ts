@@ -57,7 +57,7 @@ const document = z.strictObject({
 type Document = z.output<typeof document>
 
 /** The whole file format. Parsing gives a `Campaign`; the issues of a failed parse carry the path of each problem. */
-export const campaignSchema = document.superRefine(checkTogether).transform(resolve)
+const campaignSchema = document.superRefine(checkTogether).transform(resolve)
 
 /** The campaign file as JSON Schema (2020-12), for editors. */
 export const campaignJsonSchema: JsonSchema = {

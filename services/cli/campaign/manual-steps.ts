@@ -22,7 +22,7 @@ const serviceAccount = (namespace: string, name = '') => `system:serviceaccount:
 const user = ({ user: { username } }: AuditEntry) => username
 
 /** Who is who. What is in no row is counted. */
-export const automata: readonly Automaton[] = [
+const automata: readonly Automaton[] = [
   { who: 'kubelets', is: entry => user(entry).startsWith('system:node:') },
   { who: 'the control plane', is: entry => ['system:apiserver', 'system:kube-controller-manager', 'system:kube-scheduler', 'system:kube-proxy', 'system:cloud-controller-manager'].includes(user(entry)) },
   { who: 'cluster controllers', is: entry => user(entry).startsWith(serviceAccount('kube-system')) },

@@ -1,15 +1,15 @@
 import { cellStates, countCells, type CoverageCell, type ServiceCoverage } from '#shared/coverage.ts'
 import { printService } from '#shared/tested-service.ts'
-import { page } from '../campaign/report/campaign-html.ts'
 import { printInstant } from '../report/figures.ts'
 import { markup, type Markup } from '../report/markup.ts'
+import { printPage } from '../report/report-page.ts'
 import { cellOf, legend, printAge, printDiscovery, printMissing, printVersion, printVersions, type CoverageReport } from './coverage-words.ts'
 
 /** The matrix as one page that needs nothing else and runs no script. Pure. */
 export function printCoverageHtml(report: CoverageReport): string {
   const { coverage, nowMs, source } = report
   const counts = countCells(coverage)
-  return page('coverage', markup`
+  return printPage('coverage', markup`
 <header><p>faultline, from ${source}</p><h1>Coverage</h1><p>${printInstant(nowMs)}</p></header>
 <h2>What is known</h2>
 <div class="tiles">${cellStates.map(state => markup`<div class="tile"><span>${legend[state]}</span><b>${counts[state]}</b></div>

@@ -1,5 +1,5 @@
 /** The two tokens with which faultline's bridge and Locust know each other, passed across their namespaces: no pod may read another's Secrets. */
-import { z } from 'zod'
+import { readSecret, writeSecret, type KubeSecret } from './kube-secret.ts'
 import { kubectl } from './kubectl.ts'
 
 interface Place { namespace: string; name: string; key: string }
@@ -23,17 +23,11 @@ const copies: readonly Copy[] = [
 const sourceAnnotation = 'faultline.dev/copied-from'
 const nameOf = ({ namespace, name }: Place): string => `${namespace}/${name}`
 
-const secretSchema = z.looseObject({
-  metadata: z.looseObject({ annotations: z.record(z.string(), z.string()).default({}) }),
-  data: z.record(z.string(), z.string()).default({}),
-})
-type Secret = z.output<typeof secretSchema>
-
 /**
  * What is to be done about a copy. Pure. `value`: the source's, in base64. A copy of another value is one of a Locust, or of a faultline, that is no
  * more: it is written anew. What somebody else has put there stays.
  */
-export function copyNeeded(value: string | undefined, there: Secret | undefined, { from, to }: Pick<Copy, 'from' | 'to'>): 'none' | 'make' | 'renew' | 'not ours' {
+export function copyNeeded(value: string | undefined, there: KubeSecret | undefined, { from, to }: Pick<Copy, 'from' | 'to'>): 'none' | 'make' | 'renew' | 'not ours' {
   if (value === undefined) return 'none'
   if (!there) return 'make'
   if (there.data[to.key] === value) return 'none'
@@ -52,16 +46,13 @@ export async function passLocustTokens(say: (doing: string) => void): Promise<Re
   for (const { from, to, reader } of copies) {
     const namespace = await kubectl(['get', 'namespace', to.namespace, '--ignore-not-found', '--output', 'name'])
     if (namespace.trim() === '') continue
-    const value = (await read(from))?.data[from.key]
-    const needed = copyNeeded(value, await read(to), { from, to })
+    const value = (await readSecret(from))?.data[from.key]
+    const needed = copyNeeded(value, await readSecret(to), { from, to })
     if (needed === 'not ours') say(`the Secret ${nameOf(to)} was made by somebody else and holds another token than ${nameOf(from)}; left as it is`)
     if (value === undefined || needed === 'none' || needed === 'not ours') continue
     say(`passing the token of ${nameOf(from)} to ${nameOf(to)}`)
-    const secret = {
-      apiVersion: 'v1', kind: 'Secret', data: { [to.key]: value },
-      metadata: { name: to.name, namespace: to.namespace, annotations: { [sourceAnnotation]: nameOf(from) } },
-    }
-    await kubectl([needed === 'make' ? 'create' : 'replace', '--filename', '-'], JSON.stringify(secret)) // not in arguments, which every process can read
+    const metadata = { name: to.name, namespace: to.namespace, annotations: { [sourceAnnotation]: nameOf(from) } }
+    await writeSecret(needed === 'make' ? 'create' : 'replace', { metadata, data: { [to.key]: value } })
     const inNamespace = ['--namespace', to.namespace]
     const present = await kubectl(['get', reader, ...inNamespace, '--ignore-not-found', '--output', 'name'])
     if (present.trim() === '') continue
@@ -70,9 +61,4 @@ export async function passLocustTokens(say: (doing: string) => void): Promise<Re
     restarted.push({ namespace: to.namespace, workload: reader })
   }
   return restarted
-}
-
-async function read({ namespace, name }: Place): Promise<Secret | undefined> {
-  const printed = await kubectl(['get', 'secret', name, '--namespace', namespace, '--ignore-not-found', '--output', 'json'])
-  return printed.trim() === '' ? undefined : secretSchema.parse(JSON.parse(printed))
 }

@@ -1,6 +1,7 @@
 /** `npm run deploy`: brings the jewelry shop or Locust into the cluster of the current context. */
-import { Argument, Command, InvalidArgumentError } from 'commander'
+import { Argument, Command } from 'commander'
 import { runProgram } from '../run-program.ts'
+import { wholeSeconds } from '../whole-seconds.ts'
 import { deploy } from './deploy.ts'
 import { parts, type Part } from './parts.ts'
 
@@ -24,10 +25,5 @@ const program = new Command('deploy')
       console.log(parts[name].hint)
     }
   })
-
-function wholeSeconds(typed: string): number {
-  if (!/^[1-9]\d*$/.test(typed)) throw new InvalidArgumentError('a whole number of seconds, 1 or more')
-  return Number(typed)
-}
 
 await runProgram(program)

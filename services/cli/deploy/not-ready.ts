@@ -1,14 +1,16 @@
-/** Why pods are not ready, from what kubectl prints of them, and what is to be said of it. No I/O. */
+/** Why pods are not ready, or not even there, from what kubectl prints of them, and what is to be said of it. No I/O. */
 import { z } from 'zod'
 
 /** One pod that is not ready, and the one thing that says most of why. */
 export interface NotReady {
-  pod: string
+  /** Undefined: it was refused, so that there is none. */
+  pod: string | undefined
+  /** The pod's; of one that was refused its workload's. */
   uid: string
   node: string | undefined
   /** Undefined: it is the pod's own matter, such as a node for it. */
   container: string | undefined
-  /** In Kubernetes' word, such as Unschedulable or CrashLoopBackOff; `NotReady` where it has none. */
+  /** In Kubernetes' word, such as Unschedulable, CrashLoopBackOff or FailedCreate; `NotReady` where it has none. */
   reason: string
   message: string
   /** More than that it takes its time. */
@@ -29,7 +31,7 @@ const containerStatus = z.looseObject({
   lastState: z.looseObject({ terminated: ended.optional() }).default({}),
 })
 const pod = z.looseObject({
-  metadata: z.looseObject({ name: z.string(), uid: z.string(), deletionTimestamp: z.string().optional() }),
+  metadata: z.looseObject({ name: z.string(), uid: z.string(), creationTimestamp: z.string().nullish(), deletionTimestamp: z.string().optional() }),
   spec: podSpec,
   status: z.looseObject({
     phase: z.string().default(''), reason: z.string().default(''), message: z.string().default(''),
@@ -39,6 +41,19 @@ const pod = z.looseObject({
 })
 type Pod = z.output<typeof pod>
 type ContainerStatus = z.output<typeof containerStatus>
+
+/** Of a workload that has fewer pods than it wants. A Deployment is told by its ReplicaSet; of the others only events tell. */
+const shortWorkload = z.looseObject({
+  metadata: z.looseObject({ uid: z.string() }),
+  spec: z.looseObject({ replicas: z.int().optional() }),
+  status: z.looseObject({
+    replicas: z.int().optional(), desiredNumberScheduled: z.int().optional(), currentNumberScheduled: z.int().optional(), active: z.int().optional(),
+    conditions: z.array(z.looseObject({ type: z.string(), status: z.string(), reason: z.string().default(''), message: z.string().default('') })).default([]),
+  }).default({ conditions: [] }),
+})
+const eventList = z.looseObject({
+  items: z.array(z.looseObject({ metadata: z.looseObject({ creationTimestamp: z.string().nullish() }), lastTimestamp: z.string().nullish(), reason: z.string().default(''), message: z.string().default('') })),
+})
 
 const podList = z.looseObject({ items: z.array(pod) })
 const workload = z.looseObject({ spec: z.looseObject({ selector: z.looseObject({ matchLabels: z.record(z.string(), z.string()) }), template: z.looseObject({ spec: podSpec }) }) })
@@ -64,6 +79,27 @@ export function notReady(raw: unknown, { images }: Pick<WorkloadPods, 'images'>)
     .filter(({ metadata, spec }) => metadata.deletionTimestamp === undefined && containersOf(spec).every(({ name, image }) => image === (images.get(name) ?? image)))
     .flatMap(each => whyNotReady(each) ?? [])
 }
+
+/**
+ * Whether a workload's pods are refused as they are to be made, by a quota or by admission: what the workload itself says of it, or the last of its `events`
+ * (as kubectl prints those with the reason FailedCreate). They are kept for an hour, so they count only while pods are missing, and none of its `pods` was made
+ * later. Throws zod's error for what is none of these.
+ */
+export function refusedPod(raw: unknown, { pods, events = { items: [] } }: { pods: unknown; events?: unknown }): NotReady[] {
+  const { metadata: { uid }, spec, status } = shortWorkload.parse(raw)
+  const refused = ({ reason, message }: { reason: string; message: string }): NotReady[] => [{ pod: undefined, uid, node: undefined, container: undefined, reason, message, isTrouble: true, image: undefined }]
+  const failure = status.conditions.find(({ type, status: is }) => type === 'ReplicaFailure' && is === 'True')
+  if (failure) return refused(failure)
+  const wanted = spec.replicas ?? status.desiredNumberScheduled ?? 1
+  const there = status.replicas ?? status.currentNumberScheduled ?? status.active ?? 0
+  const last = eventList.parse(events).items.toSorted((a, b) => atMs(a) - atMs(b)).at(-1)
+  const madeLastMs = Math.max(0, ...podList.parse(pods).items.map(atMs))
+  return last && there < wanted && atMs(last) >= madeLastMs ? refused(last) : []
+}
+
+/** By the API's clock, to the second. */
+const atMs = ({ lastTimestamp, metadata: { creationTimestamp } }: { lastTimestamp?: string | null | undefined; metadata: { creationTimestamp?: string | null | undefined } }): number =>
+  Date.parse(lastTimestamp ?? creationTimestamp ?? '1970-01-01T00:00:00Z')
 
 const containersOf = ({ containers, initContainers }: z.output<typeof podSpec>) => [...initContainers, ...containers]
 
@@ -98,12 +134,13 @@ export function printNotReady(found: readonly NotReady[], namespace: string): st
   return [...Map.groupBy(found, kindOf).values()].flatMap(alike => {
     const [first] = alike
     if (!first) return []
-    const where = `pod ${first.pod}${first.node === undefined ? '' : ` on ${first.node}`}${alike.length === 1 ? '' : ` (and ${alike.length - 1} more)`}`
+    const where = first.pod === undefined ? 'a pod of it cannot be made' : `pod ${first.pod}${first.node === undefined ? '' : ` on ${first.node}`}${alike.length === 1 ? '' : ` (and ${alike.length - 1} more)`}`
     return `${where}: ${[...first.container === undefined ? [] : [`container ${first.container}`], first.reason, ...first.message === '' ? [] : [first.message]].join(': ')}${nextStep(first, namespace)}`
   })
 }
 
-function nextStep({ pod: name, container: of, reason, image }: NotReady, namespace: string): string {
+function nextStep({ pod: name, container: of, reason, message, image }: NotReady, namespace: string): string {
+  if (name === undefined) return message.includes('exceeded quota') ? `; kubectl --namespace ${namespace} describe resourcequotas says what is used` : ''
   if (image !== undefined) return `; ${whatToDo(image)}`
   return reason === 'CrashLoopBackOff' ? `; kubectl --namespace ${namespace} logs ${name} --container ${of} --previous says more` : ''
 }

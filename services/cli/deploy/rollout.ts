@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { FaultlineError } from '#shared/errors.ts'
 import { kubectl, KubectlFailed } from './kubectl.ts'
-import { notReady, nothingSeen, podsOf, printNotReady, watch, type NotReady } from './not-ready.ts'
+import { notReady, nothingSeen, podsOf, printNotReady, refusedPod, watch, type NotReady } from './not-ready.ts'
 
 export interface Rollout {
   namespace: string
@@ -57,10 +57,14 @@ export async function awaitRollout({ namespace, workload, patienceS, earlier }: 
 
 /** Nothing when it cannot be seen: then what is waited for says what is wrong with the cluster. */
 async function look(namespace: string, workload: string): Promise<NotReady[]> {
-  const read = async (what: string[]): Promise<unknown> => JSON.parse(await kubectl(['get', ...what, '--namespace', namespace, '--output', 'json', askedFor]))
+  const read = async (...what: string[]): Promise<unknown> => JSON.parse(await kubectl(['get', ...what, '--namespace', namespace, '--output', 'json', askedFor]))
   try {
-    const pods = podsOf(await read([workload]))
-    return notReady(await read(['pods', '--selector', pods.selector]), pods)
+    const written = await read(workload)
+    const its = podsOf(written)
+    const [kind, name] = workload.split('/')
+    const events = kind === 'deployment' ? undefined : await read('events', '--field-selector', `reason=FailedCreate,involvedObject.name=${name}`)
+    const pods = await read('pods', '--selector', its.selector)
+    return [...refusedPod(written, { pods, events }), ...notReady(pods, its)]
   } catch {
     return []
   }

@@ -1,5 +1,5 @@
 /** Where probes find the shop: the Secret prober-endpoints of faultline, from the shop's own Secrets. */
-import { z } from 'zod'
+import { readSecret, writeSecret } from './kube-secret.ts'
 import { kubectl } from './kubectl.ts'
 import type { Restarted } from './locust-tokens.ts'
 
@@ -7,7 +7,6 @@ const shopNamespace = 'jewelry-shop'
 const target = { namespace: 'faultline-system', name: 'prober-endpoints' }
 const reader = 'daemonset/prober'
 
-const secretSchema = z.looseObject({ data: z.record(z.string(), z.string()).default({}) })
 type Values = Readonly<Record<string, string>>
 
 /** Every Redis of the shop has a Sentinel beside it; any of them knows the master. */
@@ -36,12 +35,11 @@ export async function passShopEndpoints(say: (doing: string) => void): Promise<R
   const [shop, postgres, redis] = [await valuesOf('shop'), await valuesOf('postgres'), await valuesOf('redis')]
   const endpoints = shopEndpoints({ shop, postgres, redis })
   if (Object.keys(endpoints).length === 0) return []
-  const there = await read(target.namespace, target.name)
+  const there = await readSecret(target)
   const data = { ...there?.data, ...Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [name, Buffer.from(url).toString('base64')])) }
   if (there && Object.entries(data).every(([name, value]) => there.data[name] === value)) return []
   say(`telling the probers where the shop is: ${Object.keys(endpoints).join(', ')}`)
-  const secret = { apiVersion: 'v1', kind: 'Secret', ...there, metadata: { ...target, labels: { 'app.kubernetes.io/part-of': 'faultline' } }, data }
-  await kubectl([there ? 'replace' : 'create', '--filename', '-'], JSON.stringify(secret)) // not in arguments, which every process can read
+  await writeSecret(there ? 'replace' : 'create', { ...there, metadata: { ...target, labels: { 'app.kubernetes.io/part-of': 'faultline' } }, data })
   const present = await kubectl(['get', reader, '--namespace', target.namespace, '--ignore-not-found', '--output', 'name'])
   if (present.trim() === '') return []
   await kubectl(['rollout', 'restart', reader, '--namespace', target.namespace])
@@ -49,11 +47,6 @@ export async function passShopEndpoints(say: (doing: string) => void): Promise<R
 }
 
 async function valuesOf(name: string): Promise<Values> {
-  const secret = await read(shopNamespace, name)
+  const secret = await readSecret({ namespace: shopNamespace, name })
   return Object.fromEntries(Object.entries(secret?.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
-}
-
-async function read(namespace: string, name: string): Promise<z.output<typeof secretSchema> | undefined> {
-  const printed = await kubectl(['get', 'secret', name, '--namespace', namespace, '--ignore-not-found', '--output', 'json'])
-  return printed.trim() === '' ? undefined : secretSchema.parse(JSON.parse(printed))
 }

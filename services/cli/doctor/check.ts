@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** One line of `faultline doctor`: what was looked for, what was found, and what to do about it. */
-export const checkSchema = z.strictObject({
+const checkSchema = z.strictObject({
   name: z.string(),
   found: z.enum(['ok', 'missing', 'limited']),
   detail: z.string(),

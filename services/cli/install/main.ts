@@ -1,6 +1,7 @@
 /** `npm run k8s:install`, `npm run k8s:uninstall`: faultline in the cluster of kubectl's current context. */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { runProgram } from '../run-program.ts'
+import { wholeSeconds } from '../whole-seconds.ts'
 import { install, uninstall, variants, type Variant } from './install.ts'
 import { powerValues } from './power-values.ts'
 import { namespace, secretName } from './secret.ts'
@@ -35,10 +36,5 @@ program.command('uninstall')
     await uninstall({ patienceS: timeout }, say)
     say('gone')
   })
-
-function wholeSeconds(typed: string): number {
-  if (!/^[1-9]\d*$/.test(typed)) throw new InvalidArgumentError('a whole number of seconds, 1 or more')
-  return Number(typed)
-}
 
 await runProgram(program)

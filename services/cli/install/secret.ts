@@ -1,8 +1,7 @@
 /** The one Secret of faultline in a cluster: made at its installation, and in no repository. */
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
 import { newCommandKeys } from '#shared/bus-nats.ts'
-import { kubectl } from '../deploy/kubectl.ts'
+import { readSecret, writeSecret } from '../deploy/kube-secret.ts'
 import { natsUsers } from '../nats-authorization.ts'
 
 export const namespace = 'faultline-system'
@@ -29,17 +28,13 @@ export function missingValues(present: Readonly<Record<string, string>>): Record
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]))
 }
 
-const secretSchema = z.looseObject({ data: z.record(z.string(), z.string()).default({}) })
-
 /** Makes the Secret, or adds what an older one lacks; `given` is set, whatever was there. Gives the names of what was made or changed. */
 export async function provideSecret(given: Readonly<Record<string, string>> = {}): Promise<string[]> {
-  const printed = await kubectl(['get', 'secret', secretName, '--namespace', namespace, '--ignore-not-found', '--output', 'json'])
-  const present = printed.trim() === '' ? undefined : secretSchema.parse(JSON.parse(printed))
+  const present = await readSecret({ namespace, name: secretName })
   const changed = Object.entries(given).map(([key, value]) => [key, Buffer.from(value).toString('base64')] as const).filter(([key, value]) => present?.data[key] !== value)
   const missing = { ...missingValues(present?.data ?? {}), ...Object.fromEntries(changed) }
   if (Object.keys(missing).length === 0) return []
-  const secret = present ?? { apiVersion: 'v1', kind: 'Secret', metadata: { name: secretName, namespace, labels: { 'app.kubernetes.io/part-of': 'faultline' } } }
-  // through standard input: arguments can be read by every process of this machine
-  await kubectl([present ? 'replace' : 'create', '--filename', '-'], JSON.stringify({ ...secret, data: { ...present?.data, ...missing } }))
+  const secret = present ?? { metadata: { name: secretName, namespace, labels: { 'app.kubernetes.io/part-of': 'faultline' } } }
+  await writeSecret(present ? 'replace' : 'create', { ...secret, data: { ...present?.data, ...missing } })
   return Object.keys(missing)
 }

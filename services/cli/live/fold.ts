@@ -35,7 +35,7 @@ export type NodeFault = { sinceMs?: number; targets: readonly string[] } & (
   | { at: 'refused'; why: string }
 )
 
-export const keptEvents = 3
+const keptEvents = 3
 
 export const emptyLive = (run: string): LiveState => ({ run, gates: emptyGates(run), phases: {}, traffic: noTraffic, faults: new Map(), events: [] })
 

@@ -19,7 +19,7 @@ export interface Stage {
   broken?: boolean
 }
 
-export function stagesOf(state: LiveState): Stage[] {
+function stagesOf(state: LiveState): Stage[] {
   const { phases, abort, sealedAtMs, startedMs, judged, gates: { experiment, duringFromMs } } = state
   const isFaultless = experiment?.faults.length === 0
   const rampMs = experiment?.load ? experiment.load.users / experiment.load.spawnRate * 1_000 : 0
@@ -46,10 +46,10 @@ const at = (startMs: number | undefined) => startMs === undefined ? {} : { start
 const due = (startMs: number | undefined, lengthMs: number | undefined) => startMs === undefined || lengthMs === undefined ? {} : { dueMs: startMs + lengthMs }
 
 /** The stage that the run is in: the last that has begun and not ended. */
-export const currentStage = (stages: readonly Stage[]): Stage | undefined => stages.findLast(({ startMs, endMs }) => startMs !== undefined && endMs === undefined)
+const currentStage = (stages: readonly Stage[]): Stage | undefined => stages.findLast(({ startMs, endMs }) => startMs !== undefined && endMs === undefined)
 
 /** What is to be said of a stage's time: what is left of it where that is known, else what it has taken. */
-export function stageTime({ startMs, endMs, dueMs, withinMs }: Stage, nowMs: number): string {
+function stageTime({ startMs, endMs, dueMs, withinMs }: Stage, nowMs: number): string {
   if (startMs === undefined) return ''
   if (endMs !== undefined) return brief(endMs - startMs)
   if (dueMs !== undefined && dueMs > nowMs) return `${seconds(Math.ceil((dueMs - nowMs) / 1_000))} left`

@@ -100,7 +100,7 @@ async function identity(): Promise<Identity> {
 }
 
 /** The account to appear as. initdb wants one with a name; which one matters little, as nothing is written outside its folder. */
-export function unprivilegedAccount(passwd: string): { uid: number; gid: number } | undefined {
+function unprivilegedAccount(passwd: string): { uid: number; gid: number } | undefined {
   const accounts = passwd.split('\n').map(line => line.split(':')).map(([name, , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }))
   const usable = accounts.filter(({ name, uid, gid }) => name !== '' && uid > 0 && gid > 0)
   const found = ['postgres', 'nobody'].map(name => usable.find(account => account.name === name)).find(account => account !== undefined) ?? usable[0]

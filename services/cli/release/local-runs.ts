@@ -53,5 +53,5 @@ async function unverified(folder: string, keys: readonly string[]): Promise<stri
   if (keys.length === 0) return null
   const { result, checks } = await verifyResults(folder, keys)
   if (result === 'verified') return null
-  return `its record in ${folder} does not verify: ${checks.flatMap(({ is, says }) => is === 'good' ? [] : says)[0] ?? result}`
+  return `its record in ${folder} does not verify: ${checks.flatMap(({ is, says }) => is === 'good' ? [] : says)[0] ?? result}; run it again`
 }

@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { readConfig } from '#shared/config.ts'
 import { FaultlineError, InvalidInput, messageOf } from '#shared/errors.ts'
@@ -15,6 +16,9 @@ import { printRelease, printReleaseJunit, printReleaseMarkdown } from './release
 class ReleaseOptionInvalid extends InvalidInput {
   readonly code = 'release_option_invalid'
 }
+
+const patienceMs = 10_000
+const askAgainMs = 1_000
 
 /** As given on the command line. */
 export interface ReleaseOptions extends ClusterOptions {
@@ -101,7 +105,7 @@ const answerSchema = z.looseObject({
 /** What is not required here, the scheduler's operator may have set. */
 async function ask(scheduler: { apiUrl: string; token: string }, { app, version, within, require }: ReleaseQuery & { require: Requirement[] }): Promise<ReleaseDecision> {
   const query = new URLSearchParams({ app, version, within: `${within}ms`, ...(require.length > 0 && { require: require.map(printRequirement).join(',') }) })
-  const answer = answerSchema.safeParse(await new ApiClient(scheduler).releaseCheck(query).catch((cause: unknown) => {
+  const answer = answerSchema.safeParse(await askPatiently(() => new ApiClient(scheduler).releaseCheck(query)).catch((cause: unknown) => {
     if (cause instanceof FaultlineError) throw cause
     throw new SchedulerUnreachable(`what ${scheduler.apiUrl} answered is no JSON: ${messageOf(cause)}`, { cause })
   }))
@@ -111,6 +115,23 @@ async function ask(scheduler: { apiUrl: string; token: string }, { app, version,
   const agrees = decision.app === app && decision.version === version && (decision.decision === 'pass') === decision.passed && !(decision.passed && (unasked || decision.experiments.length === 0))
   if (!agrees) throw new SchedulerUnreachable(`what ${scheduler.apiUrl} answered is no answer to this question`)
   return decision
+}
+
+/**
+ * A scheduler that is away for a moment, as while it is updated or NATS changes its leader, is asked again, and says so on standard error. Nothing passes by that: each
+ * answer is out of a record that was read anew. Throws what it threw last, no more than 10 s after the first question, and the time that the last one takes.
+ */
+async function askPatiently(question: () => Promise<unknown>): Promise<unknown> {
+  const giveUpMs = performance.now() + patienceMs
+  for (let tried = 1; ; tried++) {
+    try {
+      return await question()
+    } catch (error) {
+      if (!(error instanceof SchedulerUnreachable) || performance.now() + askAgainMs > giveUpMs) throw error
+      if (tried === 1) process.stderr.write(`${messageOf(error)}\nit is asked again for up to ${patienceMs / 1_000} s, and blocks after that\n`)
+      await delay(askAgainMs)
+    }
+  }
 }
 
 function blockedBy(error: FaultlineError, { app, version, within }: ReleaseQuery): ReleaseDecision {

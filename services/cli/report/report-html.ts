@@ -1,26 +1,19 @@
 import { percent } from '#shared/gate-share.ts'
 import type { Judgement } from '#shared/verdict.ts'
 import { printInstant, printLimit, printMs, printSince, printValue } from './figures.ts'
-import { Markup, markup, type Content } from './markup.ts'
+import { markup, type Content, type Markup } from './markup.ts'
 import { gatePlot, stackedPlot } from './plot.ts'
-import { reportStyle } from './report-style.ts'
 import { loadPlot } from './load-plot.ts'
 import { probeHead, probeRows } from './probe-report.ts'
+import { printPage } from './report-page.ts'
 import { recordRows, type ReportedGate, type RunReport } from './run-report.ts'
 
 /** `report.html`: one page that needs nothing else, runs no script and asks nobody for anything. Pure. */
 export function printReportHtml(report: RunReport): string {
   const { judgement, purpose, startMs, endMs } = report
-  return `<!doctype html>\n${markup`<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${judgement.experiment || 'unreadable run'}: ${judgement.verdict}</title>
-<style>${new Markup(reportStyle)}</style>
-</head>
-<body><main>
-<header><p>faultline run <code>${judgement.run}</code></p><h1>${judgement.experiment || 'unreadable run'}</h1>
+  const name = judgement.experiment || 'unreadable run'
+  return printPage(`${name}: ${judgement.verdict}`, markup`
+<header><p>faultline run <code>${judgement.run}</code></p><h1>${name}</h1>
 <p>${printInstant(startMs)}, ${printSince(startMs, endMs)} long</p>${purpose === undefined ? '' : markup`<p class="purpose">${purpose}</p>`}</header>
 ${banner(judgement)}
 ${tiles(judgement)}
@@ -45,9 +38,7 @@ ${loadTable(judgement)}
 `)}</tbody></table></div>
 <h2>Environment</h2>
 <div class="card"><table><tbody>${report.environment.map(({ name, value }) => markup`<tr><th scope="row">${name}</th><td><code>${value}</code></td></tr>
-`)}</tbody></table></div>
-</main></body>
-</html>`.toString()}\n`
+`)}</tbody></table></div>`)
 }
 
 const toneOf = (verdict: Judgement['verdict']): string => verdict === 'failed' ? 'failed-run' : verdict

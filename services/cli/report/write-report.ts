@@ -1,5 +1,3 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { StoredFact } from '#shared/events.ts'
 import { judge, printJudgement, type Judgement } from '#shared/verdict.ts'
 import { printEventLog } from './event-log.ts'
@@ -7,6 +5,7 @@ import { printJunit } from './junit.ts'
 import { printReportHtml } from './report-html.ts'
 import { printReportJson } from './report-json.ts'
 import { printReportMarkdown } from './report-markdown.ts'
+import { openResultsFolder } from './results-writer.ts'
 import { reportOf } from './run-report.ts'
 
 /**
@@ -14,14 +13,9 @@ import { reportOf } from './run-report.ts'
  * recorded is there first. `files` are paths.
  */
 export async function writeReport(folder: string, facts: readonly StoredFact[]): Promise<{ judgement: Judgement; files: string[] }> {
-  await mkdir(folder, { recursive: true })
   const files: string[] = []
-  const write = async (name: string, text: string) => {
-    const path = join(folder, name)
-    await writeFile(`${path}.new`, text)
-    await rename(`${path}.new`, path)
-    files.push(path)
-  }
+  const writeInto = await openResultsFolder(folder)
+  const write = async (name: string, text: string) => void files.push(await writeInto(name, text))
   await write('events.jsonl', printEventLog(facts))
   const stats = facts.flatMap(stored => stored.kind === 'load.stats' ? [stored.fact.data.stats] : []).at(-1)
   if (stats) await write('locust-stats.json', `${JSON.stringify(stats, null, 2)}\n`)

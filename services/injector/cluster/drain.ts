@@ -50,38 +50,50 @@ export function prepareDrain(kubernetes: Kubernetes, target: BoundNode, budgets:
 }
 
 /**
- * Whether it was cordoned before; such a cordon is not ours. Cordon and mark come in one patch, on the version that was read: there is no cordon of ours
- * that is not marked as ours, and none of somebody else's that is.
+ * Whether it was cordoned before; such a cordon is not ours. Cordon and mark come in one patch: there is no cordon of ours that is not marked as ours, and none of
+ * somebody else's that is.
  */
 async function cordon(kubernetes: Kubernetes, target: BoundNode, { node, mark }: Uncordon, requireTimeLeft: () => number): Promise<boolean> {
-  for (let tried = 1; ; tried++) {
-    const before = await demandNode(kubernetes, target)
+  const wasBefore = await patchAsRead(kubernetes, `cordoning ${node}`, async () => {
+    const found = await demandNode(kubernetes, target)
     requireTimeLeft()
-    if (before.spec?.unschedulable) return true
-    const patch = patchNode(kubernetes, node, { metadata: { ...versionOf(before), annotations: { [cordonedBy]: mark } }, spec: { unschedulable: true } })
-    if (await ask(`cordoning ${node}`, tried < mostTries ? unless([409], patch) : patch)) return false
-  }
+    return found.spec?.unschedulable ? { settled: true } : { found, mark, unschedulable: true }
+  })
+  return wasBefore ?? false
 }
 
 /** Repeatable. A node that bears another's mark, or none, was not cordoned by this fault, or somebody has taken it over. */
 export async function uncordon(kubernetes: Kubernetes, { node, uid, mark }: Uncordon): Promise<Seen> {
   const read = () => ask(`the node ${node}`, unlessMissing(kubernetes.core.readNode({ name: node })))
   const isOurs = (found: V1Node | undefined) => found?.metadata?.annotations?.[cordonedBy] === mark
-  for (let tried = 1; ; tried++) {
-    const before = await read()
-    if (!before || before.metadata?.uid !== uid) return { verified: true, readBack: [`${node} is gone, or another by now`] }
-    if (!isOurs(before)) return { verified: true, readBack: [`${node} is ${before.spec?.unschedulable ? 'cordoned, and not by this fault' : 'schedulable'}`] }
-    const patch = patchNode(kubernetes, node, { metadata: { ...versionOf(before), annotations: { [cordonedBy]: null } }, spec: { unschedulable: null } })
-    if (!await ask(`uncordoning ${node}`, tried < mostTries ? unless([409], patch) : patch)) continue
-    const after = await read()
-    return { verified: !isOurs(after), readBack: [`${node} is ${after?.spec?.unschedulable ? 'cordoned' : 'schedulable'}`] }
-  }
+  const settled = await patchAsRead(kubernetes, `uncordoning ${node}`, async () => {
+    const found = await read()
+    if (!found || found.metadata?.uid !== uid) return { settled: 'gone, or another by now' }
+    if (!isOurs(found)) return { settled: found.spec?.unschedulable ? 'cordoned, and not by this fault' : 'schedulable' }
+    return { found, mark: null, unschedulable: null }
+  })
+  if (settled !== undefined) return { verified: true, readBack: [`${node} is ${settled}`] }
+  const after = await read()
+  return { verified: !isOurs(after), readBack: [`${node} is ${after?.spec?.unschedulable ? 'cordoned' : 'schedulable'}`] }
 }
 
-const patchNode = ({ core, mergePatch }: Kubernetes, name: string, body: object): Promise<V1Node> => core.patchNode({ name, body }, mergePatch)
+/** What is to become of a node, by what was read of it: nothing, for the reason in `settled`; or these two, where null takes one away. */
+type Reading<T> = { settled: T } | { found: V1Node; mark: string | null; unschedulable: true | null }
 
-/** A patch that names it is refused (409) when the node was changed since, by its kubelet most likely. */
-const versionOf = ({ metadata }: V1Node) => ({ uid: metadata?.uid, resourceVersion: metadata?.resourceVersion })
+/**
+ * Changes a node as it was read, and in no other state: where it was changed in between (409), by its kubelet most likely, all begins anew with another look.
+ * Gives what `look` finds settled; undefined when the patch is done. Rejects with FaultRefused.
+ */
+async function patchAsRead<T>({ core, mergePatch }: Kubernetes, doing: string, look: () => Promise<Reading<T>>): Promise<T | undefined> {
+  for (let tried = 1; ; tried++) {
+    const reading = await look()
+    if ('settled' in reading) return reading.settled
+    const { found: { metadata }, mark, unschedulable } = reading
+    const body = { metadata: { uid: metadata?.uid, resourceVersion: metadata?.resourceVersion, annotations: { [cordonedBy]: mark } }, spec: { unschedulable } }
+    const patch = core.patchNode({ name: metadata?.name ?? '', body }, mergePatch)
+    if (await ask(doing, tried < mostTries ? unless([409], patch) : patch)) return undefined
+  }
+}
 
 /** Who goes, and who stays for what reason. Pure. */
 export function sortPods(pods: readonly V1Pod[], optedIn: ReadonlySet<string>): { evicted: V1Pod[]; left: { pod: V1Pod; why: string }[] } {

@@ -39,7 +39,7 @@ async function running(target: PodsTarget, world: ResolverWorld): Promise<V1Pod[
   return (await resolvePods(target, target.namespace, world)).filter(isRunning)
 }
 
-export function bindPod(pod: V1Pod): BoundPod[] {
+function bindPod(pod: V1Pod): BoundPod[] {
   const { metadata, spec } = pod
   const { namespace, name, uid } = metadata ?? {}
   if (namespace === undefined || name === undefined || uid === undefined || spec?.nodeName === undefined) return []

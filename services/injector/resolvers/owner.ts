@@ -29,4 +29,4 @@ async function uidsOf({ kind, name }: Owner, namespace: string, { apps }: Kubern
   }
 }
 
-export const controllerOf = (metadata: V1ObjectMeta | undefined): string | undefined => metadata?.ownerReferences?.find(({ controller }) => controller)?.uid
+const controllerOf = (metadata: V1ObjectMeta | undefined): string | undefined => metadata?.ownerReferences?.find(({ controller }) => controller)?.uid

@@ -39,7 +39,7 @@ const height = bottom + 22
 const maxDots = 240
 const tableRows = 40
 
-export function scaleOf(from: number, to: number, low: number, high: number): (value: number) => number {
+function scaleOf(from: number, to: number, low: number, high: number): (value: number) => number {
   const span = to - from || 1
   return value => Number((low + (value - from) / span * (high - low)).toFixed(1))
 }
@@ -69,7 +69,7 @@ export function plot(given: Plot): Element {
   )
 }
 
-export const spanBand = ({ label, fromMs, toMs }: Span, x: (ms: number) => number, y1: number, y2: number): Element =>
+const spanBand = ({ label, fromMs, toMs }: Span, x: (ms: number) => number, y1: number, y2: number): Element =>
   svg('rect', { class: 'span', x: x(fromMs), y: y1, width: Math.max(2, Number((x(toMs) - x(fromMs)).toFixed(1))), height: y2 - y1 }, svg('title', {}, label))
 
 export function timeAxis({ fromMs, toMs, width }: TimeAxis, x: (ms: number) => number, y: number): Content {

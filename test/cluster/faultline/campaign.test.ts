@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { uninstall } from '../../../services/cli/install/install.ts'
 import { namespace } from '../../../services/cli/install/secret.ts'
-import { startFaultline } from '../../parts/faultline-command.ts'
+import { runFaultline } from '../../parts/faultline-command.ts'
 import { images } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
@@ -53,8 +53,7 @@ steps:
   - {kind: clean-up, name: clean-up, always: true}
 `)
   const results = join(folder, 'results')
-  await using campaign = startFaultline(['campaign', join(folder, 'campaign.yaml'), '--results', results, '--registry', images.registry, '--version', images.version, '--json'], { temporary: folder })
-  const { code, out, err } = await campaign.ended
+  const { code, out, err } = await runFaultline(['campaign', join(folder, 'campaign.yaml'), '--results', results, '--registry', images.registry, '--version', images.version, '--json'], { temporary: folder })
   assert.equal(code, 1, `${err}\n${out}`)
   const { verdict, steps } = outcomeSchema.parse(JSON.parse(out))
   assert.equal(verdict, 'failed')

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { coverageSchema, type Coverage } from '#shared/coverage.ts'
 import { judge } from '#shared/verdict.ts'
-import { startFaultline } from '../../parts/faultline-command.ts'
+import { runFaultline } from '../../parts/faultline-command.ts'
 import { until } from '../../parts/until.ts'
 import { forwardScheduler, installed, type ForwardedScheduler } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
@@ -31,8 +31,7 @@ const podKill = () => ({
 })
 
 async function coverage(...more: string[]): Promise<Coverage> {
-  await using command = startFaultline(['coverage', '--cluster', '--json', ...more], { temporary: folder })
-  const { code, out, err } = await command.ended
+  const { code, out, err } = await runFaultline(['coverage', '--cluster', '--json', ...more], { temporary: folder })
   assert.equal(code, 0, err)
   return coverageSchema.parse(JSON.parse(out))
 }

@@ -1,19 +1,17 @@
 /** A halt by the ConfigMap, as the command makes it when no scheduler answers: kubelets bring it to each pod, which asks nobody. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { z } from 'zod'
 import { judge } from '#shared/verdict.ts'
-import { startFaultline, type Ended } from '../../parts/faultline-command.ts'
+import { temporaryFolder } from '../../parts/child.ts'
+import { runFaultline } from '../../parts/faultline-command.ts'
 import { until } from '../../parts/until.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const owned = new AsyncDisposableStack()
-const folder = mkdtempSync(join(tmpdir(), 'faultline-cluster-halt-'))
-owned.defer(() => rmSync(folder, { recursive: true }))
+const { path: temporary } = owned.use(temporaryFolder('faultline-cluster-halt'))
+const faultline = (...words: string[]) => runFaultline(words, { temporary })
 let scheduler: ForwardedScheduler
 let subject: Subject
 before(async () => {
@@ -26,11 +24,6 @@ after(async () => {
   await faultline('abort', '--cluster', '--all') // and before it ended its run
   await owned.disposeAsync()
 })
-
-async function faultline(...words: string[]): Promise<Ended> {
-  await using command = startFaultline(words, { temporary: folder })
-  return await command.ended
-}
 
 const pauseFor = (duration: string) => ({
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'halted' },

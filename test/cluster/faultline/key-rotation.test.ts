@@ -1,23 +1,22 @@
 /** The keys that sign commands are rotated while a fault is held, by the very commands of docs/access.md. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { judge } from '#shared/verdict.ts'
-import { startFaultline } from '../../parts/faultline-command.ts'
+import { temporaryFolder } from '../../parts/child.ts'
+import { runFaultline } from '../../parts/faultline-command.ts'
 import { until } from '../../parts/until.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const leaseMs = 5_000
 const owned = new AsyncDisposableStack()
-const folder = mkdtempSync(join(tmpdir(), 'faultline-key-rotation-'))
-owned.defer(() => rmSync(folder, { recursive: true }))
+const { path: folder } = owned.use(temporaryFolder('faultline-key-rotation'))
+const faultline = (...words: string[]) => runFaultline(words, { temporary: folder })
 let scheduler: ForwardedScheduler
 let subject: Subject
 const begun: string[] = []
@@ -30,12 +29,6 @@ after(async () => {
   for (const run of begun) await faultline('abort', '--cluster', run) // of a test that failed before; and none of the others', which go on beside it
   await owned.disposeAsync()
 })
-
-/** Its exit code. */
-async function faultline(...words: string[]): Promise<number | null> {
-  await using command = startFaultline(words, { temporary: folder })
-  return (await command.ended).code
-}
 
 /** The block of commands, in its parts: what makes the keys and the functions, then the steps. */
 function readSteps(): { functions: string; makes: string; steps: string[] } {
@@ -80,7 +73,7 @@ test('agents obey the next key and no longer the one before, without a restart, 
     assert.equal(sums.length - 1, step.includes('seed') ? signing : checking, sums.join('\n'))
   }
   await delay(leaseMs + 1_000) // a renewal that is refused would have it lapse in that time
-  assert.equal(await faultline('abort', '--cluster', run), 0)
+  assert.equal((await faultline('abort', '--cluster', run)).code, 0)
   const facts = await judged
   assert.deepEqual(facts.flatMap(({ kind }) => kind === 'fault.lapsed' ? [kind] : []), [])
   assert.deepEqual(facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [[fact.data.cause, fact.data.verified]] : []), [['abort', true]])

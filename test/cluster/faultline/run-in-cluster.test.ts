@@ -1,17 +1,17 @@
 /** `faultline run|plan|abort --cluster`, as a user types them. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { z } from 'zod'
-import { startFaultline, type FaultlineCommand } from '../../parts/faultline-command.ts'
+import { temporaryFolder } from '../../parts/child.ts'
+import { runFaultline, startFaultline, type FaultlineCommand } from '../../parts/faultline-command.ts'
 import { installed, inSystem } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
 const owned = new AsyncDisposableStack()
-const folder = mkdtempSync(join(tmpdir(), 'faultline-in-cluster-'))
-owned.defer(() => rmSync(folder, { recursive: true }))
+const { path: folder } = owned.use(temporaryFolder('faultline-in-cluster'))
+const faultline = (...words: string[]) => runFaultline(words, { temporary: folder })
 let subject: Subject
 before(async () => {
   await installed()
@@ -34,7 +34,7 @@ recovery: {within: 20s, stable: 1s}
   return file
 }
 
-const command = (...args: string[]): FaultlineCommand => startFaultline(args, { temporary: folder })
+const startRun = (...options: string[]) => startFaultline(['run', '--cluster', ...options], { temporary: folder })
 
 /** Resolves as soon as the command has said it on standard error. */
 function says({ child, ended }: FaultlineCommand, what: RegExp): Promise<void> {
@@ -52,8 +52,7 @@ const answers = async () => (await Promise.all((await subject.pods()).map(pod =>
 
 test('a plan names each pod that may be hit, its agent, the deed and its undo, and touches nothing', async () => {
   const pods = await subject.ready()
-  await using planned = command('plan', '--cluster', experimentFile('planned', '10s'), '--json')
-  const { code, out } = await planned.ended
+  const { code, out } = await faultline('plan', '--cluster', experimentFile('planned', '10s'), '--json')
   assert.equal(code, 0)
   const plan = z.object({
     cluster: z.string(),
@@ -65,15 +64,14 @@ test('a plan names each pod that may be hit, its agent, the deed and its undo, a
   assert.ok(candidates.every(({ steps: [step] }) => step?.act.startsWith('kill -STOP') && step.undo.startsWith('kill -CONT')))
   assert.deepEqual(await subject.pods(), pods)
 
-  await using refused = command('plan', '--cluster', experimentFile('refused', '10s', 'kube-system'))
-  const answer = await refused.ended
-  assert.equal(answer.code, 2)
-  assert.match(answer.out, /kube-system is never touched/)
+  const refused = await faultline('plan', '--cluster', experimentFile('refused', '10s', 'kube-system'))
+  assert.equal(refused.code, 2)
+  assert.match(refused.out, /kube-system is never touched/)
 })
 
 test('a run goes on when the scheduler is replaced in mid-fault; the verdict and the results are there', async () => {
   const results = join(folder, 'replaced')
-  await using running = command('run', '--cluster', experimentFile('replaced', '15s'), '--results', results)
+  await using running = startRun(experimentFile('replaced', '15s'), '--results', results)
   await says(running, /injected 1-pod-pause/)
   await inSystem('delete', 'pod', '--selector', 'app.kubernetes.io/name=scheduler', '--grace-period=0', '--force')
   const { code, out, err } = await running.ended
@@ -86,7 +84,7 @@ test('a run goes on when the scheduler is replaced in mid-fault; the verdict and
 })
 
 test('Ctrl-C aborts the run in the cluster: exit code 2, and the pod goes on at once', async () => {
-  await using running = command('run', '--cluster', experimentFile('interrupted', '60s'), '--results', join(folder, 'interrupted'))
+  await using running = startRun(experimentFile('interrupted', '60s'), '--results', join(folder, 'interrupted'))
   await says(running, /injected 1-pod-pause/)
   const askedMs = performance.now()
   running.child.kill('SIGINT')
@@ -98,22 +96,19 @@ test('Ctrl-C aborts the run in the cluster: exit code 2, and the pod goes on at 
 })
 
 test('abort --cluster ends a run that another command watches', async () => {
-  await using running = command('run', '--cluster', experimentFile('aborted', '60s'), '--results', join(folder, 'aborted'))
+  await using running = startRun(experimentFile('aborted', '60s'), '--results', join(folder, 'aborted'))
   await says(running, /injected 1-pod-pause/)
-  await using abort = command('abort', '--cluster', '--all')
-  const { code, out } = await abort.ended
+  const { code, out } = await faultline('abort', '--cluster', '--all')
   assert.equal(code, 0)
   assert.match(out, /^aborted aborted-/)
   assert.equal((await running.ended).code, 2)
-  await using again = command('abort', '--cluster', '--all')
-  assert.equal((await again.ended).code, 3)
+  assert.equal((await faultline('abort', '--cluster', '--all')).code, 3)
 })
 
 test('a context or a namespace that is not there is said so, and nothing starts', async () => {
   const file = experimentFile('nowhere', '1s')
   for (const [args, code, why] of [[['--context', 'nowhere'], 3, /has no context nowhere; it has faultline/], [['--cluster', '--namespace', 'default'], 4, /not installed in default/]] as const) {
-    await using asked = command('run', file, ...args, '--results', join(folder, 'nowhere'))
-    const ended = await asked.ended
+    const ended = await faultline('run', file, ...args, '--results', join(folder, 'nowhere'))
     assert.equal(ended.code, code, ended.err)
     assert.match(ended.err, why)
   }

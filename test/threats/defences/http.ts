@@ -96,7 +96,7 @@ export const httpDefences: readonly Defence[] = [
   {
     row: 'read-tokens-file', name: 'a line has a hash, not the token in other digits',
     changes: [
-      { file: 'services/cli/token.ts', find: "createHash('sha256').update(token).digest('hex')", put: "Buffer.from(token, 'base64url').toString('hex')" },
+      { file: 'services/cli/token.ts', find: "createHash('sha256').update(token).digest()", put: "Buffer.from(token, 'base64url')" },
       { file: tokens, find: "createHash('sha256').update(text).digest()", put: "Buffer.from(text, 'base64url')" },
     ],
   },

@@ -1,9 +1,9 @@
 import { percent } from '#shared/gate-share.ts'
 import { printInstant, printMs } from '../../report/figures.ts'
-import { Markup, markup, type Content } from '../../report/markup.ts'
+import { markup, type Markup } from '../../report/markup.ts'
 import { stackedPlot } from '../../report/plot.ts'
 import { table } from '../../report/report-html.ts'
-import { reportStyle } from '../../report/report-style.ts'
+import { printPage } from '../../report/report-page.ts'
 import type { CampaignOutcome, StepOutcome } from '../outcome.ts'
 import { printSpan, type CampaignReport } from './campaign-report.ts'
 import { hpaPlot } from './hpa-plot.ts'
@@ -12,7 +12,7 @@ import { hpaPlot } from './hpa-plot.ts'
 export function printCampaignHtml({ outcome, findings, description }: CampaignReport): string {
   const { campaign, profile, run, verdict, startMs, endMs, steps } = outcome
   const bars = steps.flatMap(({ name, bars: its }) => its.map(bar => ({ step: name, ...bar })))
-  return page(`${campaign}: ${verdict}`, markup`
+  return printPage(`${campaign}: ${verdict}`, markup`
 <header><p>faultline campaign <code>${run}</code></p><h1>${campaign}</h1>
 <p>profile ${profile}, ${printInstant(startMs)}, ${printSpan(startMs, endMs)} long; <a href="chaos-report.html">the chaos report</a></p>${description === undefined ? '' : markup`<p class="purpose">${description}</p>`}</header>
 ${banner(outcome)}
@@ -26,20 +26,6 @@ ${findings.runs.length === 0 ? markup`<div class="card">None.</div>` : table(['s
 <td><a href="${encodeURI(folder)}/report.html">${name}</a></td><td class="${toneOf(its)}">${its}</td><td>${load?.requests.toLocaleString('en-US') ?? '–'}</td><td>${load && load.requests > 0 ? percent(load.failures / load.requests) : '–'}</td><td>${printMs(load?.p95Ms ?? null)}</td></tr>`))}
 <h2>Cluster</h2>
 ${findings.cluster === null ? markup`<div class="card">It was not looked at.</div>` : markup`<p>Kubernetes ${findings.cluster.version}, context ${findings.cluster.context}</p>${table(['node', 'CPUs', 'memory', 'kernel', 'runtime'], findings.cluster.nodes.map(node => markup`<tr><td>${node.name}</td><td>${node.cpu}</td><td>${node.memory}</td><td>${node.kernel}</td><td>${node.runtime}</td></tr>`))}`}`)
-}
-
-export function page(title: string, body: Content): string {
-  return `<!doctype html>\n${markup`<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>${new Markup(reportStyle)}</style>
-</head>
-<body><main>${body}
-</main></body>
-</html>`.toString()}\n`
 }
 
 const toneOf = (verdict: StepOutcome['verdict']): string => verdict === 'passed' ? 'good' : verdict === 'failed' ? 'bad' : ''

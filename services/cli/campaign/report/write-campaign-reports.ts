@@ -1,6 +1,5 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { printEventLog } from '../../report/event-log.ts'
+import { openResultsFolder } from '../../report/results-writer.ts'
 import { locustStatsOf } from '../statistics.ts'
 import { printCampaignHtml } from './campaign-html.ts'
 import { printCampaignJunit } from './campaign-junit.ts'
@@ -11,12 +10,7 @@ import { printChaosMarkdown } from './chaos-markdown.ts'
 
 /** Writes a campaign's results folder; repeatable. Each file is there whole or not at all, and what was recorded is there first. */
 export async function writeCampaignReports(folder: string, report: CampaignReport): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  const write = async (name: string, text: string) => {
-    const path = join(folder, name)
-    await writeFile(`${path}.new`, text)
-    await rename(`${path}.new`, path)
-  }
+  const write = await openResultsFolder(folder)
   const { outcome, findings } = report
   await write('events.jsonl', printEventLog(findings.runs.flatMap(({ facts }) => facts)))
   const stats = locustStatsOf(findings.runs.find(({ purpose }) => purpose === 'load'))

@@ -1,0 +1,13 @@
+import type { Command } from 'commander'
+import { cluster, context, namespace, type ClusterChoice } from './options.ts'
+
+export const addHalt = (program: Command): Command => program.command('halt').argument('[why...]', 'for those who wonder')
+  .description('Stop everything at once: every run is aborted and its faults reverted, and new runs are refused until `faultline resume`')
+  .option('--file', 'by a file, which asks nobody and holds across sessions; with --cluster by a ConfigMap. So it is done as well when whoever was asked does not answer')
+  .addOption(cluster())
+  .addOption(context())
+  .addOption(namespace())
+  .action(async (why: string[], { file = false, ...options }: ClusterChoice & { file?: boolean }) => {
+    const { haltCommand } = await import('../halt.ts')
+    process.exitCode = await haltCommand({ why: why.join(' '), byFile: file }, options.cluster ? options : undefined)
+  })

@@ -1,0 +1,37 @@
+import type { Command } from 'commander'
+import type { RunCommandOptions } from '../run-command.ts'
+import { allow, allowed, cluster, context, embedded, namespace, processes, within, type ClusterChoice } from './options.ts'
+
+export const runExitCodes = 'Exit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure, or a revert that was not confirmed.'
+
+export const addRun = (program: Command): Command => withRunOptions(program.command('run').argument('<file>', 'experiment file'))
+  .description(`Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it).\n${runExitCodes}`)
+  .action(async (file: string, options: RunCommandOptions & ClusterChoice) => {
+    process.exitCode = await runFile(file, options)
+  })
+
+export const withRunOptions = (command: Command): Command => command
+  .addOption(allow())
+  .addOption(within())
+  .option('--host <url>', 'system under test, in place of the file\'s load.host')
+  .option('--prometheus <url>', 'a Prometheus that is there already')
+  .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
+  .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
+  .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (a cluster is asked)')
+  .option('--results <folder>', 'where a new folder is made for each run', 'results')
+  .addOption(embedded())
+  .addOption(processes())
+  .addOption(cluster().conflicts(['allow', 'prometheus', 'scrape', 'endpoints', 'tests', 'embedded', 'processes']))
+  .addOption(context())
+  .addOption(namespace())
+  .option('--json', 'print the judgement as JSON, and no progress')
+
+/** On this machine or in a cluster; gives the exit code. */
+export async function runFile(file: string, options: RunCommandOptions & ClusterChoice & { within?: string[] }): Promise<number> {
+  if (options.cluster) {
+    const { runInCluster } = await import('../run-in-cluster.ts')
+    return runInCluster(file, options)
+  }
+  const { runCommand } = await import('../run-command.ts')
+  return runCommand(file, { ...options, allow: allowed(options) })
+}
