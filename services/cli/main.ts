@@ -8,6 +8,8 @@ import type { CalibrateOptions } from './calibrate/calibrate-command.ts'
 import type { CampaignOptions } from './campaign/campaign-command.ts'
 import type { ClusterOptions } from './cluster/scheduler.ts'
 import type { CoverageCommandOptions } from './coverage.ts'
+import { groupCommands } from './help-groups.ts'
+import type { InitOptions } from './init/init-command.ts'
 import type { PreviewOptions } from './policy/preview-command.ts'
 import type { PowerOptions } from './power.ts'
 import type { ReleaseOptions } from './release/release-command.ts'
@@ -38,7 +40,7 @@ const run = program.command('run').argument('<file>', 'experiment file')
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
   .option('--prometheus <url>', 'a Prometheus that is there already')
   .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
-  .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
+  .option('--scrape <target...>', 'what the session\'s own Prometheus scrapes: HOST:PORT, which is asked at /metrics, or a URL')
   .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (a cluster is asked)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
@@ -107,6 +109,16 @@ program.command('shop')
   .action(async () => {
     const { shopCommand } = await import('./shop.ts')
     process.exitCode = await shopCommand()
+  })
+
+program.command('init').argument('[folder]', 'where its files go: experiment.yaml and locustfile.py', '.')
+  .description('Begin with a service of your own: write a first experiment and its load, to run and to change; overwrites nothing')
+  .requiredOption('--host <url>', 'where the service answers, such as http://127.0.0.1:8000')
+  .option('--path <path...>', 'what users ask for by GET', ['/'])
+  .option('--within <pid>', 'the process that is stopped for five seconds, as PID or NAME=PID; without it there is no fault, and the load alone is judged')
+  .action(async (folder: string, options: InitOptions) => {
+    const { initCommand } = await import('./init/init-command.ts')
+    process.stdout.write(await initCommand(folder, options))
   })
 
 program.command('plan').argument('<file>', 'experiment file')
@@ -374,6 +386,7 @@ program.command('doctor').description('What is there, what is missing, and what 
     process.exitCode = ok ? 0 : 4
   })
 
+groupCommands(program)
 await runProgram(program)
 
 function cluster(): Option {

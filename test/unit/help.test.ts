@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -11,4 +12,22 @@ const help = async (command: string): Promise<string> => (await promisify(execFi
 test('the help of a command that judges names its exit codes', async () => {
   for (const command of ['run', 'gate']) assert.match(await help(command), /Exit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure/, command)
   assert.match(await help('replay'), /Exit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 not what verdict\.json says/)
+})
+
+test('the help of the whole has every command once, under a heading, what one begins with first', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [main, '--help'])
+  const defined = [...readFileSync(main, 'utf8').matchAll(/^(?:const \w+ = )?program\.command\('([^']+)'\)/gm)].map(([, name = '']) => name)
+  const shown = [...stdout.matchAll(/^ {2}([a-z-]+)(?: |\||$)/gm)].map(([, name]) => name)
+  assert.deepEqual(new Set(shown), new Set([...defined, 'faults', 'gates', 'probes', 'steps']))
+  assert.equal(new Set(shown).size, shown.length)
+  assert.deepEqual([...stdout.matchAll(/^[A-Z].*:$/gm)].map(([heading]) => heading), [
+    'Options:', 'To begin:', 'Experiments:', 'Continuous chaos:', 'What runs have shown:', 'How much evidence it takes:', 'Catalogues:', 'Operation:',
+  ])
+})
+
+test('a mistake in a command line leads to the help of that command', async () => {
+  const mistake = async (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args]).then(() => assert.fail('it was taken'), (error: unknown) => String(error))
+  assert.match(await mistake('run', 'x.yaml', '--foo'), /unknown option '--foo'\n\(faultline run --help shows how it is used\)/)
+  assert.match(await mistake('policy', 'preview'), /missing required argument 'file'\n\(faultline policy preview --help shows how it is used\)/)
+  assert.match(await mistake('runn'), /unknown command 'runn'\n\(Did you mean run\?\)\n\(faultline --help shows what there is\)/)
 })
