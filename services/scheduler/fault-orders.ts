@@ -149,7 +149,7 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     const question = { run, fault: fault.id, item: writtenFault(run, fault.id), blastRadius, joining }
     const resolved = await bus.request('resolve', apiSideAgent, question, { timeoutMs: 10_000 })
     if (resolved.outcome === 'refused') return { orders: [], why: ` has no target: ${resolved.why}` }
-    const able = new Set((await agents.able(fault.kind)).map(({ node }) => node))
+    const able = new Set((await agents.able(fault.kind, resolved.targets.map(({ agent }) => agent))).map(({ node }) => node))
     const unable = resolved.targets.find(({ agent }) => !able.has(agent))
     if (unable) return { orders: [], why: `: nobody can do it to ${unable.target.description}, since no agent ${unable.agent} that is alive can do ${fault.kind}` }
     return {

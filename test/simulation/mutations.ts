@@ -56,7 +56,7 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
   },
   {
-    name: 'tombstones are not on disk', near: 1_085, why: 'an agent that starts again forgets who was aborted',
+    name: 'tombstones are not on disk', near: 3_000, why: 'an agent that starts again forgets who was aborted',
     changes: [{ file: 'services/injector/service.ts', find: 'tombstones: memory.tombstones }', put: 'tombstones: [] }' }],
   },
   {
