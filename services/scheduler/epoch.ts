@@ -1,5 +1,5 @@
 import { connect, DiscardPolicy, StorageType, type JetStreamManager } from 'nats'
-import type { Epoch } from '#shared/events.ts'
+import type { Epoch } from '#shared/epoch.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
 /** Name of the key-value bucket, and its one key: its revisions count the epochs, and it holds the leader's lease. */
