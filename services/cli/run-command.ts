@@ -12,6 +12,7 @@ import { pageAddress } from './page-address.ts'
 import { parseParent } from './process-parent.ts'
 import { demandPrometheus, prometheusThere } from './prometheus-there.ts'
 import { printFailedRequests } from './report/failed-requests.ts'
+import { demandResultsFolder } from './results-folder.ts'
 import { progressFor, runExperiment } from './run.ts'
 import { parseScrapeTarget, scrapeWarnings } from './scrape-target.ts'
 
@@ -43,11 +44,13 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   }
   const experiments = experimentsToRun(written, options.gate)
   demandWhatItNeeds(file, experiments, options)
+  demandResultsFolder(options.results)
   const services = options.tests && parseTestedServices(options.tests)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
   const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')
+  const parents = (options.allow ?? []).map(parseParent)
   const subject = {
-    parents: (options.allow ?? []).map(parseParent),
+    parents: experiments.some(({ experiment }) => experiment.faults.length > 0) ? parents : [], // a load test takes nothing from other sessions
     ...(endpoints !== undefined && { endpoints }),
     scrape: (options.scrape ?? []).map(parseScrapeTarget),
   }
@@ -57,7 +60,10 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   await using session = await unlessInterrupted(interrupted, startSession({
     subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', signal: interrupted, ...(prometheus && { prometheus }),
   }))
-  if (!session) return 2
+  if (!session) {
+    process.stderr.write('interrupted: no run was begun\n')
+    return 2
+  }
   if (progressFor(options.json ?? false) === 'live') process.stderr.write(`live page: ${pageAddress(session)}\n`)
   if (prometheus && experiments.some(readsLoadFromPrometheus)) {
     process.stderr.write(`note: a gate reads the load's own metrics from ${prometheus.url}, which must scrape ${session.loadMetricsUrl} for that\n`)

@@ -5,6 +5,7 @@ import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal } from './interrupt.ts'
 import { withHost } from './load-host.ts'
 import { printFailedRequests } from './report/failed-requests.ts'
+import { demandResultsFolder } from './results-folder.ts'
 import { progressFor, runExperiment } from './run.ts'
 
 export interface RunInClusterOptions extends ClusterOptions {
@@ -26,6 +27,7 @@ export async function runInCluster(file: string, { host, results, json = false, 
     return 3
   }
   const experiments = experimentsToRun(written, gate)
+  demandResultsFolder(results)
   const documents = experiments.map(({ document }) => host === undefined ? document : withHost(document, host))
   const interrupted = interruptSignal()
   await using scheduler = await connectScheduler(cluster)

@@ -4,6 +4,7 @@ import { connectScheduler, type ClusterOptions } from '../cluster/scheduler.ts'
 import { unlessInterrupted } from '../interrupt.ts'
 import { withHost } from '../load-host.ts'
 import { startSession } from '../local/session.ts'
+import { demandResultsFolder } from '../results-folder.ts'
 import { demandWhatItNeeds } from '../run-command.ts'
 import { schedulerPatienceMs } from '../run-in-cluster.ts'
 import { progressFor, runExperiment, type RunOptions } from '../run.ts'
@@ -23,6 +24,7 @@ export interface RecordOptions extends ClusterOptions {
 export async function recordRuns(file: string, experiments: readonly WrittenExperiment[], options: RecordOptions): Promise<StoredFact[][] | undefined> {
   const { host, runs, interrupted, results, json = false } = options
   if (!options.cluster) demandWhatItNeeds(file, experiments, {})
+  demandResultsFolder(results)
   const documents = experiments.map(({ document }) => host === undefined ? document : withHost(document, host))
   await using where = await unlessInterrupted(interrupted, options.cluster ? inCluster(options) : onThisMachine(options))
   if (!where) return undefined

@@ -9,6 +9,7 @@ import { newSigningKey } from '#shared/signing-key.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
 import { prometheusPlan, untilScraped, type FailedScrape, type ScrapeTarget } from '../parts/prometheus.ts'
+import { claimProcesses } from './claim.ts'
 import { startEmbeddedServices } from './embedded-services.ts'
 import { adoptJournals, announceSession, newSessionFolder } from './folder.ts'
 import { demandNotHalted, haltFilesHere } from './halt-files.ts'
@@ -51,7 +52,7 @@ export interface Session extends AsyncDisposable {
 
 const revertAll = fileURLToPath(new URL('../../injector/revert-all.ts', import.meta.url))
 
-/** Starts the parts in the order in which they need each other. Throws HaltedHere, ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
+/** Starts the parts in the order in which they need each other. Throws HaltedHere, ProcessesClaimed, ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
 export async function startSession({ subject, prometheus, services: where, onProgress, signal }: SessionOptions): Promise<Session> {
   const begin = (doing: string) => {
     signal?.throwIfAborted()
@@ -66,6 +67,7 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
   adoptJournals(folder)
   const { parents, scrape, endpoints = {} } = await subject(children, folder, begin)
+  claimProcesses(folder, parents)
 
   begin(where === 'embedded' ? 'nats-server and the services' : 'nats-server and the services as processes')
   const natsToken = randomBytes(24).toString('base64url')
