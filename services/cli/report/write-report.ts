@@ -5,7 +5,7 @@ import { printJunit } from './junit.ts'
 import { printReportHtml } from './report-html.ts'
 import { printReportJson } from './report-json.ts'
 import { printReportMarkdown } from './report-markdown.ts'
-import { openResultsFolder } from './results-folder.ts'
+import { openResultsFolder } from './results-writer.ts'
 import { reportOf } from './run-report.ts'
 
 /**

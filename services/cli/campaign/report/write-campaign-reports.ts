@@ -1,5 +1,5 @@
 import { printEventLog } from '../../report/event-log.ts'
-import { openResultsFolder } from '../../report/results-folder.ts'
+import { openResultsFolder } from '../../report/results-writer.ts'
 import { locustStatsOf } from '../statistics.ts'
 import { printCampaignHtml } from './campaign-html.ts'
 import { printCampaignJunit } from './campaign-junit.ts'
