@@ -41,8 +41,15 @@ export async function readTextFile(path: string, article: string): Promise<{ tex
     const text = textOf(bytes)
     return text === undefined ? refused('a text file in UTF-8', 'binary content') : { text }
   } catch (error) {
-    return refused('a file that can be read', messageOf(error))
+    return refused('a file that can be read', inWords(error))
   }
+}
+
+/** The two that a person meets, without the name of a system call. */
+function inWords(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'no such file'
+  return code === 'EACCES' ? 'no permission to read it' : messageOf(error)
 }
 
 /** The size that a file system states may be wrong (0 in /proc) or change while reading, so the bytes are counted as they come. */
@@ -103,9 +110,14 @@ export function parseDocuments<T>(text: string, fileName: string, format: Docume
 
 /** What the schema finds beyond the flaws, which are told already, and with their cause. */
 function newProblems(document: CompleteDocument, issues: readonly z.core.$ZodIssue[], jsonSchema: JsonSchema): PlainProblem[] {
-  return issues
-    .flatMap(issue => problemsOf(issue, document.plain, jsonSchema))
+  return ofItsKind(issues.flatMap(issue => problemsOf(issue, document.plain, jsonSchema)))
     .filter(({ path }) => !document.flaws.some(flaw => beginsWith(path, flaw.path) || beginsWith(flaw.path, path)))
+}
+
+/** A document of another kind, or of another tool, is told as that, and not by every key that it lacks. */
+function ofItsKind(problems: readonly PlainProblem[]): readonly PlainProblem[] {
+  const other = problems.filter(({ path: [first, ...rest], says }) => rest.length === 0 && (first === 'apiVersion' || first === 'kind') && says.found !== 'nothing')
+  return other.some(({ says }) => says.didYouMean === undefined) ? other : problems
 }
 
 const beginsWith = (path: Path, beginning: Path) => beginning.every((step, index) => path[index] === step)

@@ -60,7 +60,7 @@ export function problemsOf(issue: z.core.$ZodIssue, document: unknown, jsonSchem
   return [{
     path,
     at: issue.code === 'invalid_key' ? 'key' : 'value',
-    says: { expected: expectedBy(issue), ...(isCustom && typeof value === 'object' ? {} : { found: describe(value) }), ...suggestion(issue, value, schemaAt(path, document, jsonSchema)) },
+    says: { expected: unitless(issue, value, schemaAt(path, document, jsonSchema)) ?? expectedBy(issue), ...(isCustom && typeof value === 'object' ? {} : { found: describe(value) }), ...suggestion(issue, value, schemaAt(path, document, jsonSchema)) },
   }]
 }
 
@@ -89,10 +89,20 @@ function expectedByUnion(issue: z.core.$ZodIssueInvalidUnion): string {
 
 function suggestion(issue: z.core.$ZodIssue, value: unknown, schema: JsonSchema | undefined): { didYouMean?: string } {
   if (typeof value === 'string') return nearest(value, optionsOf(issue))
-  const pattern = schema?.pattern
-  const inSeconds = `${String(value)}s` // the usual slip: a duration without its unit
-  return typeof value === 'number' && pattern !== undefined && new RegExp(pattern).test(inSeconds) ? { didYouMean: inSeconds } : {}
+  if (typeof value !== 'number') return {}
+  if (takesDuration(value, schema)) return value < mostLikelySeconds ? { didYouMean: `${value}s` } : {}
+  return issue.code === 'too_big' && Number(issue.maximum) === 1 && value > 1 && value <= 100 ? { didYouMean: String(Number((value / 100).toPrecision(12))) } : {} // 95 for 0.95
 }
+
+/** A number of at least so many may be milliseconds: 500 is no more likely 500s than 500ms. */
+const mostLikelySeconds = 100
+
+/** The usual slip: a duration without its unit. */
+function unitless(issue: z.core.$ZodIssue, value: unknown, schema: JsonSchema | undefined): string | undefined {
+  return issue.code === 'invalid_type' && typeof value === 'number' && takesDuration(value, schema) ? `a duration with its unit, such as ${value}ms or ${value}s` : undefined
+}
+
+const takesDuration = (value: number, schema: JsonSchema | undefined): boolean => schema?.pattern !== undefined && new RegExp(schema.pattern).test(`${value}s`)
 
 /** The words that an issue would have accepted in place of a word. */
 function optionsOf(issue: z.core.$ZodIssue): string[] {

@@ -14,6 +14,7 @@ import { addDoctor } from './command-line/doctor.ts'
 import { addGate } from './command-line/gate.ts'
 import { addGenerate } from './command-line/generate.ts'
 import { addHalt } from './command-line/halt.ts'
+import { addInit } from './command-line/init.ts'
 import { addPage } from './command-line/page.ts'
 import { addPlan } from './command-line/plan.ts'
 import { addPolicy } from './command-line/policy.ts'
@@ -28,6 +29,7 @@ import { addSlo } from './command-line/slo.ts'
 import { addToken } from './command-line/token.ts'
 import { addValidate } from './command-line/validate.ts'
 import { addVerify } from './command-line/verify.ts'
+import { groupCommands } from './help-groups.ts'
 import { runProgram } from './run-program.ts'
 
 watchLifeline()
@@ -42,12 +44,12 @@ const program = new Command('faultline')
   .exitOverride()
   .showHelpAfterError('(faultline --help shows what there is)')
 
-/** In the order in which the help shows them. */
 const commands = [
-  addRun, addGate, addCalibrate, addDemo, addShop, addPlan, addCampaign, addPolicy, addValidate, addSlo, addReplay, addVerify, addSigningKey, addReleaseCheck, addCoverage,
+  addRun, addGate, addCalibrate, addDemo, addShop, addInit, addPlan, addCampaign, addPolicy, addValidate, addSlo, addReplay, addVerify, addSigningKey, addReleaseCheck, addCoverage,
   addAbort, addHalt, addResume, addAudit, addToken, addPage, addCatalogues, addPower, addConfig, addGenerate, addDoctor,
 ]
 for (const add of commands) add(program)
+groupCommands(program)
 
 await runProgram(program)
 

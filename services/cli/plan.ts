@@ -1,5 +1,6 @@
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
 import { ApiClient } from './api-client.ts'
+import { demandLocustfiles } from './load-locustfile.ts'
 import type { EvidenceOptions } from './plan/evidence-warnings.ts'
 import { planExperiment, planInCluster, type ExperimentPlan, type FilePlan } from './plan/experiment-plan.ts'
 import { renderPlan } from './plan/render-plan.ts'
@@ -19,11 +20,13 @@ export interface PlanOptions {
 /**
  * `faultline plan FILE`: what a run of each experiment would do now. The agents' own planning looks at processes and pods, so that plan and run
  * cannot differ; it starts nothing and changes nothing. 0: all of it can be done; 2: some fault would be refused; 3: the file is invalid.
+ * Throws LocustfileMissing.
  */
 export async function planCommand(file: string, { allow, json, width, rps, cluster }: PlanOptions): Promise<{ exitCode: 0 | 2 | 3; output: string }> {
   const { experiments, problems } = await readExperimentFile(file)
   const isValid = problems.length === 0
   if (!isValid && !json) return { exitCode: 3, output: problems.map(problem => `${renderProblem(problem)}\n`).join('') }
+  if (!cluster) demandLocustfiles(file, experiments)
   const parents = isValid ? allow.map(parseParent) : []
   const plans = cluster && isValid ? await plansInCluster(experiments, new ApiClient(cluster), { rps }) : experiments.map(({ experiment }) => planExperiment(experiment, parents, { rps }))
   const plan: FilePlan = { file, possible: isValid && plans.every(({ possible }) => possible), problems, parents, cluster: cluster?.name ?? null, experiments: plans }

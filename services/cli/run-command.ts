@@ -1,18 +1,20 @@
-import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import { readConfig } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
-import { configuredPrometheus, type PrometheusOptions } from '#shared/prometheus.ts'
 import { printJudgement } from '#shared/verdict.ts'
 import { parseTestedServices } from './declared-services.ts'
 import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
+import { demandLocustfiles } from './load-locustfile.ts'
 import { pageAddress } from './page-address.ts'
 import { parseParent } from './process-parent.ts'
+import { demandPrometheus, prometheusThere } from './prometheus-there.ts'
+import { printFailedRequests } from './report/failed-requests.ts'
+import { demandResultsFolder } from './results-folder.ts'
 import { progressFor, runExperiment } from './run.ts'
+import { parseScrapeTarget, scrapeWarnings } from './scrape-target.ts'
 
 /** Something that the experiment needs is not there, so nothing is started. */
 class NotReady extends InvalidInput {
@@ -42,49 +44,47 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   }
   const experiments = experimentsToRun(written, options.gate)
   demandWhatItNeeds(file, experiments, options)
+  demandResultsFolder(options.results)
   const services = options.tests && parseTestedServices(options.tests)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
   const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')
+  const parents = (options.allow ?? []).map(parseParent)
   const subject = {
-    parents: (options.allow ?? []).map(parseParent),
+    parents: experiments.some(({ experiment }) => experiment.faults.length > 0) ? parents : [], // a load test takes nothing from other sessions
     ...(endpoints !== undefined && { endpoints }),
-    scrape: (options.scrape ?? []).map((address, index) => ({ job: `target-${index + 1}`, address })),
+    scrape: (options.scrape ?? []).map(parseScrapeTarget),
   }
   const prometheus = prometheusThere(options.prometheus)
+  if (prometheus) await demandPrometheus(prometheus, experiments.map(({ experiment }) => experiment))
   const interrupted = interruptSignal()
   await using session = await unlessInterrupted(interrupted, startSession({
     subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', signal: interrupted, ...(prometheus && { prometheus }),
   }))
-  if (!session) return 2
+  if (!session) {
+    process.stderr.write('interrupted: no run was begun\n')
+    return 2
+  }
   if (progressFor(options.json ?? false) === 'live') process.stderr.write(`live page: ${pageAddress(session)}\n`)
   if (prometheus && experiments.some(readsLoadFromPrometheus)) {
     process.stderr.write(`note: a gate reads the load's own metrics from ${prometheus.url}, which must scrape ${session.loadMetricsUrl} for that\n`)
   }
+  if (!prometheus) process.stderr.write(scrapeWarnings(experiments.map(({ experiment }) => experiment), { scraped: subject.scrape.length, failed: session.failedScrapes }).map(line => `${line}\n`).join(''))
   let worst = 0
   for (const document of documents) {
     if (interrupted.aborted) return Math.max(worst, 2) // what was not run has shown nothing
     const progress = progressFor(options.json ?? false)
-    const { judgement, folder } = await runExperiment({ address: session, lost: session.lost, document, file, resultsFolder: options.results, progress, abortSignal: interrupted, ...(services && { services }) })
+    const { judgement, folder, facts } = await runExperiment({ address: session, lost: session.lost, document, file, resultsFolder: options.results, progress, abortSignal: interrupted, ...(services && { services }) })
+    if (judgement.verdict !== 'passed' && progress !== 'none') process.stderr.write(printFailedRequests(facts))
     process.stdout.write(options.json ? `${printJudgement(judgement)}\n` : `${judgement.verdict}  ${judgement.experiment}  ${folder}/report.html\n`)
     worst = Math.max(worst, judgement.exitCode)
   }
   return worst
 }
 
-/** What would make a run inconclusive, told before it takes anybody's time. Throws NotReady. */
+/** What would make a run inconclusive, told before it takes anybody's time. Throws NotReady, LocustfileMissing. */
 export function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { allow = [] }: Pick<RunCommandOptions, 'allow'>): void {
   if (allow.length === 0 && experiments.some(({ experiment }) => experiment.faults.length > 0)) throw new NotReady('no process may be touched: name what the faults may be done to, and below, with --allow NAME=PID (faultline plan shows what would be hit)')
-  for (const { experiment: { name, load } } of experiments) {
-    if (load?.locustfile === undefined) continue
-    const path = resolve(dirname(file), load.locustfile)
-    if (!existsSync(path)) throw new NotReady(`${name}: load.locustfile is ${load.locustfile}, but there is no ${path}`)
-  }
-}
-
-/** The one named on the command line, or in the settings; both with the settings' credentials. */
-function prometheusThere(url: string | undefined): PrometheusOptions | undefined {
-  const config = readConfig()
-  return configuredPrometheus(url === undefined ? config : { ...config, get: name => name === 'prometheus.url' ? url : config.get(name) })
+  demandLocustfiles(file, experiments)
 }
 
 const readsLoadFromPrometheus = ({ experiment }: WrittenExperiment) => experiment.gates.some(({ source, rule }) => source === 'prometheus' && rule.readsLoadMetrics)

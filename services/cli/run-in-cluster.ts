@@ -4,6 +4,8 @@ import { connectScheduler, type ClusterOptions } from './cluster/scheduler.ts'
 import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
 import { interruptSignal } from './interrupt.ts'
 import { withHost } from './load-host.ts'
+import { printFailedRequests } from './report/failed-requests.ts'
+import { demandResultsFolder } from './results-folder.ts'
 import { progressFor, runExperiment } from './run.ts'
 
 export interface RunInClusterOptions extends ClusterOptions {
@@ -25,15 +27,18 @@ export async function runInCluster(file: string, { host, results, json = false, 
     return 3
   }
   const experiments = experimentsToRun(written, gate)
+  demandResultsFolder(results)
+  const documents = experiments.map(({ document }) => host === undefined ? document : withHost(document, host))
   const interrupted = interruptSignal()
   await using scheduler = await connectScheduler(cluster)
   let worst = 0
-  for (const { document } of experiments) {
+  for (const document of documents) {
     if (interrupted.aborted) return Math.max(worst, 2) // what was not run has shown nothing
-    const { judgement, folder } = await runExperiment({
-      address: scheduler, document: host === undefined ? document : withHost(document, host), file, resultsFolder: results,
+    const { judgement, folder, facts } = await runExperiment({
+      address: scheduler, document, file, resultsFolder: results,
       progress: progressFor(json), abortSignal: interrupted, patienceMs: schedulerPatienceMs,
     })
+    if (judgement.verdict !== 'passed' && !json) process.stderr.write(printFailedRequests(facts))
     process.stdout.write(json ? `${printJudgement(judgement)}\n` : `${judgement.verdict}  ${judgement.experiment}  ${folder}/report.html\n`)
     worst = Math.max(worst, judgement.exitCode)
   }

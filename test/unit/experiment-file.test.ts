@@ -235,7 +235,7 @@ test('what is no readable text file is refused with what it is', async () => {
   await writeFile(join(folder.path, 'large'), '#\n'.repeat(maxFileBytes))
   await writeFile(join(folder.path, 'latin'), Buffer.from([0x63, 0x61, 0x66, 0xe9]))
   const expected: Record<string, RegExp> = {
-    [folder.path]: /a directory/, [join(folder.path, 'none')]: /ENOENT/, [join(folder.path, 'pipe')]: /pipe/, '/dev/zero': /device/,
+    [folder.path]: /a directory/, [join(folder.path, 'none')]: /^no such file$/, [join(folder.path, 'pipe')]: /pipe/, '/dev/zero': /device/,
     [join(folder.path, 'large')]: /256 KiB/, [join(folder.path, 'latin')]: /binary/, 'nul\0name': /null bytes/,
   }
   for (const [path, found] of Object.entries(expected)) {

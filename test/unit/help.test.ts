@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -21,4 +23,23 @@ test('--within is still taken for --allow, with a note, and is in no help', asyn
     assert.match(await help(command), /--allow <pid\.\.\.> opt in/)
     assert.doesNotMatch(await help(command), /--within/)
   }
+})
+
+test('the help of the whole has every command once, under a heading, what one begins with first', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [main, '--help'])
+  const files = readdirSync(join(main, '../command-line')).map(name => readFileSync(join(main, '../command-line', name), 'utf8'))
+  const defined = files.flatMap(text => [...text.matchAll(/program\.command\('([^']+)'\)/g)].map(([, name = '']) => name))
+  const shown = [...stdout.matchAll(/^ {2}([a-z-]+)(?: |\||$)/gm)].map(([, name]) => name)
+  assert.deepEqual(new Set(shown), new Set([...defined, 'faults', 'gates', 'probes', 'steps']))
+  assert.equal(new Set(shown).size, shown.length)
+  assert.deepEqual([...stdout.matchAll(/^[A-Z].*:$/gm)].map(([heading]) => heading), [
+    'Options:', 'To begin:', 'Experiments:', 'Continuous chaos:', 'What runs have shown:', 'How much evidence it takes:', 'Catalogues:', 'Operation:',
+  ])
+})
+
+test('a mistake in a command line leads to the help of that command', async () => {
+  const mistake = async (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args]).then(() => assert.fail('it was taken'), (error: unknown) => String(error))
+  assert.match(await mistake('run', 'x.yaml', '--foo'), /unknown option '--foo'\n\(faultline run --help shows how it is used\)/)
+  assert.match(await mistake('policy', 'preview'), /missing required argument 'file'\n\(faultline policy preview --help shows how it is used\)/)
+  assert.match(await mistake('runn'), /unknown command 'runn'\n\(Did you mean run\?\)\n\(faultline --help shows what there is\)/)
 })

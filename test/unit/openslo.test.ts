@@ -197,7 +197,7 @@ test('what is wrong in a file is told with its place there; an SLO that no gate 
   assert.deepEqual((await inFolder({ 'slo.yaml': rates }, experiment('[{file: slo.yaml}]', '[{name: a, slo: {name: checkout-availability}}]'))).told, [
     'experiment.yaml:6:31 gates[0].slo.name: expected the displayName of one objective: Promise, Hope, found "checkout-availability"',
   ])
-  assert.match((await inFolder({}, experiment('[{file: nowhere.yaml}]'))).told.join('\n'), /^nowhere\.yaml:1:1: expected a file that can be read, found ENOENT/)
+  assert.match((await inFolder({}, experiment('[{file: nowhere.yaml}]'))).told.join('\n'), /^nowhere\.yaml:1:1: expected a file that can be read, found no such file$/)
 })
 
 test('where no command reads it, an experiment may name no file', () => {

@@ -46,7 +46,8 @@ experiment worker-pause
 
 timeline
   before 0s       load      50 users on http://127.0.0.1:8000, 25 more each second for 2s; all there
-                            within 32s, or the run is inconclusive
+                            within 32s, or the run is inconclusive; as the jewelry shop's users do,
+                            since load.locustfile names no others
   from 0s         steady    5s of quiet; judged: nothing
   5s to 25s       fault     1-pause
   1m30s to 1m32s  fault     2-network-drop

@@ -4,6 +4,7 @@ import { connectScheduler, type ClusterOptions } from '../cluster/scheduler.ts'
 import { unlessInterrupted } from '../interrupt.ts'
 import { withHost } from '../load-host.ts'
 import { startSession } from '../local/session.ts'
+import { demandResultsFolder } from '../results-folder.ts'
 import { demandWhatItNeeds } from '../run-command.ts'
 import { schedulerPatienceMs } from '../run-in-cluster.ts'
 import { progressFor, runExperiment, type RunOptions } from '../run.ts'
@@ -23,12 +24,14 @@ export interface RecordOptions extends ClusterOptions {
 export async function recordRuns(file: string, experiments: readonly WrittenExperiment[], options: RecordOptions): Promise<StoredFact[][] | undefined> {
   const { host, runs, interrupted, results, json = false } = options
   if (!options.cluster) demandWhatItNeeds(file, experiments, {})
+  demandResultsFolder(results)
+  const documents = experiments.map(({ document }) => host === undefined ? document : withHost(document, host))
   await using where = await unlessInterrupted(interrupted, options.cluster ? inCluster(options) : onThisMachine(options))
   if (!where) return undefined
   const recorded: StoredFact[][] = []
-  for (const { document } of experiments.flatMap(experiment => Array.from({ length: runs }, () => experiment))) {
+  for (const document of documents.flatMap(experiment => Array.from({ length: runs }, () => experiment))) {
     const { facts } = await runExperiment({
-      ...where.options, document: host === undefined ? document : withHost(document, host), file, resultsFolder: results, progress: progressFor(json), abortSignal: interrupted,
+      ...where.options, document, file, resultsFolder: results, progress: progressFor(json), abortSignal: interrupted,
     })
     if (interrupted.aborted) return undefined
     recorded.push(facts)

@@ -16,7 +16,7 @@ export const withRunOptions = (command: Command): Command => command
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
   .option('--prometheus <url>', 'a Prometheus that is there already')
   .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
-  .option('--scrape <host:port...>', 'what the session\'s own Prometheus scrapes (host:port, at /metrics)')
+  .option('--scrape <target...>', 'what the session\'s own Prometheus scrapes: HOST:PORT, which is asked at /metrics, or a URL')
   .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (a cluster is asked)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())

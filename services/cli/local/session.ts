@@ -8,7 +8,8 @@ import type { PrometheusOptions } from '#shared/prometheus.ts'
 import { newSigningKey } from '#shared/signing-key.ts'
 import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { natsServerPlan } from '../parts/nats-server.ts'
-import { prometheusPlan, untilScraped, type ScrapeTarget } from '../parts/prometheus.ts'
+import { prometheusPlan, untilScraped, type FailedScrape, type ScrapeTarget } from '../parts/prometheus.ts'
+import { claimProcesses } from './claim.ts'
 import { startEmbeddedServices } from './embedded-services.ts'
 import { adoptJournals, announceSession, newSessionFolder } from './folder.ts'
 import { demandNotHalted, haltFilesHere } from './halt-files.ts'
@@ -43,13 +44,15 @@ export interface Session extends AsyncDisposable {
   token: string
   /** What a Prometheus that is there already must scrape for gates that read the load. */
   loadMetricsUrl: string
+  /** What the session's own Prometheus could not scrape as it began. */
+  failedScrapes: readonly FailedScrape[]
   /** Aborts, with a ChildFailed, when a part has ended without which no run can come to its end. */
   lost: AbortSignal
 }
 
 const revertAll = fileURLToPath(new URL('../../injector/revert-all.ts', import.meta.url))
 
-/** Starts the parts in the order in which they need each other. Throws HaltedHere, ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
+/** Starts the parts in the order in which they need each other. Throws HaltedHere, ProcessesClaimed, ChildFailed, what `subject` throws and the signal's reason, with nothing left. */
 export async function startSession({ subject, prometheus, services: where, onProgress, signal }: SessionOptions): Promise<Session> {
   const begin = (doing: string) => {
     signal?.throwIfAborted()
@@ -64,6 +67,7 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
   adoptJournals(folder)
   const { parents, scrape, endpoints = {} } = await subject(children, folder, begin)
+  claimProcesses(folder, parents)
 
   begin(where === 'embedded' ? 'nats-server and the services' : 'nats-server and the services as processes')
   const natsToken = randomBytes(24).toString('base64url')
@@ -77,14 +81,14 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, verdictSeed, haltFiles: haltFilesHere(), children, watch }))
 
   if (!prometheus) begin('Prometheus, and its first scrape')
-  const asked = prometheus ?? { url: await startPrometheus(children, folder, [...services.scrape, ...scrape]) }
-  await services.startEvaluator(asked)
+  const asked = prometheus ? { options: prometheus, failed: [] } : await startPrometheus(children, folder, [...services.scrape, ...scrape])
+  await services.startEvaluator(asked.options)
   signal?.throwIfAborted()
   announceSession(folder, { pid: process.pid, apiUrl: services.apiUrl, token })
 
   const owned = unfinished.move()
   return {
-    apiUrl: services.apiUrl, loadMetricsUrl: services.loadMetricsUrl, token, lost: lost.signal,
+    apiUrl: services.apiUrl, loadMetricsUrl: services.loadMetricsUrl, failedScrapes: asked.failed, token, lost: lost.signal,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -97,11 +101,10 @@ export function writeEndpoints(folder: string, endpoints: Readonly<Record<string
   return path
 }
 
-async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[]): Promise<string> {
+async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[]): Promise<{ options: PrometheusOptions; failed: FailedScrape[] }> {
   const url = await onFreePort(async port => {
     await children.start(prometheusPlan({ folder, port, targets }))
     return `http://127.0.0.1:${port}`
   })
-  await untilScraped(url, targets.length)
-  return url
+  return { options: { url }, failed: await untilScraped(url, targets.length) }
 }

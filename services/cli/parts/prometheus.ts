@@ -36,19 +36,23 @@ export function prometheusPlan({ folder, port, targets }: { folder: string; port
   }
 }
 
-/** Waits until each target has been scraped once, well or badly: some five seconds on Prometheus 2.x, whatever its flags say. */
-export async function untilScraped(url: string, targets: number, { timeoutMs = 15_000 } = {}): Promise<void> {
+/** What Prometheus could not scrape, and why, in its words. */
+export interface FailedScrape { url: string; why: string }
+
+/** Waits until each target has been scraped once, well or badly: some five seconds on Prometheus 2.x, whatever its flags say. Those where it went badly. */
+export async function untilScraped(url: string, targets: number, { timeoutMs = 15_000 } = {}): Promise<FailedScrape[]> {
   const givenUpAt = performance.now() + timeoutMs
   for (;;) {
     const response = await fetch(`${url}/api/v1/targets?state=active`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
     const answer = response?.ok ? targetsSchema.parse(await response.json()) : undefined
-    if (answer && answer.data.activeTargets.filter(target => target.health !== 'unknown').length >= targets) return
+    const scraped = answer?.data.activeTargets.filter(({ health }) => health !== 'unknown') ?? []
+    if (answer && scraped.length >= targets) return scraped.flatMap(({ health, scrapeUrl, lastError }) => health === 'up' ? [] : [{ url: scrapeUrl, why: lastError }])
     if (performance.now() > givenUpAt) throw new ScrapeMissing(`Prometheus at ${url} has not scraped its ${targets} targets within ${timeoutMs} ms`)
     await delay(50)
   }
 }
 
-const targetsSchema = z.object({ data: z.object({ activeTargets: z.array(z.object({ health: z.string() })) }) })
+const targetsSchema = z.object({ data: z.object({ activeTargets: z.array(z.object({ health: z.string(), scrapeUrl: z.string(), lastError: z.string() })) }) })
 
 /** Prometheus runs, but does not look at its targets. */
 export class ScrapeMissing extends FaultlineError {

@@ -67,7 +67,7 @@ function timelineRows({ timeline, faults, gates }: ExperimentPlan, width: number
 
 function printLoad({ users, spawnRate, rampMs, reachedWithinMs, host, locustfile, parameters }: NonNullable<Timeline['load']>): string {
   return `${users} users on ${host}, ${spawnRate} more each second for ${time(rampMs)}; all there within ${time(reachedWithinMs)}, or the run is inconclusive`
-    + (locustfile === null ? '' : `; as ${locustfile} says`)
+    + (locustfile === null ? '; as the jewelry shop\'s users do, since load.locustfile names no others' : `; as ${locustfile} says`)
     + (Object.keys(parameters).length === 0 ? '' : `, with ${Object.entries(parameters).map(([name, value]) => `${name} ${value}`).join(', ')}`)
 }
 

@@ -66,7 +66,7 @@ const isRemote = ({ cluster, url }: ReleaseOptions) => cluster === true || url !
 function readQuery({ app, version, within, require }: ReleaseOptions): ReleaseQuery {
   const query = releaseQuerySchema.safeParse({ app, version, within, ...(require && { require }) })
   if (query.success) return query.data
-  throw new ReleaseOptionInvalid(query.error.issues.map(({ path, message }) => `--${String(path[0])}: expected ${message}`).join('\n'))
+  throw new ReleaseOptionInvalid(query.error.issues.map(({ path: [option], message }) => `--${String(option)}: expected ${message}${option === 'within' ? `, found ${within}` : ''}`).join('\n'))
 }
 
 async function requirementsIn(files: readonly string[]): Promise<Requirement[]> {

@@ -1,5 +1,6 @@
 import { percent } from '#shared/gate-share.ts'
 import type { Judgement } from '#shared/verdict.ts'
+import { mostFailedShown } from './failed-requests.ts'
 import { printInstant, printLimit, printMs, printSince, printValue } from './figures.ts'
 import { markup, type Content, type Markup } from './markup.ts'
 import { gatePlot, stackedPlot } from './plot.ts'
@@ -30,6 +31,7 @@ ${table(probeHead, probeRows(judgement).map(row => markup`<tr>${row.map(cell => 
 ${recoveryCard(judgement)}
 <h2>Load</h2>
 ${loadTable(judgement)}
+${failedTable(report)}
 <h2>Timeline</h2>
 <div class="card"><table><tbody>${report.timeline.map(({ atMs, text, tone }) => markup`<tr><td class="when">${atMs === undefined ? '' : printSince(startMs, atMs)}</td><td class="${tone}">${text}</td></tr>
 `)}</tbody></table></div>
@@ -95,4 +97,10 @@ function loadTable({ load }: Judgement): Markup {
   if (!load) return markup`<div class="card">The experiment has no load of its own: its gates judged the traffic that was there.</div>`
   return table(['users at most', 'requests', 'failures', 'requests/s', 'p50', 'p95', 'all users reached'], [markup`<tr><td>${load.users}</td><td>${load.requests.toLocaleString('en-US')}</td><td>${load.failures.toLocaleString('en-US')}</td>
 <td>${load.requestsPerSecond ?? '–'}</td><td>${printMs(load.p50Ms)}</td><td>${printMs(load.p95Ms)}</td><td class="${load.reached ? 'good' : 'bad'}">${load.reached ? 'yes' : 'no'}</td></tr>`])
+}
+
+function failedTable({ failedRequests }: RunReport): Content {
+  if (failedRequests.length === 0) return undefined
+  return table(['failed requests', 'how', 'times'], failedRequests.slice(0, mostFailedShown).map(({ request, error, count }) => (
+    markup`<tr><td>${request}</td><td>${error}</td><td>${count.toLocaleString('en-US')}</td></tr>`)))
 }

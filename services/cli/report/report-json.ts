@@ -2,7 +2,7 @@ import { isoInstant } from './figures.ts'
 import type { RunReport } from './run-report.ts'
 
 /** `report.json`: the judgement, its faults also dated in ISO 8601, and the load by the second. For programs; verdict.json is for replay. Pure. */
-export function printReportJson({ judgement, startMs, endMs, phases, abort, seconds, gates, calibration, record, environment }: RunReport): string {
+export function printReportJson({ judgement, startMs, endMs, phases, abort, seconds, failedRequests, gates, calibration, record, environment }: RunReport): string {
   const { faults, gates: _judged, ...rest } = judgement
   return `${JSON.stringify({
     ...rest,
@@ -14,6 +14,7 @@ export function printReportJson({ judgement, startMs, endMs, phases, abort, seco
     phases,
     abort: abort ?? null,
     loadBySecond: seconds,
+    failedRequests,
     record,
     environment: Object.fromEntries(environment.map(({ name, value }) => [name, value])),
   }, null, 2)}\n`

@@ -1,4 +1,5 @@
 import { percent } from '#shared/gate-share.ts'
+import { mostFailedShown } from './failed-requests.ts'
 import { printInstant, printMs, printSince } from './figures.ts'
 import { visible } from './markup.ts'
 import { probeHead, probeRows } from './probe-report.ts'
@@ -6,7 +7,7 @@ import { recordRows, type RunReport } from './run-report.ts'
 
 /** `report.md`: what a person needs in a pull request or a job summary. Pure. */
 export function printReportMarkdown(report: RunReport): string {
-  const { judgement, purpose, startMs, endMs, calibration, timeline, environment } = report
+  const { judgement, purpose, startMs, endMs, calibration, failedRequests, timeline, environment } = report
   const { experiment, run, verdict, reasons, gates, faults, timings, load, recovery } = judgement
   const timing = (name: 'breachToAbortMs' | 'breachToRevertedMs' | 'firstBadToRevertedMs') => timings[name] === null ? `– (${text(timings.why[name] ?? 'not known')})` : printMs(timings[name])
   const since = (atMs: number | null | undefined) => atMs === null || atMs === undefined ? '–' : printSince(startMs, atMs)
@@ -34,6 +35,7 @@ export function printReportMarkdown(report: RunReport): string {
       String(load.users), String(load.requests), `${load.failures}${load.requests > 0 ? ` (${percent(load.failures / load.requests)})` : ''}`,
       String(load.requestsPerSecond ?? '–'), printMs(load.p50Ms), printMs(load.p95Ms), load.reached ? 'yes' : '**no**',
     ]])),
+    ...(failedRequests.length === 0 ? [] : table(['failed requests', 'how', 'times'], failedRequests.slice(0, mostFailedShown).map(({ request, error, count }) => [text(request), text(error), String(count)]))),
     ...(judgement.probes.length === 0 ? [] : ['## Probes', '', ...table(probeHead, probeRows(judgement).map(row => row.map(text)))]),
     '## Recovery', '',
     ...(recovery === null ? ['The experiment has no faults to recover from.'] : recovery.evidence.length > 0 ? recovery.evidence.map(line => `- ${text(line)}`) : ['Nothing of it was seen.']), '',

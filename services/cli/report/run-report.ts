@@ -7,8 +7,9 @@ import { loadSeries, type LoadPoint } from '#shared/load-series.ts'
 import { factsInOrder, factsOnce } from '#shared/verdict-log.ts'
 import type { JudgedGate } from '#shared/verdict-parts.ts'
 import type { Judgement } from '#shared/verdict.ts'
-import { probeSeries, type ProbeSeries } from './probe-report.ts'
 import { describeFact, type TimelineEntry } from './described-fact.ts'
+import { failedRequests, type FailedRequests } from './failed-requests.ts'
+import { probeSeries, type ProbeSeries } from './probe-report.ts'
 
 /** All that the reports say of a run beside the judgement. Dates are milliseconds since the epoch. */
 export interface RunReport {
@@ -27,6 +28,8 @@ export interface RunReport {
   seconds: LoadPoint[]
   /** The same for the plots, whose steps are wider in a long run. */
   plotted: LoadPoint[]
+  /** By the load generator's own count over all of its time. */
+  failedRequests: FailedRequests[]
   probes: ProbeSeries[]
   /** Width of a point of `plotted` and `probes`. */
   stepMs: number
@@ -63,6 +66,7 @@ export function reportOf(facts: readonly StoredFact[], judgement: Judgement): Ru
   const seconds = loadSeries(inOrder, { fromMs: startMs, stepMs: 1_000, overdueAfterMs })
   return {
     judgement, startMs, endMs, seconds, stepMs,
+    failedRequests: failedRequests(inOrder),
     probes: probeSeries(inOrder, stepMs),
     purpose: purposeOf(submitted?.fact.data.experiment),
     plotted: stepMs === 1_000 ? seconds : loadSeries(inOrder, { fromMs: startMs, stepMs, overdueAfterMs }),
