@@ -47,7 +47,7 @@ test('the operator requires experiments by name, or as they are, of which no oth
     for (const app of ['shop', 'jewelry/shop']) assert.deepEqual(await readRequirements(folder, app), { required: [{ experiment: 'quiet' }] })
     const { required, problem } = await readRequirements(folder, 'bank')
     assert.deepEqual(required, [])
-    assert.match(problem ?? '', /^the question names no experiment, and bank\.yaml in the folder of requirements is none that can be read: ENOENT/)
+    assert.match(problem ?? '', /^the question names no experiment, and bank\.yaml in the folder of requirements is none that can be read: no such file/)
   } finally {
     await rm(folder, { recursive: true })
   }
