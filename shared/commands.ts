@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { blastRadius } from '#shared/blast-radius.ts'
-import { epochSchema, type Service } from '#shared/events.ts'
+import { epochSchema } from '#shared/epoch.ts'
+import type { Service } from '#shared/events.ts'
 import { mostSightings } from '#shared/halt-sightings.ts'
 import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { epochSchema } from '#shared/epoch.ts'
 import { boundTargetSchema } from '#shared/target.ts'
 import { testedServiceSchema } from '#shared/tested-service.ts'
 import { isUnicode } from '#shared/unicode.ts'
@@ -8,7 +9,7 @@ import { isUnicode } from '#shared/unicode.ts'
  * *Commands* are NATS requests with a deadline, a run epoch and a signature. *Signals* are core NATS messages that may be lost:
  * something repeats them, and nothing is decided by their absence except that a lease is not renewed.
  *
- * `k8s/` permissions, the wire tap of the tests and the catalogue in ARCHITECTURE.md are generated from this file.
+ * `k8s/` permissions, the wire tap of the tests and the catalogue in EVENTS.md are generated from this file.
  */
 
 export type Service = 'scheduler' | 'injector' | 'locust-bridge' | 'slo-evaluator' | 'prober'
@@ -20,10 +21,6 @@ const count = () => z.int().nonnegative()
 const clock = z.string().describe('Which clock dated it (clock.ts); dates of two clocks are never subtracted')
 /** Response times or ages in whole milliseconds, and how many requests had each. */
 const counts = z.record(z.string().regex(/^\d{1,9}$/), z.int().positive())
-
-/** Who leads: bucket creation time, then KV revision; a recreated bucket starts again at revision 1. */
-export const epochSchema = z.strictObject({ bucketCreatedMs: epochMs(), revision: count() })
-export type Epoch = z.output<typeof epochSchema>
 
 export const runPhase = z.enum(['load', 'steady', 'inject', 'hold', 'revert', 'recover', 'end', 'verify'])
 export type RunPhase = z.output<typeof runPhase>
@@ -159,6 +156,12 @@ export const facts = defineFacts({
     readers: ['scheduler', 'prober'],
     doc: 'Runs are taken again.',
     data: z.strictObject({ by: z.string(), atMs: epochMs() }),
+  },
+  'fault.ordered': {
+    producer: 'scheduler',
+    readers: ['scheduler', 'slo-evaluator', 'cli'],
+    doc: 'These agents, named by their nodes, are about to be told to do the fault, each to its own targets: it is whole when all of them have confirmed it. The last order under the highest epoch counts. What joins a fault later is in none.',
+    data: z.strictObject({ fault: z.string(), kind: z.string(), nodes: z.array(z.string()).min(1), epoch: epochSchema, atMs: epochMs() }),
   },
   'fault.injected': {
     producer: 'injector',

@@ -1,6 +1,7 @@
 import type { FactData, StoredFact } from '#shared/events.ts'
 import type { Experiment, GateSpec } from '#shared/experiment.ts'
 import { growthInLog } from '#shared/counter-log.ts'
+import { orderOf, silentOf } from '#shared/fault-order.ts'
 import { faultOfPart } from '#shared/fault.ts'
 import type { GateSource, GatePhase } from '#shared/gate.ts'
 import { probeRecoveryEvidence, recoveryEvidence, recoveryGates, recoveryOf, type GateState } from '#shared/gate-core.ts'
@@ -128,8 +129,10 @@ export function judgeFaults(experiment: Experiment, facts: readonly StoredFact[]
   return experiment.faults.flatMap(spec => {
     const injected = facts.flatMap(stored => stored.kind === 'fault.injected' && faultOfPart(stored.fact.data.fault) === spec.id ? [stored.fact.data] : [])
     const places = placesOf(injected)
-    const unheard = { id: spec.id, kind: spec.kind, node: '', targets: [], injectedAtMs: null, revertedAtMs: null, verified: false, cause: null }
-    return [...places.some(({ fault }) => fault === spec.id) ? [] : [unheard], ...places.map(({ fault, node }): JudgedFault => {
+    const unheard = (node: string): JudgedFault => ({ id: spec.id, kind: spec.kind, node, targets: [], injectedAtMs: null, revertedAtMs: null, verified: false, cause: null })
+    const heard = new Set(places.flatMap(({ fault, node }) => fault === spec.id ? [node] : []))
+    const silent = silentOf(orderOf(facts, spec.id), heard)
+    return [...(heard.size === 0 && silent.length === 0 ? [''] : silent).map(unheard), ...places.map(({ fault, node }): JudgedFault => {
       const own = injected.filter(data => data.fault === fault && data.node === node)
       const last = lastReverted(facts, fault, node)
       const isOver = last ? last.verified : spec.durationMs === undefined

@@ -132,8 +132,8 @@ function missingForPass({ experiment, gates, judged, faults, load, recovery, fac
   if (!gates.sealed) missing.push('the run has no end: run.sealed is missing')
   if (load && !load.reached) missing.push('the load never reached its users')
   if (load && load.requests === 0) missing.push('the load sent no request')
-  for (const { id, injectedAtMs, targets } of faults) {
-    if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)
+  for (const { id, node, injectedAtMs, targets } of faults) {
+    if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected${node === '' ? '' : ` on ${node}`}`)
     else if (targets.length === 0) missing.push(`${id} had no target`)
   }
   missing.push(...endedEarly(experiment, faults))

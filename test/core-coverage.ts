@@ -17,7 +17,7 @@ const coreFiles = [
   'shared/{verdict,verdict-breach,verdict-breach-counters,verdict-breach-sequential,verdict-log,verdict-parts}.ts',
   'shared/{decision-record,look-record}.ts',
   'services/cli/verify/{follow-chain,verify-record}.ts',
-  'shared/{command-stamp,release-check,release-run,release-query}.ts',
+  'shared/{command-stamp,epoch,release-check,release-run,release-query}.ts',
   'services/cli/{gate-only,plan/evidence-warnings}.ts',
   'services/cli/calibrate/{bursts,calibration,cells,clumping,false-aborts,gate-advice,ratio-estimate,recording,recording-run,render-calibration}.ts',
   'shared/{experiment,experiment-probes,experiment-reconcile,experiment-sequential,experiment-slos,experiment-problem,experiment-yaml}.ts',

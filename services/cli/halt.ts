@@ -94,15 +94,15 @@ async function haltCluster({ why, byFile }: HaltOptions, cluster: ClusterOptions
 
 async function resumeCluster(cluster: ClusterOptions): Promise<0 | 4> {
   const { havePodsLook, removeHaltObject } = await import('./cluster/halt-object.ts')
-  let told = await removeHaltObject(cluster)
-  if (told) say(`the ConfigMap faultline-halt is gone from ${cluster.namespace}; ${whoLooks(told)}`)
+  const told = await removeHaltObject(cluster)
+  if (!told) await havePodsLook(cluster) // one that somebody else took away still lies in their mounts, be it in an agent's alone: what a scheduler says does not tell
+  else say(`the ConfigMap faultline-halt is gone from ${cluster.namespace}; ${whoLooks(told)}`)
   await using scheduler = await connectScheduler(cluster)
   const client = new ApiClient(scheduler)
   const givenUpAt = performance.now() + seenWithinMs
   for (;;) {
     const answer = await client.resume()
     if (answer !== runsAreTaken && performance.now() < givenUpAt) {
-      told ??= await havePodsLook(cluster) // somebody else took the ConfigMap away, and kubelets have not looked since
       await delay(lookAgainMs)
       continue
     }

@@ -55,7 +55,7 @@ export function tellFact(stored: StoredFact, { startedMs, experiment }: Context)
       return told(`ledger of ${probe} on ${node}: ${missing} of ${acknowledged} acknowledged writes are missing`, missing === 0 ? 'good' : 'bad')
     }
     case 'policy.set': case 'policy.removed': case 'policy.ticked': case 'policy.missed': case 'policy.settled': case 'policy.paused': case 'policy.resumed': return undefined // of no run
-    case 'probe.opened': case 'probe.closed': case 'probe.samples':
+    case 'fault.ordered': case 'probe.opened': case 'probe.closed': case 'probe.samples':
     case 'run.services': case 'halt.set': case 'halt.released': case 'audit.request': case 'audit.halt': case 'load.sample': case 'load.stats': case 'gate.closed': case 'slo.answer': case 'slo.tick': case 'slo.history': return undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { Epoch } from '#shared/events.ts'
+import { isOlderEpoch, type Epoch } from '#shared/epoch.ts'
 import { faultOfPart } from '#shared/fault.ts'
 
 /**
@@ -121,7 +121,7 @@ function halted(state: State, { run, fault, epoch }: Input & { is: 'inject' }, w
 
 function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): string | undefined {
   if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'
-  if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'
+  if (isOlderEpoch(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'
   if (nowMs > input.deadlineMs) return `it came ${Math.ceil(nowMs - input.deadlineMs)} ms after its deadline`
   for (const other of state.faults.values()) {
     const shared = other.targets.find(target => input.targets.includes(target))
@@ -134,7 +134,7 @@ function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): 
 }
 
 function heartbeat(state: State, { run, epoch, leaseMs }: Input & { is: 'heartbeat' }, nowMs: number): Next {
-  if (isOlder(epoch, state.highestEpoch)) return nothing(state)
+  if (isOlderEpoch(epoch, state.highestEpoch)) return nothing(state)
   const known = learn(state, epoch)
   const renewed = each(known.state, ofRun(known.state, run), (now, fault) => {
     if (fault.at === 'reverting' || fault.at === 'quarantined') return nothing(now)
@@ -253,12 +253,7 @@ function bury(state: State, name: string): Next {
 }
 
 function learn(state: State, epoch: Epoch): Next {
-  return state.highestEpoch === undefined || isOlder(state.highestEpoch, epoch) ? { state: { ...state, highestEpoch: epoch }, effects: [{ effect: 'remember' }] } : nothing(state)
-}
-
-export function isOlder(epoch: Epoch, than: Epoch | undefined): boolean {
-  if (than === undefined) return false
-  return epoch.bucketCreatedMs === than.bucketCreatedMs ? epoch.revision < than.revision : epoch.bucketCreatedMs < than.bucketCreatedMs
+  return state.highestEpoch === undefined || isOlderEpoch(state.highestEpoch, epoch) ? { state: { ...state, highestEpoch: epoch }, effects: [{ effect: 'remember' }] } : nothing(state)
 }
 
 function endOf(fault: HeldFault & { leaseEndsMs: number }): number {

@@ -1,5 +1,4 @@
-import type { Epoch } from '#shared/events.ts'
-import { isOlder } from './core.ts'
+import { isOlderEpoch, type Epoch } from '#shared/epoch.ts'
 
 /**
  * Which renewals (signal `heartbeat`) an agent obeys. Each is signed, but whoever has heard one could send it again, or hold it back and send it later; so it
@@ -26,8 +25,8 @@ export const mostRunsRemembered = 1_000
 export function hearRenewal({ startedAtMs, last }: HeardRenewals, { run, epoch, sentAtMs }: Renewal, nowMs: number): { heard: HeardRenewals; why?: string } {
   const refuse = (why: string) => ({ heard: { startedAtMs, last }, why })
   const known = last.get(run)
-  if (known && isOlder(epoch, known.epoch)) return refuse('it comes from a scheduler that has been followed by another')
-  if (known && !isOlder(known.epoch, epoch) && sentAtMs <= known.sentAtMs) return refuse('it was sent no later than one that was obeyed')
+  if (known && isOlderEpoch(epoch, known.epoch)) return refuse('it comes from a scheduler that has been followed by another')
+  if (known && !isOlderEpoch(known.epoch, epoch) && sentAtMs <= known.sentAtMs) return refuse('it was sent no later than one that was obeyed')
   if (sentAtMs < startedAtMs) return refuse(`it was sent before this agent started; ${ifJustNow}`)
   if (nowMs > sentAtMs + goodForMs) return refuse(`it came ${Math.floor(nowMs - sentAtMs)} ms after it was sent; ${ifJustNow}`)
   if (sentAtMs > nowMs + mostAheadMs) return refuse(`it was sent ${Math.ceil(sentAtMs - nowMs)} ms from now: the sender's clock is ahead; set both by the same time server (NTP)`)

@@ -1,4 +1,5 @@
-import type { Epoch, FactData } from '#shared/events.ts'
+import { isOlderEpoch, type Epoch } from '#shared/epoch.ts'
+import type { FactData } from '#shared/events.ts'
 import { printDuration } from '#shared/units.ts'
 import type { LoadSample } from './load-sample.ts'
 
@@ -113,7 +114,7 @@ function start(state: State, { run, users, reachedWithinMs, epoch, isTooLate }: 
   const past = state.over.find(other => other.run === run)
   if (past) return past.was === 'loaded' ? { state, effects: [{ effect: 'accept', run }] } : refuse('it was stopped before it was started')
   if (state.halted !== undefined) return refuse(state.halted)
-  if (highestEpoch && isOlder(epoch, highestEpoch)) return refuse('the command is from an older leader')
+  if (isOlderEpoch(epoch, highestEpoch)) return refuse('the command is from an older leader')
   if (isTooLate) return refuse('the command came after its deadline')
   if (load.at !== 'idle') return refuse(`the run ${load.run} has the load generator`)
   const next: Underway = {
@@ -252,6 +253,3 @@ const mapWorkers = ({ workers }: LoadOfRun, change: (worker: Worker) => Worker):
   new Map([...workers].map(([name, worker]) => [name, change(worker)]))
 
 const remember = ({ over }: State, past: State['over'][number]) => [...over, past].slice(-rememberedRuns)
-
-const isOlder = (one: Epoch, other: Epoch): boolean =>
-  one.bucketCreatedMs === other.bucketCreatedMs ? one.revision < other.revision : one.bucketCreatedMs < other.bucketCreatedMs

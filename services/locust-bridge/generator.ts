@@ -5,7 +5,7 @@ import type { LoadSpec } from '#shared/experiment.ts'
 import { runFields } from '#shared/log.ts'
 import { printDuration } from '#shared/units.ts'
 import type { Input } from './core.ts'
-import { locustApi, type LocustApi, type LocustStats } from './locust-api.ts'
+import { locustApi, LocustUnanswered, type LocustApi, type LocustStats } from './locust-api.ts'
 import { shopLocustfile, type LocustProcess, type SpawnLocust } from './locust-process.ts'
 
 /** There is neither a Locust nor a way to start one. */
@@ -55,9 +55,11 @@ interface Generator { run: string; load: LoadSpec; api: LocustApi; process?: Loc
 /** Locust answers from a cache for 2 s, longer when it is slow; so long may its last figures take. */
 const finalStatsPatienceMs = 3_500
 const finalStatsPauseMs = 200
+/** A node of Kubernetes leads to a Service's pod some seconds after that is ready, and refuses connections before. */
+const nobodyPatienceMs = 10_000
 /** Workers that come at the same time as their master join it some seconds later. Less than the core waits for Locust (patience.startMs). */
 const workersPatienceMs = 20_000
-const workersPauseMs = 500
+const againMs = 500
 const stopAgainMs = 500
 
 export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, token, bridgeUrl, log, tell }: GeneratorsOptions): Generators {
@@ -84,7 +86,10 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
     } else if (locustUrl !== undefined) {
       await stopLeftTest()
       const api = locustApi(locustUrl, { token: locustToken })
-      const { state } = await withWorkers(api, locustUrl)
+      const { state } = await withWorkers(api, locustUrl, {
+        isClosing: () => isClosing,
+        nobodyThere: () => log.info(runFields(run), 'nobody is at Locust\'s address; it is asked again'),
+      })
       if (isTesting(state)) throw new LocustBusy(`Locust at ${locustUrl} is running a test of its own ("${state}"); stop that first`)
       present = { run, load, api } // not before: what is not ours is not ours to stop
     } else {
@@ -168,14 +173,22 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
 
 const isTesting = (state: string): boolean => state === 'spawning' || state === 'running' || state === 'stopping' || state === 'cleanup'
 
-/** What it says once it can run a test: a master needs a worker for that. */
-async function withWorkers(api: LocustApi, url: string): Promise<LocustStats> {
-  const givenUpAt = performance.now() + workersPatienceMs
+interface Waiting { isClosing: () => boolean; nobodyThere: () => void }
+
+/** What it says once it can run a test: it has to be there, and a master needs a worker. */
+async function withWorkers(api: LocustApi, url: string, { isClosing, nobodyThere }: Waiting): Promise<LocustStats> {
+  const beganAt = performance.now()
+  const isTooLate = (patienceMs: number) => isClosing() || performance.now() - beganAt >= patienceMs
   for (;;) {
-    const stats = await api.stats()
-    if (!stats.workers || stats.workers.some(({ state }) => state !== 'missing')) return stats
-    if (performance.now() >= givenUpAt) throw new NoLocustWorkers(`no worker has joined the Locust at ${url} within ${printDuration(workersPatienceMs)}; see the log of its workers`)
-    await delay(workersPauseMs)
+    try {
+      const stats = await api.stats()
+      if (!stats.workers || stats.workers.some(({ state }) => state !== 'missing')) return stats
+      if (isTooLate(workersPatienceMs)) throw new NoLocustWorkers(`no worker has joined the Locust at ${url} within ${printDuration(workersPatienceMs)}; see the log of its workers`)
+    } catch (error) {
+      if (!(error instanceof LocustUnanswered && error.isNobodyThere) || isTooLate(nobodyPatienceMs)) throw error
+      nobodyThere()
+    }
+    await delay(againMs)
   }
 }
 

@@ -6,7 +6,13 @@ import { withoutLogin } from '#shared/redaction.ts'
 /** Locust's web API gave no usable answer in time. */
 export class LocustUnanswered extends FaultlineError {
   readonly code = 'locust_unanswered'
+
+  /** Nobody is at its address, yet or any more. */
+  get isNobodyThere(): boolean {
+    return this.cause instanceof TypeError && this.cause.cause instanceof Error && 'code' in this.cause.cause && nobodyThere.has(this.cause.cause.code)
+  }
 }
+const nobodyThere: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
 /** Locust has understood, and will not. */
 export class LocustRefused extends FaultlineError {

@@ -2,6 +2,7 @@ import type { Joining } from '#shared/commands.ts'
 import { runPhase, type AbortCause, type FactData, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
 import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
+import { orderInForce, silentOf, type FaultOrder } from '#shared/fault-order.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { faultedNodesOf } from '#shared/probe-core.ts'
 import type { BoundTarget } from '#shared/target.ts'
@@ -56,6 +57,8 @@ export interface Prober { node: string; closed: boolean; probes: ReadonlyMap<str
 export interface FaultState {
   spec: ExperimentFault
   nodes: ReadonlyMap<string, NodeFault>
+  /** Who was told last to do it; undefined before, and of what joined. */
+  ordered?: FaultOrder
   /** Why a node refused it. The first refusal stays, whatever is done there or elsewhere later: another leader may have asked again. */
   refused?: string
   /** Ids of what it was done to, and addresses of the other side. */
@@ -130,6 +133,10 @@ export function fold(state: RunState, stored: StoredFact): RunState {
     case 'probe.closed': {
       const known = state.probers.get(stored.fact.source)
       return known ? withProber(state, stored.fact.source, { ...known, closed: true }) : state
+    }
+    case 'fault.ordered': {
+      const { data } = stored.fact
+      return withFault(state, data.fault, known => ({ ...known, ordered: orderInForce(known.ordered, data) }))
     }
     case 'fault.injected': {
       const { injectedAtMs } = stored.fact.data
@@ -246,7 +253,7 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
   if (!quietIsOver && nowMs > steadyEndMs + patience.probesUpMs && missingProbes(state).length > 0) {
     return abort('steady', `the system was not seen steady ${before}: ${missingProbes(state).join('; ')}`)
   }
-  for (const [fault, { spec, nodes, refused }] of state.faults) {
+  for (const [fault, { spec, nodes, refused, ordered }] of state.faults) {
     if (refused !== undefined && !isJoined(fault)) return abort('refused', `${fault} was not injected: ${refused}`)
     for (const [node, held] of nodes) {
       const aheadMs = (held.injectedAtMs ?? 0) - nowMs
@@ -259,6 +266,8 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
     const isGivenUp = phases.revert !== undefined && phases.recover === undefined && nowMs > phases.revert + experiment.leaseMs + patience.revertMs
     const [untold] = isGivenUp ? holding(state).filter(held => held.fault === fault) : []
     if (untold) return abort('unconfirmed', `${fault} was never confirmed as reverted on ${untold.nodes.join(', ')}`) // the node may be gone for good, or its journal
+    const silent = silentOf(ordered, nodes)
+    if (ordered && silent.length > 0 && nodes.size > 0 && nowMs > ordered.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected on ${silent.join(', ')}`) // it is there on a part of its targets alone
     if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
   }
   return undefined
@@ -313,7 +322,7 @@ const holds = (state: RunState, gate: string) => state.gates.get(`steady/${gate}
 function holdOver(state: RunState, nowMs: number): boolean {
   const sinceMs = firstInjectedAtMs(state)
   if (sinceMs === undefined || nowMs < sinceMs + state.experiment.holdMs) return false
-  return [...state.faults].every(([id, { spec: { durationMs = 0 }, nodes }]) => isJoined(id) || nodes.size > 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
+  return [...state.faults].every(([id, { spec: { durationMs = 0 }, nodes, ordered }]) => isJoined(id) || nodes.size > 0 && silentOf(ordered, nodes).length === 0 && injectionsOf(nodes).every(atMs => nowMs >= atMs + durationMs))
 }
 
 const isFaultless = ({ experiment }: RunState) => experiment.faults.length === 0

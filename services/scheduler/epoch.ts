@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect, DiscardPolicy, NatsError, StorageType, type JetStreamManager, type StreamInfo } from 'nats'
-import type { Epoch } from '#shared/events.ts'
+import type { Epoch } from '#shared/epoch.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
 /** Name of the key-value bucket, and its one key: its revisions count the epochs, and it holds the leader's lease. */

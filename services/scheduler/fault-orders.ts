@@ -3,12 +3,12 @@ import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { Bus, FactWriter } from '#shared/bus.ts'
 import { clockId, type Clock } from '#shared/clock.ts'
 import type { Joining } from '#shared/commands.ts'
-import type { Epoch } from '#shared/events.ts'
+import type { Epoch } from '#shared/epoch.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
 import { isJoined } from '#shared/fault.ts'
 import { runFields } from '#shared/log.ts'
 import type { BoundTarget } from '#shared/target.ts'
-import { patience, type Effect, type RunState } from './core.ts'
+import { patience, type Effect } from './core.ts'
 import type { KnownAgents } from './known-agents.ts'
 
 export interface OrdersOptions {
@@ -33,11 +33,6 @@ export interface FaultOrders {
   inject(run: string, fault: ExperimentFault, experiment: Experiment): Promise<void>
   /** Has the agents do it also to what came up since. Who is refused is looked at again a second later, as long as the fault lasts. */
   join(run: string, effect: Effect & { effect: 'join' }, experiment: Experiment): Promise<void>
-  /**
-   * In words, who was told to do a fault that others have done, and has let nobody know of it: by the end of the faults, or of the time that it may take. Such a fault
-   * was there on a part of its targets alone. Undefined of what another leader has ordered.
-   */
-  untold(state: Pick<RunState, 'run' | 'phases' | 'faults'>): string | undefined
 }
 
 /** What one agent is to do it to. */
@@ -67,18 +62,13 @@ type Standing = { run: string } & (
   | { at: 'inherited'; knownFromMs: number }
 )
 
-/** Who was told to do a fault, last, and by when each should have told of it: by the monotonic clock. */
-interface Told { run: string; fault: string; agents: readonly string[]; knownByMs: number }
-
 const keyOf = ({ bucketCreatedMs, revision }: Epoch, run: string, fault: string): string => `${bucketCreatedMs}/${revision}/${run}/${fault}`
 
 export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, documentOf, demandLead, mayBegin }: OrdersOptions): FaultOrders {
   const standings = new Map<string, Standing>()
-  const told = new Map<string, Told>()
 
   async function inject(run: string, fault: ExperimentFault, experiment: Experiment): Promise<void> {
     for (const [other, standing] of standings) if (!mayBegin(standing.run)) standings.delete(other)
-    for (const [other, order] of told) if (!mayBegin(order.run)) told.delete(other)
     const epoch = demandLead()
     const key = keyOf(epoch, run, fault.id)
     const known = standings.get(key)
@@ -90,6 +80,8 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
         await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
         return
       }
+      if (!mayOrder(run, epoch)) return
+      await writer.write(run, 'fault.ordered', { fault: fault.id, kind: fault.kind, nodes: orders.map(({ agent }) => agent), epoch, atMs: clock.nowMs() })
       await order({ run, fault: fault.id, orders, targets, epoch }, experiment)
     } finally {
       if (targets.size > 0) standings.set(key, { run, at: 'ordered', targets })
@@ -108,6 +100,12 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     else if (leftMs >= patience.joinMs / 2) await order({ run, fault: part, orders, targets: standing.targets, epoch, leftMs }, experiment)
   }
 
+  /** Finding the targets took a while, and so did a write: another may have led meanwhile, who has ordered others, or the run has left its path. */
+  function mayOrder(run: string, epoch: Epoch): boolean {
+    demandLead(epoch)
+    return mayBegin(run)
+  }
+
   /** Of a fault that agents tell of: what nobody has ordered under this epoch was ordered by a leader before. */
   function standingNow(epoch: Epoch, run: string, fault: string): Standing {
     const key = keyOf(epoch, run, fault)
@@ -119,9 +117,7 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
   }
 
   async function order({ run, fault, orders, targets: ordered, epoch, leftMs }: Ordering, { leaseMs, blastRadius }: Experiment): Promise<void> {
-    demandLead(epoch) // finding them took a while, in which another may have led, who has ordered others
-    if (!mayBegin(run)) return
-    if (!isJoined(fault)) told.set(`${run}/${fault}`, { run, fault, agents: orders.map(({ agent }) => agent), knownByMs: clock.monotonicMs() + patience.injectMs })
+    if (!mayOrder(run, epoch)) return
     const item = writtenFault(run, fault)
     const deadlineMs = clock.nowMs() + orderGoodForMs
     await Promise.all(orders.map(async ({ agent, targets, peers, vouchers, widens }) => {
@@ -133,17 +129,6 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
       log.warn({ ...runFields(run), fault, node: agent }, `refused: ${reply.why}`)
       if (isJoined(fault)) for (const id of added) ordered.delete(id) // looked at again; of a fault that is refused itself nothing joins
     }))
-  }
-
-  function untold({ run, phases, faults }: Pick<RunState, 'run' | 'phases' | 'faults'>): string | undefined {
-    const missing = [...told.values()].filter(order => order.run === run).flatMap(({ fault, agents: ordered, knownByMs }) => {
-      const heard = faults.get(fault)?.nodes
-      const isOver = phases.revert !== undefined || clock.monotonicMs() > knownByMs
-      if (!isOver || !heard || heard.size === 0) return [] // where nobody has done it, it is ordered again or given up
-      const silent = ordered.filter(agent => !heard.has(agent))
-      return silent.length === 0 ? [] : [`${fault} was never confirmed as injected on ${silent.join(', ')}`]
-    })
-    return missing.length === 0 ? undefined : missing.join('; ')
   }
 
   /** Processes: every agent that can do it is asked for its own. */
@@ -164,7 +149,7 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     const question = { run, fault: fault.id, item: writtenFault(run, fault.id), blastRadius, joining }
     const resolved = await bus.request('resolve', apiSideAgent, question, { timeoutMs: 10_000 })
     if (resolved.outcome === 'refused') return { orders: [], why: ` has no target: ${resolved.why}` }
-    const able = new Set((await agents.able(fault.kind)).map(({ node }) => node))
+    const able = new Set((await agents.able(fault.kind, resolved.targets.map(({ agent }) => agent))).map(({ node }) => node))
     const unable = resolved.targets.find(({ agent }) => !able.has(agent))
     if (unable) return { orders: [], why: `: nobody can do it to ${unable.target.description}, since no agent ${unable.agent} that is alive can do ${fault.kind}` }
     return {
@@ -181,5 +166,5 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     return document?.faults[Number(id.split('-')[0]) - 1]
   }
 
-  return { inject, join, untold }
+  return { inject, join }
 }

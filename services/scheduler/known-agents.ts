@@ -12,8 +12,8 @@ export interface KnownAgents {
   names(): string[]
   /** Whether it was heard lately. */
   isAlive(node: string): boolean
-  /** Those that were heard lately and can do it; they may have started just now, so the first is waited for a little. */
-  able(kind: string): Promise<{ node: string }[]>
+  /** Those that were heard lately and can do it. They may have started just now, or this scheduler may have: each of `wanted` is waited for a little, or the first where none is named. */
+  able(kind: string, wanted?: readonly string[]): Promise<{ node: string }[]>
   stop(): void
 }
 
@@ -28,11 +28,12 @@ export function hearAgents({ bus, clock, metrics }: { bus: Bus; clock: Clock; me
   const isAlive = ({ seenMs }: { seenMs: number }) => seenMs > clock.monotonicMs() - agentStaleMs
   showAgents({ metrics, clock, agents, isAlive })
 
-  async function ableAgents(kind: string): Promise<{ node: string }[]> {
+  async function ableAgents(kind: string, wanted: readonly string[] = []): Promise<{ node: string }[]> {
     const givenUpAtMs = clock.monotonicMs() + agentStaleMs
     for (;;) {
       const able = [...agents.values()].filter(agent => isAlive(agent) && agent.kinds.includes(kind))
-      if (able.length > 0 || clock.monotonicMs() > givenUpAtMs) return able
+      const isEnough = wanted.length === 0 ? able.length > 0 : wanted.every(node => able.some(agent => agent.node === node))
+      if (isEnough || clock.monotonicMs() > givenUpAtMs) return able
       await delay(50)
     }
   }

@@ -23,7 +23,7 @@ export const emptyLiveRun = (run: string): LiveRun => ({ gates: emptyGates(run),
 
 /** Facts that people are told as they are. */
 const told: ReadonlySet<FactType> = new Set<FactType>([
-  'run.submitted', 'run.services', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged', 'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed',
+  'run.submitted', 'run.services', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged', 'fault.ordered', 'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed',
   'load.state', 'gate.status', 'probe.opened', 'probe.refused', 'probe.state', 'probe.ledger', 'probe.closed',
 ])
 /** All that is needed: Locust's own statistics and the history of a query are of use in reports alone. */

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { RunPhase } from '#shared/events.ts'
-import type { RunState } from './core.ts'
+import type { FaultState, RunState } from './core.ts'
 
 /**
  * A run with no date ahead of this scheduler's clock, for what it waits for. Facts bear the dates of whoever led when they were written. If that clock was ahead, or this one was put
@@ -18,6 +19,11 @@ export function inOwnTime(state: RunState, before: RunState | undefined, nowMs: 
     ...state,
     submittedAtMs: own(state.submittedAtMs, before?.submittedAtMs),
     phases: Object.fromEntries(phases) as RunState['phases'],
+    faults: new Map([...state.faults].map(([id, fault]): [string, FaultState] => {
+      const { ordered } = fault
+      const known = before?.faults.get(id)?.ordered
+      return [id, ordered ? { ...fault, ordered: { ...ordered, atMs: own(ordered.atMs, isDeepStrictEqual(known?.epoch, ordered.epoch) ? known?.atMs : undefined) } } : fault]
+    })),
     ...(state.abort && { abort: { ...state.abort, atMs: own(state.abort.atMs, before?.abort?.atMs) } }),
   }
 }

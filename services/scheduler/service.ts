@@ -7,7 +7,8 @@ import { clockId, type Clock } from '#shared/clock.ts'
 import type { Coverage } from '#shared/coverage.ts'
 import { experimentHashOf } from '#shared/decision-record.ts'
 import { FaultlineError, messageOf } from '#shared/errors.ts'
-import type { Epoch, FactType, StoredFact } from '#shared/events.ts'
+import type { Epoch } from '#shared/epoch.ts'
+import type { FactType, StoredFact } from '#shared/events.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import type { FaultPreview } from '#shared/fault-preview.ts'
 import { nothingHalts, type FindHalt } from '#shared/halt-file.ts'
@@ -88,7 +89,7 @@ export interface SchedulerOptions {
 const followed: FactType[] = [
   'halt.set', 'halt.released',
   'run.submitted', 'run.services', 'run.phase', 'run.aborting', 'run.sealed', 'run.judged',
-  'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
+  'fault.ordered', 'fault.injected', 'fault.reverted', 'fault.refused', 'fault.lapsed', 'load.state', 'gate.status', 'gate.closed',
   'probe.opened', 'probe.refused', 'probe.state', 'probe.closed',
 ]
 /** Name of the agent that may use the Kubernetes API; there is one. */
@@ -191,8 +192,6 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     if (renewing(state) && !now.halted) heartbeat(state, epoch) // the abort may not get through: then the leases end it
     if (broadcasting(state, nowMs)) broadcastAbort(state.run)
     if (now.halted && !state.abort && state.sealedAtMs === undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'user', detail: printHalt(now) })
-    const untold = state.abort || state.sealedAtMs !== undefined ? undefined : orders.untold(state)
-    if (untold !== undefined) return undertake(state, { key: 'abort', effect: 'abort', cause: 'unconfirmed', detail: untold })
     for (const effect of decide(state, nowMs)) undertake(state, effect)
   }
 

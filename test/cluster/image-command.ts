@@ -4,7 +4,7 @@ import { baseImage, provideBaseImage } from './base-image.ts'
 import { archiveImage, buildImage } from './buildah.ts'
 import { importImages } from './images.ts'
 import { checkUser } from './machine.ts'
-import { socketOf } from './node.ts'
+import { containerdAnswers, socketOf } from './node.ts'
 import { nodeNamespace, nodeNumbers } from './paths.ts'
 import { ArgumentInvalid } from './problems.ts'
 import { firstProcessOf } from './processes.ts'
@@ -23,9 +23,18 @@ export async function imageCommand(tag: string, folder: string, options: { file?
   say(`building ${fullTag}`)
   await buildImage(fullTag, folder, { file, buildArguments: [...needsBase ? [`BASE=${baseImage}`] : [], ...chosen] })
   await archiveImage(fullTag)
-  await Promise.all(nodeNumbers(nodes).map(async node => {
-    const first = firstProcessOf(nodeNamespace(node))
-    if (first !== undefined) await importImages(node, socketOf(first))
-  }))
+  await Promise.all(nodeNumbers(nodes).map(giveTo))
   return fullTag
+}
+
+/** To a node that is on. One that loses its power meanwhile gets it with its power, as one without does. */
+async function giveTo(node: number): Promise<void> {
+  const first = firstProcessOf(nodeNamespace(node))
+  if (first === undefined) return
+  try {
+    await containerdAnswers(node, first)
+    await importImages(node, socketOf(first))
+  } catch (error) {
+    if (firstProcessOf(nodeNamespace(node)) === first) throw error
+  }
 }

@@ -27,7 +27,7 @@ export async function boot(node: number, nodeCount: number): Promise<void> {
   await mountDisks(node, pid)
   writeFiles(node, pid)
   await startDaemon(`containerd-${nodeName(node)}`, inNode(pid, 'containerd', '--config', `${nodeRun}/containerd.toml`))
-  await waitFor(`containerd on ${nodeName(node)}`, 30, () => works(['ctr', '--address', socketOf(pid), 'version']))
+  await containerdAnswers(node, pid)
   await importImages(node, socketOf(pid))
 }
 
@@ -53,6 +53,9 @@ export async function cutPower(node: number): Promise<void> {
   await removeCgroupsOf(node)
   if (isNamespaceThere(namespace)) await removeNodeNetwork(node)
 }
+
+/** It has begun a moment ago, or is about to. `pid`: of the node's first process. */
+export const containerdAnswers = (node: number, pid: number): Promise<void> => waitFor(`containerd on ${nodeName(node)}`, 30, () => works(['ctr', '--address', socketOf(pid), 'version']))
 
 /** Where containerd listens, as seen from outside of the node. */
 export const socketOf = (pid: number): string => `/proc/${pid}/root/run/containerd/containerd.sock`

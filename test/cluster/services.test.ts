@@ -5,6 +5,7 @@ import { inNamespace, run } from './commands.ts'
 import { controlPlaneNamespace, nodeAddress, nodeNumbers } from './paths.ts'
 import { settingsOfRunningCluster } from './settings.ts'
 import { createTestNamespace } from './test-namespace.ts'
+import { until } from '../parts/until.ts'
 
 const { nodes } = settingsOfRunningCluster()
 const nodePort = 30_480
@@ -42,6 +43,9 @@ await namespace.rolledOut('statefulset/store')
 
 const podsOf = async (app: string) => (await namespace.kubectl('get', 'pods', '--selector', `app=${app}`, '--output', 'jsonpath={.items[*].metadata.name}')).split(' ')
 
+/** What a pod is told at a URL; nothing where there is no answer: names and addresses of Services follow a pod's readiness by a second or two. */
+const asked = async (pod: string, url: string): Promise<string> => (await namespace.exec(pod, '/bin/busybox', 'timeout', '5', '/bin/busybox', 'wget', '-q', '-O', '-', url).catch(() => '')).trim()
+
 /** From the control plane's network, as people do it with `cluster:run`. */
 const fetchText = (url: string) => run(inNamespace(controlPlaneNamespace, process.execPath, '-e',
   'fetch(process.argv[1], { signal: AbortSignal.timeout(5000) }).then(answer => answer.text()).then(text => process.stdout.write(text))', url))
@@ -54,10 +58,10 @@ test('topology spread puts one pod into each zone', async () => {
 test('a Service answers by its DNS name in every pod, and leads to every pod, the asking one and its neighbours included', async () => {
   const pods = await podsOf('web')
   for (const pod of pods) {
+    const web = `http://web.${namespace.name}.svc.cluster.local/`
+    await until(`${web} answers ${pod}`, async () => await asked(pod, web) !== '', 30_000, { lookMs: 100 })
     const answers = new Set<string>()
-    for (let tries = 0; tries < 60 && answers.size < pods.length; tries++) {
-      answers.add((await namespace.exec(pod, '/bin/busybox', 'wget', '-q', '-O', '-', `http://web.${namespace.name}.svc.cluster.local/`)).trim())
-    }
+    for (let tries = 0; tries < 60 && answers.size < pods.length; tries++) answers.add(await asked(pod, web))
     assert.deepEqual([...answers].sort(), pods.toSorted(), `asked by ${pod}`)
   }
 })
@@ -69,12 +73,14 @@ test('a NodePort answers on the address of every node', async () => {
 
 test('a pod of a StatefulSet has a DNS name of its own, and its emptyDir survives the restart of its container', async () => {
   const [asking = ''] = await podsOf('web')
-  const ask = async () => (await namespace.exec(asking, '/bin/busybox', 'wget', '-q', '-O', '-', `http://store-1.store.${namespace.name}.svc.cluster.local:8080/`)).trim()
-  assert.equal(await ask(), 'store-1')
+  const store = `http://store-1.store.${namespace.name}.svc.cluster.local:8080/`
+  let said = ''
+  const says = (expected: string) => until(`${store} says ${JSON.stringify(expected)}`, async () => (said = await asked(asking, store)) === expected, 30_000, { lookMs: 100, now: () => said })
+  await says('store-1')
   await namespace.exec('store-1', '/bin/busybox', 'touch', '/end')
   await namespace.kubectl('wait', '--for', 'jsonpath={.status.containerStatuses[0].restartCount}=1', 'pod/store-1', '--timeout', '90s')
   await namespace.kubectl('wait', '--for', 'condition=Ready', 'pod/store-1', '--timeout', '90s')
-  assert.equal(await ask(), 'store-1\nstore-1')
+  await says('store-1\nstore-1')
 })
 
 test('logs, and a command in a container, come through the API server', async () => {

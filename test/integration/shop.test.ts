@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { venvProgram } from '../parts/locust.ts'
@@ -21,6 +21,10 @@ before(async () => {
   shop = owned.use(await startShop({ databaseUrl: postgres.url, workers: 2, threads }))
 })
 after(() => owned.disposeAsync())
+afterEach(async context => {
+  const { passed } = context as { passed?: boolean } // which its types do not know yet
+  if (!passed) console.log(`the shop, after a failure: workers ${shop.workers().join(', ')}; ${await metrics().then(text => `${sumOf(text, 'shop_requests_in_progress')} in progress`, String)}\n${shop.child.log().slice(-5_000)}`)
+})
 
 const visitor = () => new Visitor(shop.url)
 const customer = (number: number) => visitor().logIn(`customer${number}@example.test`, 'customer')

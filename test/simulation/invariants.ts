@@ -24,7 +24,7 @@ export const invariants = {
   'acknowledged is stored': 'A fact that was acknowledged is in the stream, at the place that was told, and numbered without a gap that nobody was told of.',
   'every fault is told': 'Of each fault that was really there the stream tells, and of its end.',
   'same verdict': 'The facts give the same verdict in any order and with any of them twice; it is the one that was stored, and no other is.',
-  'no pass without evidence': 'A run that passed has really had each fault for at least half of its time, has ended all, was not hurt beyond its limit meanwhile, and was looked at; its load was there.',
+  'no pass without evidence': 'A run that passed has really had each fault on all for whom it was ordered, for at least half of its time, has ended all, was not hurt beyond its limit meanwhile, and was looked at; its load was there.',
   'no failure without a failing': 'A run fails only if a request has really failed.',
   'everybody folds the same': 'All schedulers that have caught up hold the state that the stream folds to.',
   'comes to an end': 'When nothing goes wrong any more, every run is judged, and nothing is left: no rule, no stopped process, no journal entry.',
@@ -190,6 +190,8 @@ export class Checker {
     for (const { id, durationMs } of experiment.faults) {
       const acts = ledger.acts.filter(({ order }) => order?.run === run && order.fault === id)
       if (acts.length === 0) missing(`${id} was never done`)
+      const silent = [...ledger.orders.get(`${run}/${id}`)?.of ?? []].filter(agent => !acts.some(({ machine }) => agentOn(machine) === agent))
+      if (silent.length > 0) missing(`${id} was ordered of ${silent.join(', ')} too, and never done there`)
       if (durationMs === undefined) continue
       const spans = ledger.spans.filter(({ order }) => order.run === run && order.fault === id)
       const longestMs = Math.max(0, ...spans.map(({ sinceMs, untilMs }) => (untilMs ?? this.#at.world.nowMs) - sinceMs))
@@ -249,7 +251,7 @@ export class Checker {
     const { ledger, nats } = this.#at
     for (const { order, machine } of ledger.acts) {
       if (!order || this.#mayForget(machine)) continue
-      const node = machine.name === 'api' ? 'cluster' : machine.name
+      const node = agentOn(machine)
       const told = nats.facts.filter(stored => (stored.kind === 'fault.injected' || stored.kind === 'fault.reverted' || stored.kind === 'fault.refused') && stored.fact.subject === order.run && stored.fact.data.fault === order.fault && stored.fact.data.node === node)
       // of several targets one may have been touched when another could not be: then it is undone, and told as refused
       const isEnded = told.some(stored => stored.kind === 'fault.refused' || (stored.kind === 'fault.reverted' && stored.fact.data.verified))
@@ -285,6 +287,9 @@ export class Checker {
     }
   }
 }
+
+/** What the agent of a machine is called. */
+const agentOn = ({ name }: Machine): string => name === 'api' ? 'cluster' : name
 
 /** Longest time on end in which more than the limit of every gate (plan.ts: 10 %) has failed. */
 function longestStretch(history: readonly { atMs: number; share: number }[]): number {

@@ -1,4 +1,4 @@
-import type { Epoch } from '#shared/events.ts'
+import type { Epoch } from '#shared/epoch.ts'
 import type { BlastRadius } from '#shared/blast-radius.ts'
 import type { FaultSpec } from '#shared/fault.ts'
 import { entryId } from '../../services/injector/journal.ts'
@@ -56,6 +56,8 @@ export class Ledger {
   urgedAtMs = -1
   /** By epoch: who has sent commands under it. */
   readonly owners = new Map<string, Set<string>>()
+  /** Of each fault of a run, who was told to do it, under the highest epoch of those that told. */
+  readonly orders = new Map<string, { epoch: Epoch; of: ReadonlySet<string> }>()
   readonly #orders = new Map<string, Order>()
   readonly #heardEpoch = new Map<string, Epoch>()
   readonly #buried = new Map<string, number>()
@@ -73,6 +75,13 @@ export class Ledger {
     if (leaseMs !== undefined) this.urgedAtMs = nowMs // an inject or a heartbeat
     const owners = this.owners.get(printEpoch(epoch)) ?? new Set()
     this.owners.set(printEpoch(epoch), owners.add(process.name))
+  }
+
+  /** An inject that a scheduler has sent, wherever it gets to. Another leader may have chosen others. */
+  ordered(to: string, { run, fault, epoch }: { run: string; fault: string; epoch: Epoch }): void {
+    const known = this.orders.get(`${run}/${fault}`)
+    if (known && isOlder(epoch, known.epoch)) return
+    this.orders.set(`${run}/${fault}`, { epoch, of: new Set([...known && !isOlder(known.epoch, epoch) ? known.of : [], to]) })
   }
 
   /** In the very event in which a process begins to handle it. */
@@ -174,4 +183,5 @@ export class Ledger {
 
 const orderKey = (machine: Machine, id: string) => `${machine.name}/${machine.boot}/${id}`
 export const printEpoch = ({ bucketCreatedMs, revision }: Epoch) => `${bucketCreatedMs}/${revision}`
+/** Not the services' own: what is demanded of them must not be wrong where they are. */
 export const isOlder = (one: Epoch, than: Epoch): boolean => one.bucketCreatedMs === than.bucketCreatedMs ? one.revision < than.revision : one.bucketCreatedMs < than.bucketCreatedMs

@@ -1,11 +1,5 @@
-/**
- * `npm run sim -- --seeds N [--from SEED]`     plays N plans, and shrinks the first that violates an invariant
- * `npm run sim -- --seed SEED`                 plays one, and prints all that happened
- * `npm run sim -- --mutations [--seeds N]`     puts known mistakes back, one at a time: each must be caught within N plans
- *
- * Ends with 0 when nothing was violated, or every mutation was caught; with 1 otherwise, and 3 for arguments that mean nothing.
- */
 import { parseArgs } from 'node:util'
+import { messageOf } from '#shared/errors.ts'
 import { invariants } from './invariants.ts'
 import { mutations } from './mutations.ts'
 import { planOf, printDisturbance, type Plan } from './plan.ts'
@@ -16,17 +10,59 @@ import { simulate, type Outcome } from './simulation.ts'
 const transcriptLines = 60
 const progressEvery = 1_000
 
-const { values } = parseArgs({ options: { seeds: { type: 'string' }, from: { type: 'string', default: '1' }, seed: { type: 'string' }, mutations: { type: 'boolean', default: false }, only: { type: 'string' } } })
-const number = (name: string, text: string): number => {
-  const found = Number(text)
-  if (Number.isSafeInteger(found) && found >= 1) return found
-  console.error(`--${name}: expected a whole number from 1 on, found ${JSON.stringify(text)}`)
-  process.exit(3)
+const help = `npm run sim -- [--seeds N] [--from SEED] | --seed SEED | --mutations [--seeds N] [--only NAME]
+
+Plays the services' own cores on a simulated bus, clock, disk and kernel. A seed decides what is asked of them and what goes wrong; what must never be is checked after
+every step. The first seed that violates it is shrunk to what is needed for that, and printed.
+
+  --seeds N     so many seeds (1000); with --mutations at most so many for each (500)
+  --from SEED   the first of them (1)
+  --seed SEED   plays this one alone, and prints all that happened
+  --mutations   puts known mistakes back into the sources, one at a time: each must be caught
+  --only NAME   of these mistakes those whose name has this in it
+
+Ends with 0 when nothing was violated, or every mutation was caught; with 1 otherwise, and 3 for arguments that mean nothing.
+`
+
+class ArgumentsInvalid extends Error {}
+
+type Arguments = { does: 'help' } | { does: 'one'; seed: number } | { does: 'many'; from: number; seeds: number } | { does: 'mutations'; seeds: number; only: string }
+
+function readArguments(args: string[]): Arguments {
+  const { values } = parseArgs({ args, options: {
+    help: { type: 'boolean', short: 'h', default: false }, seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' }, mutations: { type: 'boolean', default: false }, only: { type: 'string' },
+  } })
+  const number = (name: string, text: string): number => {
+    const found = Number(text)
+    if (Number.isSafeInteger(found) && found >= 1) return found
+    throw new ArgumentsInvalid(`--${name}: expected a whole number from 1 on, found ${JSON.stringify(text)}`)
+  }
+  if (values.help) return { does: 'help' }
+  if (values.only !== undefined && !values.mutations) throw new ArgumentsInvalid('--only: chooses among --mutations')
+  if (values.seed !== undefined) return { does: 'one', seed: number('seed', values.seed) }
+  if (!values.mutations) return { does: 'many', from: number('from', values.from ?? '1'), seeds: number('seeds', values.seeds ?? '1000') }
+  const { only = '' } = values
+  if (!mutations.some(({ name }) => name.includes(only))) throw new ArgumentsInvalid(`--only ${only}: no mutation has such a name; there are ${mutations.map(({ name }) => name).join(', ')}`)
+  return { does: 'mutations', seeds: number('seeds', values.seeds ?? '500'), only }
 }
 
-if (values.mutations) process.exitCode = await tryMutations(number('seeds', values.seeds ?? '500'))
-else if (values.seed !== undefined) process.exitCode = await playOne(planOf(number('seed', values.seed)))
-else process.exitCode = await playMany(number('from', values.from), number('seeds', values.seeds ?? '1000'))
+async function main(): Promise<number> {
+  let asked: Arguments
+  try {
+    asked = readArguments(process.argv.slice(2))
+  } catch (error) {
+    console.error(`sim: ${messageOf(error)} (--help shows what there is)`)
+    return 3
+  }
+  switch (asked.does) {
+    case 'help': process.stdout.write(help); return 0
+    case 'one': return playOne(planOf(asked.seed))
+    case 'many': return playMany(asked.from, asked.seeds)
+    case 'mutations': return tryMutations(asked.seeds, asked.only)
+  }
+}
+
+process.exitCode = await main()
 
 async function playMany(from: number, count: number): Promise<number> {
   const beganMs = performance.now()
@@ -64,10 +100,10 @@ async function showSmallest({ seed, violations: [violation] }: SeedOutcome): Pro
   console.log(`\nFor test/simulation/regressions.ts:\n${JSON.stringify(smallest)}`)
 }
 
-async function tryMutations(count: number): Promise<number> {
+async function tryMutations(count: number, only: string): Promise<number> {
   let uncaught = 0
   console.log(`${'mutation'.padEnd(44)}${'caught by'.padEnd(28)}${'seed'.padStart(6)}`)
-  for (const mutation of mutations.filter(({ name }) => name.includes(values.only ?? ''))) {
+  for (const mutation of mutations.filter(({ name }) => name.includes(only))) {
     const { failures } = await playSeeds({ from: mutation.near ?? 1, count, mutation, onSeed: ({ violations }) => violations.length > 0 })
     const [caught] = failures
     if (!caught) uncaught += 1

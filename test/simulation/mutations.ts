@@ -56,7 +56,7 @@ export const mutations: readonly Mistake[] = [
     changes: [{ file: agent, find: "if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'", put: '' }],
   },
   {
-    name: 'tombstones are not on disk', near: 1_085, why: 'an agent that starts again forgets who was aborted',
+    name: 'tombstones are not on disk', near: 3_000, why: 'an agent that starts again forgets who was aborted',
     changes: [{ file: 'services/injector/service.ts', find: 'tombstones: memory.tombstones }', put: 'tombstones: [] }' }],
   },
   {
@@ -65,7 +65,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'epochs are not compared', why: 'a leader that was stopped wakes up and commands on',
-    changes: [{ file: agent, find: "if (isOlder(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
+    changes: [{ file: agent, find: "if (isOlderEpoch(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
   },
   {
     name: 'old renewals count', why: 'who has heard a renewal sends it again, and keeps the fault when nobody else does',
@@ -121,9 +121,13 @@ export const mutations: readonly Mistake[] = [
       { file: scheduler, find: "if (phases.inject !== undefined && nodes.size === 0 && nowMs > phases.steady + spec.atMs + patience.injectMs) return abort(", put: "if (phases.inject === undefined && nodes.size === 0 && nowMs < 0) return abort(" },
       { file: 'services/scheduler/fault-orders.ts', find: 'if (orders.length === 0) {\n', put: 'if (orders.length < 0) {\n' },
       { file: scheduler, find: 'const sinceMs = firstInjectedAtMs(state)\n  if (sinceMs === undefined ||', put: 'const sinceMs = firstInjectedAtMs(state) ?? state.phases.inject\n  if (sinceMs === undefined ||' },
-      { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && injectionsOf', put: 'isJoined(id) || injectionsOf' },
-      { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected`)\n    else if", put: 'if' },
+      { file: scheduler, find: 'isJoined(id) || nodes.size > 0 && silentOf', put: 'isJoined(id) || silentOf' },
+      { file: 'shared/verdict.ts', find: "if (injectedAtMs === null) missing.push(`${id} was never confirmed as injected${node === '' ? '' : ` on ${node}`}`)\n    else if", put: 'if' },
     ],
+  },
+  {
+    name: 'who was told is forgotten', why: 'one of two agents is gone, and with it the leader that has told both: the other\'s half of the fault passes for the whole',
+    changes: [{ file: 'shared/fault-order.ts', find: 'order?.nodes.filter(node => !heard.has(node)) ?? []', put: 'order?.nodes.filter(node => heard.has(node) && node === \'\') ?? []' }],
   },
   {
     name: 'no data passes', near: 120, why: 'no data, assuming pass (Krkn); no samples, no failure (k6); terminated without a measurement, successful (Argo Rollouts)',

@@ -49,7 +49,7 @@ export function planOf(seed: number): Plan {
   return {
     seed, place, documents,
     constitution: { hurt: chance.pick([0, 0, 0, 0.05, 0.5, 1]), healsMs: chance.pick([0, 200, 1_000, 4_000]) },
-    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place), ...replays(seed)]),
+    disturbances: promised([...Array.from({ length: count }, () => disturbance(chance, place)), ...story?.disturbances ?? [], ...haltFiles(seed, place), ...replays(seed), ...halfTold(seed, place)]),
   }
 }
 
@@ -71,6 +71,16 @@ function replays(seed: number): Disturbance[] {
   return [
     { is: 'signals-replayed', fromMs: 0, toMs: atMs, share: 1 },
     ...['scheduler-1', 'scheduler-2'].map((who): Disturbance => ({ is: 'paused', who, atMs, forMs: 6_000 })),
+  ]
+}
+
+/** Drawn apart: one of the agents that are told to do a fault is gone before it does it, and soon after so is the leader that has told them. */
+function halfTold(seed: number, place: Plan['place']): Disturbance[] {
+  const chance = new Chance(seed, 6)
+  if (place === 'local' || !chance.happens(0.1)) return []
+  return [
+    { is: 'crash-at-moment', who: chance.pick(['agent-n1', 'agent-n2']), moment: 'write', nth: chance.int(1, 4), forMs: chance.int(4_000, 9_000) },
+    ...['scheduler-1', 'scheduler-2'].map((who): Disturbance => ({ is: 'crash-at-moment', who, moment: 'publish run.phase', nth: chance.int(2, 5), forMs: chance.int(1_000, 4_000) })),
   ]
 }
 

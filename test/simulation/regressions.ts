@@ -260,4 +260,20 @@ export const regressions: readonly Regression[] = [
       disturbances: [],
     },
   },
+  {
+    why: 'One of two agents crashed before it did its part of a fault, and the leader that had told both crashed too; who followed knew of one, whose half passed for the whole. Who is told is a fact now, before anybody is.',
+    plan: {
+      seed: 1018, place: 'cluster', constitution: { hurt: 0, healsMs: 1000 },
+      documents: [{
+        atMs: 400,
+        document: {
+          apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' },
+          faults: [{ kind: 'pod-pause', at: '1901ms', target: { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'all' } }, duration: '2104ms' }], blastRadius: { maxTargets: 5 },
+          gates: [{ name: 'holds', phase: 'during', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }, { name: 'quiet', phase: 'steady', consecutive: 1, source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }],
+          hold: '3s', recovery: { within: '4s', stable: '2s' }, lease: '2372ms',
+        },
+      }],
+      disturbances: [{ is: 'crash-at-moment', who: 'agent-n2', moment: 'write', nth: 3, forMs: 8996 }, { is: 'crash-at-moment', who: 'scheduler-2', moment: 'publish run.phase', nth: 4, forMs: 3711 }],
+    },
+  },
 ]

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bus, FactFilter, FactWriter, Followed, Following, Subscription, WriteOptions } from '#shared/bus.ts'
-import { commands, signals, type CommandName, type SignalName } from '#shared/commands.ts'
+import { commands, signals, type Command, type CommandName, type SignalName } from '#shared/commands.ts'
 import { CommandUnanswered, FactAlreadyWritten, FactNotStored, MessageInvalid, messageOf } from '#shared/errors.ts'
 import { facts, type FactType, type StoredFact } from '#shared/events.ts'
 import type { Chance } from './chance.ts'
@@ -106,6 +106,7 @@ export class SimBus implements Bus {
       return Promise.reject(error)
     }
     ledger.sent(checked.data, process, world.nowMs)
+    if (name === 'inject') ledger.ordered(to, checked.data as Command<'inject'>)
     return new Promise((resolve, reject) => {
       const unanswered = (why: string) => reject(new CommandUnanswered(`${to} did not answer ${name} within ${timeoutMs} ms: ${why}`))
       const late = world.after(timeoutMs, process, () => unanswered('TIMEOUT'))

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { facts } from '#shared/events.ts'
 import { experimentSchema } from '#shared/experiment.ts'
+import { freePort } from '#shared/process/free-port.ts'
 import type { Input } from '../../services/locust-bridge/core.ts'
 import { startGenerators } from '../../services/locust-bridge/generator.ts'
 import { loadSampleSchema, sampleFact, type LoadSample } from '../../services/locust-bridge/load-sample.ts'
@@ -171,4 +172,24 @@ test('while Locust does not obey the stop of one run, the next is told so at onc
   assert.ok(refused?.is === 'broken' && refused.run === 'next')
   assert.match(refused.why, /gave no usable answer to \/stop/)
   await here.generators.close()
+})
+
+test('a Locust to which nobody is led yet, as to a Service of Kubernetes whose pod has just become ready, is asked again; one that answers something else is not', async () => {
+  const [told, asked, logged]: [Input[], string[], string[]] = [[], [], []]
+  const port = await freePort()
+  const log = pino({ level: 'info' }, { write: line => void logged.push(line) })
+  const generators = startGenerators({ locustUrl: `http://127.0.0.1:${port}`, keep: () => Promise.resolve(), token: '', bridgeUrl: '', log, tell: input => told.push(input) })
+  generators.bring('r', load)
+  await until('it was refused', () => logged.some(line => line.includes('nobody is at Locust')), 10_000)
+  await using _locust = await serve((request, response) => {
+    asked.push(request.url ?? '')
+    const isFirst = asked.length === 1
+    response.writeHead(isFirst ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify({ state: 'ready', user_count: 0, stats: [] }))
+  }, port)
+  await until('the run has Locust', () => told.some(input => input.is === 'there'), 10_000)
+  generators.bring('next', load)
+  await until('the next run is told', () => told.length === 2, 10_000)
+  assert.match(told[1]?.is === 'broken' ? told[1].why : '', /gave no usable answer to \/stats\/requests.*HTTP 401/)
+  assert.equal(asked.length, 2)
+  await generators.close()
 })

@@ -3,11 +3,11 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import type { Bus } from '#shared/bus.ts'
 import { commands, type Command, type CommandName, type Reply } from '#shared/commands.ts'
-import { CommandUnanswered } from '#shared/errors.ts'
-import type { Epoch, FactData } from '#shared/events.ts'
+import { CommandUnanswered, FactNotStored } from '#shared/errors.ts'
+import type { Epoch } from '#shared/epoch.ts'
+import type { FactData } from '#shared/events.ts'
 import { experimentSchema } from '#shared/experiment.ts'
 import { partOf } from '#shared/fault.ts'
-import { begin, patience, type RunState } from '../../services/scheduler/core.ts'
 import { faultOrders } from '../../services/scheduler/fault-orders.ts'
 import { NotLeading } from '../../services/scheduler/service.ts'
 
@@ -49,8 +49,9 @@ function giveOrders(fault: object, given: Partial<Answers> = {}) {
   const answers: Answers = { plan: () => refused, resolve: () => found([]), inject: () => done, ...given }
   const asked: { name: CommandName; to: string; command: unknown }[] = []
   const aborts: string[][] = []
+  const written: FactData<'fault.ordered'>[] = []
   const room = {
-    nowMs: 1_000_000, epoch: first as Epoch | undefined, mayBegin: true, able: ['n1', 'n2', 'cluster'], answers, aborts, spec, document,
+    nowMs: 1_000_000, epoch: first as Epoch | undefined, mayBegin: true, stores: (): Promise<void> => Promise.resolve(), able: ['n1', 'n2', 'cluster'], answers, aborts, written, spec, document,
     inject: () => orders.inject(run, spec, experiment),
     /** Looks once what joins, as `number`th part, a fault that facts say has `held`. */
     join(number: number, held: readonly Pod[], leftMs = 10_000): Promise<void> {
@@ -62,12 +63,6 @@ function giveOrders(fault: object, given: Partial<Answers> = {}) {
     commands: <C extends CommandName>(name: C): (Command<C> & { to: string })[] => asked.flatMap(each => each.name === name ? [{ ...each.command as Command<C>, to: each.to }] : []),
     /** Of each order so far, who was told to do it to whom. */
     orders: (): string[] => room.commands('inject').map(({ to, fault: part, targets }) => `${part} ${to}: ${targets.map(({ id }) => id).join(', ')}`),
-    /** Who is missed when these nodes have told of the fault. */
-    untold: (nodes: readonly string[], phases: RunState['phases'] = {}): string | undefined => {
-      const began = begin(run, experiment, room.nowMs)
-      const told = new Map(nodes.map(node => [node, { at: 'active' as const, injectedAtMs: room.nowMs }]))
-      return orders.untold({ run, phases, faults: new Map(began.faults).set(spec.id, { spec, nodes: told, targets: new Set(), peers: new Set() }) })
-    },
     /** What the last look took for held. */
     held: (): string[] | undefined => room.commands('resolve').at(-1)?.joining?.held,
   }
@@ -80,6 +75,7 @@ function giveOrders(fault: object, given: Partial<Answers> = {}) {
     bus: { request: request as Bus['request'] },
     writer: {
       write(subject, type, data) {
+        if (type === 'fault.ordered') return room.stores().then(() => written.push(data as FactData<'fault.ordered'>))
         const { cause, detail } = data as FactData<'run.aborting'>
         return Promise.resolve(aborts.push([subject, type, cause, detail]))
       },
@@ -211,25 +207,33 @@ test('an order whose answer is lost counts as obeyed', async () => {
   assert.deepEqual(room.held(), ['pod:a', 'pod:b', 'pod:c'])
 })
 
-test('whoever was told to do a fault that others have done, and tells nobody of it, is missed: whatever it answered, by the end of the faults or of its time', async () => {
-  const nodes = [pod('a', 'n1'), pod('b', 'n2')]
-  for (const answer of [unanswered, () => done, () => refused]) {
-    const room = giveOrders(pausedPods, { resolve: () => found(nodes), inject: to => to === 'n2' ? answer() : done })
-    await room.inject().catch(() => undefined)
-    const missed = '2-pod-pause was never confirmed as injected on n2'
-    assert.deepEqual([room.untold(['n1']), room.untold(['n1'], { revert: room.nowMs })], [undefined, missed])
-    room.nowMs += patience.injectMs + 1
-    assert.deepEqual([room.untold(['n1']), room.untold(['n1', 'n2']), room.untold([])], [missed, undefined, undefined])
-  }
+test('who is to do a fault is on record before anybody is told: who takes over knows whom to miss', async () => {
+  const nodes = [pod('a', 'n1'), pod('b', 'n2'), pod('c', 'n1')]
+  const room = giveOrders(pausedPods, { resolve: () => found(nodes), inject: () => { assert.equal(room.written.length, 1); return done } })
+  await room.inject()
+  assert.deepEqual(room.written, [{ fault: '2-pod-pause', kind: 'pod-pause', nodes: ['n1', 'n2'], epoch: first, atMs: room.nowMs }])
+  room.answers.resolve = () => found([pod('d', 'n3')])
+  room.able.push('n3')
+  await room.join(2, nodes)
+  assert.equal(room.orders().at(-1), '2-pod-pause.2 n3: pod:d')
+  assert.equal(room.written.length, 1, 'a part that joins may be refused by who is gone')
 })
 
-test('a part that joins may be refused by who is gone, and what another leader has ordered is not known', async () => {
-  const room = await ordered([pod('a')])
-  room.answers.resolve = () => found([pod('b', 'n2')])
-  room.answers.inject = unanswered
-  await assert.rejects(room.join(2, [pod('a')]), CommandUnanswered)
-  room.nowMs += patience.injectMs + 1
-  assert.deepEqual([room.untold(['n1']), giveOrders(pausedPods).untold(['n1'], { revert: 1 })], [undefined, undefined])
+test('where the order cannot be put on record, nobody is told', async () => {
+  const room = giveOrders(pausedPods, { resolve: () => found([pod('a')]) })
+  room.stores = () => Promise.reject(new FactNotStored('as the test says'))
+  await assert.rejects(room.inject(), FactNotStored)
+  assert.deepEqual(room.orders(), [])
+})
+
+test('a run that leaves its path, or a lead that is lost, while the order is put on record: nobody is told', async () => {
+  const room = giveOrders(pausedPods, { resolve: () => found([pod('a')]) })
+  room.stores = () => { room.mayBegin = false; return Promise.resolve() }
+  await room.inject()
+  const follower = giveOrders(pausedPods, { resolve: () => found([pod('a')]) })
+  follower.stores = () => { follower.epoch = later; return Promise.resolve() }
+  await assert.rejects(follower.inject(), NotLeading)
+  assert.deepEqual([...room.orders(), ...follower.orders()], [])
 })
 
 test('a fault that is ordered twice is turned away by who has it, and both orders count', async () => {

@@ -31,6 +31,20 @@ test('an abort that is dated an hour ahead is broadcast and sealed as any other'
   assert.deepEqual(keys(told, 1_500), [])
 })
 
+test('an order that is dated an hour ahead is waited for from when it is seen, and another leader\'s after it anew', () => {
+  const order = (atMs: number, revision: number): RunState => {
+    const began = run({ phases: { steady: 0, inject: 2_000, hold: 2_000 } })
+    const fault = began.faults.get('1-pause') ?? assert.fail()
+    return { ...began, faults: new Map([['1-pause', { ...fault, nodes: new Map([['n1', { at: 'active', injectedAtMs: 2_000 }]]), ordered: { nodes: ['n1', 'n2'], epoch: { bucketCreatedMs: 0, revision }, atMs } }]]) }
+  }
+  const told = order(hourMs, 1)
+  const seen = inOwnTime(told, undefined, 5_000)
+  const lateMs = 5_000 + patience.injectMs
+  assert.deepEqual([keys(inOwnTime(told, seen, lateMs), lateMs), keys(inOwnTime(told, seen, lateMs + 1), lateMs + 1)], [[], ['abort']])
+  assert.deepEqual(keys(told, lateMs + 1), [], 'by the date of the fact there would be time yet')
+  assert.deepEqual(keys(inOwnTime(order(6_000, 2), seen, lateMs + 1), lateMs + 1), [])
+})
+
 test('a run that was submitted under a clock an hour ahead is given up when nothing comes of it', () => {
   const told = run({ submittedAtMs: hourMs, load: { state: 'starting' } })
   const loaded = { ...told, experiment: { ...experiment, load: { users: 10, reachedWithinMs: 1_000 } as never } }

@@ -69,6 +69,26 @@ test('a run goes through its phases in order, each because of the fact before it
   assert.deepEqual(keys(run, 9_700), [])
 })
 
+const ordered = (state: RunState, nodes: string[], atMs: number, revision = 1) => after(state, 'fault.ordered', { fault: '1-pause', kind: 'pause', nodes, epoch: { bucketCreatedMs: 0, revision }, atMs })
+
+test('a fault on two nodes is held until both have told of it, and for its duration from then', () => {
+  const partly = phase(ordered(held(), ['n1', 'n2'], 2_990), 'hold', 3_060)
+  assert.deepEqual(keys(partly, 9_000), [], 'its duration is over on one')
+  const whole = injected(partly, 6_000, 'n2')
+  assert.deepEqual([keys(whole, 10_999), keys(whole, 11_000)], [[], ['phase/revert']])
+})
+
+test('a fault that one of two nodes has never told of is on a part of its targets alone: the run is aborted, whoever leads by then', () => {
+  const partly = phase(ordered(held(), ['n1', 'n2'], 2_990), 'hold', 3_060)
+  const lateMs = 2_990 + patience.injectMs + 1
+  assert.deepEqual([abortOf(partly, lateMs - 1), decide(partly, lateMs)], [[], [{ key: 'abort', effect: 'abort', cause: 'unconfirmed', detail: '1-pause was never confirmed as injected on n2' }]])
+  const refused = after(partly, 'fault.refused', { ...fault, node: 'n2', why: 'no' })
+  assert.deepEqual(abortOf(refused, lateMs), ['refused'])
+  assert.deepEqual(abortOf(ordered(partly, ['n1'], 4_000, 2), lateMs), [], 'another leader has chosen anew')
+  assert.deepEqual(abortOf(ordered(ordered(held(), ['n1', 'n2'], 2_990, 2), ['n1'], 4_000, 1), lateMs), ['unconfirmed'], 'one who has been followed writes its own late')
+  assert.deepEqual(abortOf(held(), lateMs), [], 'an earlier version wrote none')
+})
+
 test('where a run is goes by the order of its phases, whose dates may be of two clocks', () => {
   assert.equal(phaseOf(start()), 'submitted')
   assert.equal(phaseOf(phase(phase(start(), 'load', 0), 'steady', 3_600_000)), 'steady')

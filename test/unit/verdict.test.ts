@@ -26,10 +26,17 @@ test('an instant fault needs no revert to pass', () => {
   assert.deepEqual([judgement.verdict, judgement.faults[0]?.cause], ['passed', 'instant'], judgement.reasons.join('\n'))
 })
 
+test('who was told to do a fault has done it, and who an earlier leader had chosen is not missed', () => {
+  const judgement = judge(logOf({ also: log => { ordered(['n1', 'n2'], 1)(log); ordered(['n1'], 2)(log) } }))
+  assert.equal(judgement.verdict, 'passed', judgement.reasons.join('\n'))
+})
+
 test('a run of Prometheus gates alone, without load, passes on good answers', () => {
   const judgement = judge(logOf({ ...asked, load: false, answerAt: good }))
   assert.deepEqual([judgement.verdict, judgement.load], ['passed', null], judgement.reasons.join('\n'))
 })
+
+const ordered = (nodes: string[], revision: number) => (log: LogBuilder): void => void log.add('fault.ordered', { fault: '1-pause', kind: 'pause', nodes, epoch: { bucketCreatedMs: 0, revision }, atMs: injectedMs })
 
 /** Each of these made some tool say "passed". */
 const falsePasses: [name: string, story: Story, reason: RegExp][] = [
@@ -45,6 +52,8 @@ const falsePasses: [name: string, story: Story, reason: RegExp][] = [
   ['samples missing while the fault holds', { sampleAt: duringFault(null) }, /no load sample/],
   ['fewer requests than minRequests', { gates: [{ ...errorsGate, minRequests: 51 }] }, /50 requests, fewer than minRequests/],
   ['a fault never confirmed as injected', { injected: null, reverted: null }, /never confirmed as injected/],
+  ['a fault that one of two nodes never told of', { also: ordered(['n1', 'n2'], 1) }, /^1-pause was never confirmed as injected on n2$/],
+  ['a fault that a node of the last leader\'s order never told of, though one of an earlier leader\'s came later', { also: log => { ordered(['n1', 'n3'], 2)(log); ordered(['n1'], 1)(log) } }, /^1-pause was never confirmed as injected on n3$/],
   ['an injection whose effect was not seen', { injected: { verified: false } }, /its effect was not seen/],
   ['a revert that was not confirmed', { reverted: { verified: false } }, /not confirmed/],
   ['no revert at all', { reverted: null }, /not confirmed/],

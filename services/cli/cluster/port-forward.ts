@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { Writable } from 'node:stream'
-import { PortForward, type KubeConfig } from '@kubernetes/client-node'
+import { CoreV1Api, PortForward, type KubeConfig, type V1Pod } from '@kubernetes/client-node'
+import { printLabels } from '#shared/target.ts'
 
 export interface Forwarded extends AsyncDisposable {
   /** On loopback. */
@@ -36,15 +37,30 @@ export async function forwardService(config: KubeConfig, to: ForwardedService): 
   }
 }
 
+/** Of these pods those that are ready and stay: one that is going is called ready until it has ended, and listens no more by then. Pure. */
+export function answering(pods: readonly V1Pod[]): V1Pod[] {
+  return pods.filter(({ metadata, status }) => metadata?.deletionTimestamp === undefined && status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'))
+}
+
+async function podOf(core: CoreV1Api, { namespace, service }: ForwardedService): Promise<string> {
+  const { spec } = await core.readNamespacedService({ namespace, name: service })
+  const { items } = await core.listNamespacedPod({ namespace, labelSelector: printLabels(spec?.selector ?? {}) })
+  const name = answering(items)[0]?.metadata?.name
+  if (name === undefined) throw new Error(`no pod behind the Service ${namespace}/${service} is ready`)
+  return name
+}
+
 /** The API server carries it over a WebSocket, which has a stream for data and one for what went wrong. */
-async function join(config: KubeConfig, { namespace, service, port }: ForwardedService, socket: Socket): Promise<void> {
+async function join(config: KubeConfig, to: ForwardedService, socket: Socket): Promise<void> {
+  const { namespace, port } = to
   const trouble = new Writable({
     write(chunk: Buffer, _encoding, done) {
       if (chunk.length > 0) socket.destroy(new Error(chunk.toString())) // it begins with the port's number alone
       done()
     },
   })
-  const webSocket = await new PortForward(config).portForwardService(namespace, service, [port], socket, trouble, socket)
+  const pod = await podOf(config.makeApiClient(CoreV1Api), to)
+  const webSocket = await new PortForward(config).portForward(namespace, pod, [port], socket, trouble, socket)
   if (typeof webSocket === 'function') return // only when it was asked to retry
   webSocket.addEventListener('close', () => socket.destroy())
   webSocket.addEventListener('error', () => socket.destroy())

@@ -76,7 +76,7 @@ export function fold(before: LiveState, stored: StoredFact): LiveState {
       return withFault(state, stored.fact.data, found => ({ ...since(found), at: 'refused', why }))
     }
     case 'policy.set': case 'policy.removed': case 'policy.ticked': case 'policy.missed': case 'policy.settled': case 'policy.paused': case 'policy.resumed': return state // of no run
-    case 'probe.opened': case 'probe.refused': case 'probe.state': case 'probe.samples': case 'probe.ledger': case 'probe.closed':
+    case 'fault.ordered': case 'probe.opened': case 'probe.refused': case 'probe.state': case 'probe.samples': case 'probe.ledger': case 'probe.closed':
     case 'gate.status': case 'gate.closed': case 'run.submitted': case 'load.stats': case 'slo.answer': case 'slo.tick': case 'slo.history': return state
   }
 }

@@ -17,6 +17,7 @@ export function describeFact({ kind, fact }: StoredFact): TimelineEntry | undefi
     case 'run.aborting': return entry(fact.data.atMs, `aborting (${fact.data.cause}): ${fact.data.detail}`, 'bad')
     case 'run.sealed': return entry(fact.data.atMs, 'sealed: nothing later counts')
     case 'run.judged': return entry(undefined, `judged ${fact.data.verdict}`)
+    case 'fault.ordered': return entry(fact.data.atMs, `${fact.data.fault} is ordered of ${fact.data.nodes.join(', ')}`)
     case 'fault.injected': {
       const { fault, node, verified, readBack, requestedAtMs, injectedAtMs } = fact.data
       const seen = verified ? `read back: ${readBack.join(', ') || 'yes'}` : 'its effect was NOT seen'

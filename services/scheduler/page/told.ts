@@ -13,6 +13,7 @@ export function tell(stored: StoredFact): Told | undefined {
     case 'run.sealed': return told('run', 'sealed: nothing after this counts')
     case 'run.judged': return told('verdict', `${stored.fact.data.verdict}: ${stored.fact.data.reasons.join('; ')}`, stored.fact.data.verdict === 'passed' ? 'good' : 'bad')
     case 'run.services': return told('services', stored.fact.data.unknown ?? `${stored.fact.data.services.length} in the ${stored.fact.data.when}`)
+    case 'fault.ordered': return told('fault', `${stored.fact.data.fault} ordered of ${stored.fact.data.nodes.join(', ')}`)
     case 'fault.injected': {
       const { fault, node, targets, verified } = stored.fact.data
       return told('fault', `${fault} injected on ${node}: ${targets.map(({ description }) => description).join(', ')}${verified ? ', read back' : ', NOT CONFIRMED'}`, verified ? 'plain' : 'bad')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { namespace } from '../../../services/cli/install/secret.ts'
+import { until } from '../../parts/until.ts'
 import { installed } from './installed.ts'
 
 /** Who writes an object has it do what they could do themselves: the API server's word, asked without making anything. */
@@ -24,6 +25,9 @@ const remove = () => kubectl(['delete', '--ignore-not-found', '--wait=false', '-
 before(async () => {
   await installed()
   await kubectl(['apply', '--filename', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: rights }))
+  const may = (...what: string[]) => kubectl(['auth', 'can-i', ...what, `--as=${user}`]).then(() => true, () => false)
+  const known = () => Promise.all([may('create', 'experiments.faultline.dev', '--namespace', own), ...[own, ...more].map(name => may('delete', 'pods', '--namespace', name))])
+  await until('the API server acts by these rights', async () => (await known()).every(Boolean), 10_000, { lookMs: 100 })
 })
 after(remove)
 

@@ -32,6 +32,7 @@ test('a campaign installs, runs an experiment, stops at a failing step, and stil
   writeFileSync(join(folder, 'pause.yaml'), `apiVersion: faultline.dev/v1alpha1
 kind: Experiment
 metadata: {name: pause}
+lease: 15s # a busy machine is not what is tried here
 faults:
   - {kind: pod-pause, target: {pods: {namespace: ${subject.namespace}, labels: {app: subject}, pick: one}}, at: 1s, duration: 2s}
 gates:

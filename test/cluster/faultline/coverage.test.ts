@@ -25,7 +25,7 @@ before(async () => {
 after(() => owned.disposeAsync())
 
 const podKill = () => ({
-  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'coverage' },
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'coverage' }, lease: '15s', // a busy machine is not what is tried here
   faults: [{ kind: 'pod-kill', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' }, pick: 'one' } }, at: '1s' }],
   gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 } }], recovery: { within: '10s', stable: '1s' },
 })

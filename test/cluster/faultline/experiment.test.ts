@@ -16,7 +16,7 @@ before(async () => {
 after(() => owned.disposeAsync())
 
 const experiment = (kind: string, namespace: string, more: object = {}) => ({
-  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: kind },
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: kind }, lease: '15s', // a busy machine is not what is tried here
   faults: [{ kind, target: { pods: { namespace, labels: { app: 'subject' }, pick: 'all' } }, at: '1s', ...more }],
   gates: [{ name: 'agents-are-seen', phase: 'during', promql: { query: 'sum(up{job="injector"})', min: 1 } }],
   recovery: { within: '20s', stable: '1s' },

@@ -39,11 +39,17 @@ const pauseFor = (duration: string) => ({
 })
 
 const auditSchema = z.looseObject({ audit: z.tuple([z.looseObject({ entries: z.array(z.looseObject({ who: z.string(), address: z.string(), request: z.string(), about: z.string().default('') })) })]) })
+type Sighting = 'halts' | 'halts no more'
 /** The agents that have this on record of a halt by its file, by node. */
-async function sightings(request: 'halts' | 'halts no more', why: string): Promise<string[]> {
+async function sightings(request: Sighting, why: string): Promise<string[]> {
+  return (await allSightings(why))(request)
+}
+
+async function allSightings(why: string): Promise<(request: Sighting) => string[]> {
   const { out, err, code } = await faultline('audit', '--cluster', '--since', '10m', '--json')
   assert.equal(code, 0, err)
-  return auditSchema.parse(JSON.parse(out)).audit[0].entries.filter(entry => entry.request === request && entry.about.includes(why) && entry.address !== 'the scheduler').map(({ address }) => address).toSorted()
+  const entries = auditSchema.parse(JSON.parse(out)).audit[0].entries.filter(({ about, address }) => about.includes(why) && address !== 'the scheduler')
+  return wanted => entries.filter(({ request }) => request === wanted).map(({ address }) => address).toSorted()
 }
 
 test('the ConfigMap ends a fault and its run, comes to every agent, and has new runs refused, until resume takes it away', async () => {
@@ -51,10 +57,7 @@ test('the ConfigMap ends a fault and its run, comes to every agent, and has new 
   assert.ok(pod)
   const why = `for test ${process.pid}`
   const agents = (await inSystem('get', 'pods', '--selector', 'app.kubernetes.io/name in (injector, cluster-agent)', '--output', 'jsonpath={range .items[*]}{.spec.nodeName}{"\\n"}{end}')).trim().split('\n').length
-  const injected = Promise.withResolvers<void>()
-  const run = await scheduler.submit(pauseFor('5m'))
-  const judged = scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected') injected.resolve() })
-  await injected.promise
+  const { judged } = await scheduler.hold(pauseFor('5m'))
   const answered = subject.ask(pod) // comes back when the pause is over
 
   const halted = await faultline('halt', '--cluster', '--file', why)
@@ -87,4 +90,9 @@ test('resume has the pods look, too, when the ConfigMap was deleted by other mea
   const { code, out, err } = await faultline('resume', '--cluster')
   assert.equal(code, 0, err)
   assert.match(out, /runs are taken again/)
+  const isOver = async () => {
+    const by = await allSightings(why)
+    return (seen = by('halts').filter(agent => !by('halts no more').includes(agent))).length === 0
+  }
+  await until('no agent is halted any more', isOver, 90_000, { lookMs: 500, now: () => seen.join(', ') }) // else it would refuse what others try next
 })

@@ -2,10 +2,12 @@
  * faultline in the cluster of the current context, as `npm run k8s:install` brings it in; FAULTLINE_TEST_VARIANT says which (base). The images must
  * be there: FAULTLINE_TEST_VERSION is their tag (dev), FAULTLINE_TEST_REGISTRY where they are (localhost).
  */
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { StoredFact } from '#shared/events.ts'
+import type { FactData, StoredFact } from '#shared/events.ts'
+import { judge } from '#shared/verdict.ts'
 import { ApiClient } from '../../../services/cli/api-client.ts'
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { powerValues } from '../../../services/cli/install/power-values.ts'
@@ -24,6 +26,8 @@ export interface ForwardedScheduler extends AsyncDisposable {
   submit(experiment: unknown): Promise<string>
   /** All facts of a run to its verdict; `onFact` is called as they come. */
   facts(run: string, onFact?: (stored: StoredFact) => void): Promise<StoredFact[]>
+  /** Submits it, and resolves when its fault is there, or the first part of it; fails when the run is judged before. */
+  hold(experiment: unknown): Promise<{ run: string; injected: FactData<'fault.injected'>; judged: Promise<StoredFact[]> }>
 }
 
 /** The scheduler's API, through a port of this machine. */
@@ -36,15 +40,24 @@ export async function forwardScheduler(): Promise<ForwardedScheduler> {
   ended.catch(() => undefined)
   const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1]
   const client = new ApiClient({ apiUrl: `http://127.0.0.1:${port}`, token })
+  const submit = (experiment: unknown) => client.submit(experiment, 'a test')
+  async function factsOf(run: string, onFact: (stored: StoredFact) => void = () => undefined): Promise<StoredFact[]> {
+    const facts: StoredFact[] = []
+    for await (const stored of client.facts(run, AbortSignal.timeout(120_000))) {
+      facts.push(stored)
+      onFact(stored)
+    }
+    return facts
+  }
   return {
-    submit: experiment => client.submit(experiment, 'a test'),
-    async facts(run, onFact = () => undefined) {
-      const facts: StoredFact[] = []
-      for await (const stored of client.facts(run, AbortSignal.timeout(120_000))) {
-        facts.push(stored)
-        onFact(stored)
-      }
-      return facts
+    submit, facts: factsOf,
+    async hold(experiment) {
+      const run = await submit(experiment)
+      const injected = Promise.withResolvers<FactData<'fault.injected'>>()
+      const judged = factsOf(run, ({ kind, fact }) => { if (kind === 'fault.injected') injected.resolve(fact.data) })
+      const early = judged.then(facts => assert.fail(`${run} was judged before its fault was there: ${judge(facts).reasons.join('; ')}`))
+      early.catch(() => undefined) // afterwards, `judged` is awaited elsewhere
+      return { run, injected: await Promise.race([injected.promise, early]), judged }
     },
     async [Symbol.asyncDispose]() {
       forwarding.kill()

@@ -14,7 +14,7 @@ import { until } from '../../parts/until.ts'
 import { forwardScheduler, inSystem, installed, type ForwardedScheduler } from './installed.ts'
 import { startSubject, type Subject } from './subject.ts'
 
-const leaseMs = 3_000
+const leaseMs = 5_000
 const owned = new AsyncDisposableStack()
 const folder = mkdtempSync(join(tmpdir(), 'faultline-key-rotation-'))
 owned.defer(() => rmSync(folder, { recursive: true }))
@@ -62,11 +62,8 @@ test('agents obey the next key and no longer the one before, without a restart, 
   const { makes, functions, steps } = readSteps()
   assert.match(makes, /signing-key/)
   const [signing, checking] = [await count('scheduler'), await count('scheduler', 'injector', 'cluster-agent', 'locust-bridge')]
-  const injected = Promise.withResolvers<void>()
-  const run = await scheduler.submit(pauseFor('10m'))
+  const { run, judged } = await scheduler.hold(pauseFor('10m'))
   begun.push(run)
-  const judged = scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected') injected.resolve() })
-  await injected.promise
   await shell(makes)
   for (const step of steps) {
     if (!step.startsWith('there ')) {
@@ -82,7 +79,7 @@ test('agents obey the next key and no longer the one before, without a restart, 
     console.log(`${step}: in ${sums.length - 1} pods after ${Math.round(tookMs)} ms`)
     assert.equal(sums.length - 1, step.includes('seed') ? signing : checking, sums.join('\n'))
   }
-  await delay(2 * leaseMs) // a renewal that is refused would have it lapse in that time
+  await delay(leaseMs + 1_000) // a renewal that is refused would have it lapse in that time
   assert.equal(await faultline('abort', '--cluster', run), 0)
   const facts = await judged
   assert.deepEqual(facts.flatMap(({ kind }) => kind === 'fault.lapsed' ? [kind] : []), [])

@@ -66,10 +66,10 @@ for (const [, members] of networks) {
   note(`${place}: routing rules`, inside('ip', 'rule'))
 }
 // the node's own processes, daemons and pods' sandboxes among them, are many: of their mounts those of the first process; names of other nodes of the same
-// machine are there or not by which of them started first
+// machine are there or not by which of them started first, and those that containerd mounts while it unpacks an image come and go
 const mounts = Map.groupBy(processes.filter(({ pid, place }) => place !== 'node' || pid === 1), ({ pid }) => link(`/proc/${pid}/ns/mnt`))
 for (const [, [member]] of mounts) {
-  if (member) note(`${member.place}: mounts`, lines(read(`/proc/${member.pid}/mountinfo`)).filter(line => !/ \/run\/netns\//.test(line)).map(line => line.split(' ').slice(3).filter(word => !/^(?:shared|master):/.test(word)).join(' ')))
+  if (member) note(`${member.place}: mounts`, lines(read(`/proc/${member.pid}/mountinfo`)).filter(line => !/ \/run\/netns\/|\/containerd-mount\d/.test(line)).map(line => line.split(' ').slice(3).filter(word => !/^(?:shared|master):/.test(word)).join(' ')))
 }
 
 /** Nodes of one machine may share its cgroups. */

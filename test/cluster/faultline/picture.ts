@@ -15,7 +15,8 @@ export type Picture = Record<string, string[]>
 export type ByDesign = 'nothing' | 'a new container' | 'new pods on any node'
 
 const script = readFileSync(new URL('node-picture.mjs', import.meta.url), 'utf8')
-const settledWithinMs = 15_000
+/** A node that was cut off, or had no power, is heard of again some ten seconds later, by whoever backs off between two attempts. */
+const settledWithinMs = 30_000
 /** For seconds after a run a reverter stands by for the next one (services/injector/reverters.ts). It is in no picture unless it stays. */
 const standbyGoneWithinMs = 10_000
 
@@ -73,8 +74,8 @@ export async function settle(namespaces: readonly string[]): Promise<void> {
 }
 
 /** Waits until nothing differs but what the system changes by design; fails with the differences when it stays so. */
-export async function demandSame(before: Picture, namespaces: readonly string[], byDesign: ByDesign): Promise<void> {
-  const givenUpAt = performance.now() + settledWithinMs
+export async function demandSame(before: Picture, namespaces: readonly string[], byDesign: ByDesign, withinMs = settledWithinMs): Promise<void> {
+  const givenUpAt = performance.now() + withinMs
   for (;;) {
     const differences = compare(before, await takePicture(namespaces), byDesign)
     if (differences.length === 0) return

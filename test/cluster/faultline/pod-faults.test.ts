@@ -146,7 +146,11 @@ async function attempt(row: Attempt, before: Awaited<ReturnType<Attempt['calmly'
   const { kind, parameters, duration: lasting } = row
   const seen: ReturnType<typeof before.faulted>[] = []
   const run = await scheduler.submit(experiment(kind, [{ kind, target: target(subject), at: '0s', ...(lasting && { duration: lasting }), ...parameters }]))
-  const facts = await scheduler.facts(run, ({ kind: told }) => { if (told === 'fault.injected' && lasting) seen.push(before.faulted()) })
+  const there = whileThere()
+  const facts = await scheduler.facts(run, ({ kind: told }) => {
+    there.take(told)
+    if (told === 'fault.injected' && lasting) seen.push(there.until(before.faulted, ({ isGood }) => isGood))
+  })
   if (!lasting) seen.push(subject.ready().then(() => until(before.faulted, ({ isGood }) => isGood)))
   assert.deepEqual(of(facts, 'fault.refused').map(({ why }) => why), [])
   const judgement = judge(facts)
@@ -178,11 +182,20 @@ function pairs<T>(all: readonly T[]): T[][] {
   return all.flatMap((_, at) => at % 2 === 0 ? [all.slice(at, at + 2)] : [])
 }
 
-async function until<T>(look: () => Promise<T>, isGood: (seen: T) => boolean): Promise<T> {
+async function until<T>(look: () => Promise<T>, isGood: (seen: T) => boolean, isOver = () => false): Promise<T> {
   const givenUpAt = performance.now() + 20_000
   for (;;) {
     const seen = await look()
-    if (isGood(seen) || performance.now() > givenUpAt) return seen
+    if (isGood(seen) || isOver() || performance.now() > givenUpAt) return seen
+  }
+}
+
+/** To measure again what a busy machine has measured badly, as long as nothing has ended the fault, or a part of it. */
+function whileThere() {
+  let isOver = false
+  return {
+    take(told: StoredFact['kind']) { isOver ||= told === 'fault.reverted' || told === 'fault.lapsed' || told === 'run.aborting' },
+    until: <T>(look: () => Promise<T>, isGood: (seen: T) => boolean) => until(look, isGood, () => isOver),
   }
 }
 
@@ -200,16 +213,22 @@ test('three faults of different kinds are on one pod at once; each is seen, and 
   const [subject] = subjects
   await subject.ready()
   const picture = await takePicture([subject.namespace])
-  const seen: Promise<number[]>[] = []
+  const seen: Promise<[number, number, number]>[] = []
   const faults = [{ kind: 'network-latency', delay: '300ms' }, { kind: 'cpu-stress', percent: 50 }, { kind: 'bandwidth-limit', rate: '20mbit' }]
   const run = await scheduler.submit(experiment('at-once', faults.map(fault => ({ ...fault, target: target(subject), at: '0s', duration: '10s' }))))
-  let there = 0
-  const facts = await scheduler.facts(run, ({ kind }) => { if (kind === 'fault.injected' && ++there === faults.length) seen.push(Promise.all([answerToClientMs(subject), mbits(subject), processors(subject)])) })
+  const there = whileThere()
+  const areSeen = ([latencyMs, rate, used]: readonly [number, number, number]) => latencyMs > 600 && rate < 24 && used > 0.05
+  let begun = 0
+  const facts = await scheduler.facts(run, ({ kind }) => {
+    there.take(kind)
+    if (kind === 'fault.injected' && ++begun === faults.length) seen.push(there.until(() => Promise.all([answerToClientMs(subject), mbits(subject), processors(subject)]), areSeen))
+  })
   const judgement = judge(facts)
   assert.equal(judgement.verdict, 'passed', judgement.reasons.join('; '))
-  const [[latencyMs = 0, rate = 0, used = 0] = []] = await Promise.all(seen)
-  console.log(`at once: ${latencyMs} ms, ${rate} Mbit/s, ${used} processors`)
-  assert.ok(latencyMs > 600 && rate < 24 && used > 0.05)
+  const [measured] = await Promise.all(seen)
+  assert.ok(measured)
+  console.log(`at once: ${measured[0]} ms, ${measured[1]} Mbit/s, ${measured[2]} processors`)
+  assert.ok(areSeen(measured))
   await demandSame(picture, [subject.namespace], 'nothing')
 })
 
@@ -239,7 +258,7 @@ test('a picture sees what a fault would leave: a table, a queue, a process', asy
   try {
     const differences = compare(picture, await takePicture([subject.namespace]), 'nothing')
     assert.deepEqual(differences.filter(line => /^\+1 .* (?:nft: table netdev left_over|tc: qdisc tbf)/.test(line)).length, 2, differences.join('\n'))
-    await assert.rejects(demandSame(picture, [subject.namespace], 'nothing'), /left_over/)
+    await assert.rejects(demandSame(picture, [subject.namespace], 'nothing', 0), /left_over/)
   } finally {
     await inPod('nft delete table netdev left_over')
     await inPod('tc qdisc del dev eth0 root')

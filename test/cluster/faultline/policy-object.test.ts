@@ -14,17 +14,14 @@ before(async () => {
   await installed()
   subject = owned.use(await startSubject({ namespace: 'faultline-test-policies', optedIn: true, replicas: 2 }))
 })
-after(async () => {
-  await owned.disposeAsync()
-  await installed()
-})
+after(() => owned.disposeAsync())
 
 /** A pause of one pod some twenty times a minute, were it not for those under way. */
 const policy = (name: string, more: object = {}, gate: object = {}) => ({
   apiVersion: 'faultline.dev/v1alpha1', kind: 'Policy', metadata: { name }, scope: { namespaces: [subject.namespace] }, rate: { mean: 1_200, per: 'hour' },
   budgets: [{ slo: 'whole', remaining: 'vector(1)', share: '100%', settle: '0s' }],
   templates: [{ name: 'pause', experiment: {
-    lease: '3s', faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration: '2s' }],
+    lease: '15s', faults: [{ kind: 'pod-pause', target: { pods: { namespace: subject.namespace, labels: { app: 'subject' } } }, at: '1s', duration: '2s' }],
     gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 }, ...gate }], recovery: { within: '5s', stable: '500ms' },
   } }],
   ...more,

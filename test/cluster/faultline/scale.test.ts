@@ -19,7 +19,7 @@ after(() => owned.disposeAsync())
 const inNamespace = (...args: string[]) => kubectl(['--namespace', subject.namespace, ...args])
 const replicas = async () => Number(await inNamespace('get', 'deployment', 'subject', '--output', 'jsonpath={.spec.replicas}'))
 const experiment = (fault: object) => ({
-  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'scale' }, faults: [fault],
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'scale' }, lease: '15s', faults: [fault], // a busy machine is not what is tried here
   gates: [{ name: 'prometheus-answers', phase: 'during', promql: { query: 'vector(1)', min: 1 } }], recovery: { within: '10s', stable: '1s' },
 })
 const scale = () => experiment({ kind: 'scale', target: { workload: { namespace: subject.namespace, kind: 'Deployment', name: 'subject' } }, replicas: 1, at: '1s', duration: '4s' })
@@ -46,6 +46,7 @@ test('what somebody else sets meanwhile stays', async () => {
 })
 
 test('a workload that an autoscaler scales is refused by its name; so are more targets than the blast radius, and a budget overdrawn', async () => {
+  await subject.ready()
   await inNamespace('autoscale', 'deployment', 'subject', '--min=2', '--max=4', '--cpu-percent=50')
   const why = async (document: object) => {
     const facts = await scheduler.facts(await scheduler.submit(document))

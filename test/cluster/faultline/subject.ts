@@ -1,5 +1,6 @@
 /** A small labelled Deployment in a namespace of its own, to try faults on. Gone afterwards. */
 import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
+import { until } from '../../parts/until.ts'
 import { images } from './installed.ts'
 
 export interface SubjectPod { name: string; uid: string; node: string }
@@ -13,6 +14,17 @@ export interface Subject extends AsyncDisposable {
   ask(pod: SubjectPod): Promise<string>
   /** Whether one of them answers within half a second, asked in the same way. */
   answers(pod: SubjectPod): Promise<boolean>
+}
+
+const readyWithinMs = 90_000
+/** Of the Deployment how many pods it wants; of each pod whether it is ready, or going. */
+const standings = '{{range .items}}{{if eq .kind "Deployment"}}wanted {{.spec.replicas}}{{else if .metadata.deletionTimestamp}}going {{.metadata.name}}{{else}}{{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.metadata.name}}{{end}}\n{{end}}'
+
+function isAtRest(printed: string): boolean {
+  const standing = printed.trim().split('\n').map(line => line.split(' '))
+  const wanted = standing.find(([word]) => word === 'wanted')?.[1]
+  const pods = standing.filter(([word]) => word !== 'wanted')
+  return String(pods.length) === wanted && pods.every(([word]) => word === 'True')
 }
 
 const answering = 'require("node:http").createServer((_, answer) => answer.end("here")).listen(8080)'
@@ -57,6 +69,7 @@ export async function startSubject({ namespace, optedIn, replicas = 2, version, 
       return { name, uid, node }
     })
   }
+  const look = () => kubectl(['--namespace', namespace, 'get', 'deployments,pods', '--output', `go-template=${standings}`])
   const pathOf = (pod: string) => `/api/v1/namespaces/${namespace}/pods/${pod}:8080/proxy/`
   return {
     namespace, pods,
@@ -64,7 +77,9 @@ export async function startSubject({ namespace, optedIn, replicas = 2, version, 
     answers: ({ name }) => kubectl(['get', '--raw', pathOf(name), '--request-timeout=500ms']).then(() => true, () => false),
     async ready() {
       await kubectl(['--namespace', namespace, 'rollout', 'status', 'deployment/subject', '--timeout=90s'])
-      await kubectl(['--namespace', namespace, 'wait', 'pods', '--selector', 'app=subject', '--for=condition=Ready', '--timeout=90s'])
+      // the Deployment's status may be from before a pod was lost, and `kubectl wait pods` fails when one of them goes, or when there is none yet
+      let seen = ''
+      await until(`the pods of ${namespace} are all there and ready, and none is going`, async () => isAtRest(seen = await look()), readyWithinMs, { lookMs: 200, now: () => seen })
       return pods()
     },
     async [Symbol.asyncDispose]() {
@@ -77,4 +92,13 @@ export async function startSubject({ namespace, optedIn, replicas = 2, version, 
 export async function hear(asking: { namespace: string; pod: string }, address: string): Promise<string> {
   const ask = `fetch("http://${address}:8080/", { signal: AbortSignal.timeout(1000) }).then(answer => answer.text()).catch(() => "silence").then(heard => console.log(heard))`
   return (await kubectl(['--namespace', asking.namespace, 'exec', asking.pod, '--', 'node', '-e', ask])).trim()
+}
+
+/** The same of who is not cut off: one answer shows it, and on a busy machine the first may be late. */
+export async function hearAtLast(asking: { namespace: string; pod: string }, address: string): Promise<string> {
+  const givenUpAt = performance.now() + 5_000
+  for (;;) {
+    const heard = await hear(asking, address)
+    if (heard !== 'silence' || performance.now() >= givenUpAt) return heard
+  }
 }

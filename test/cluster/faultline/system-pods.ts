@@ -4,8 +4,9 @@ import { inSystem } from './installed.ts'
 
 export interface SystemPod { name: string; uid: string; node: string }
 
+/** Without those that are going. */
 export async function podsOf(service: string): Promise<SystemPod[]> {
-  const printed = await inSystem('get', 'pods', '--selector', `app.kubernetes.io/name=${service}`, '--field-selector', 'status.phase=Running', '--output', 'go-template={{range .items}}{{.metadata.name}} {{.metadata.uid}} {{.spec.nodeName}}\n{{end}}')
+  const printed = await inSystem('get', 'pods', '--selector', `app.kubernetes.io/name=${service}`, '--field-selector', 'status.phase=Running', '--output', 'go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}} {{.metadata.uid}} {{.spec.nodeName}}\n{{end}}{{end}}')
   return printed.trim().split('\n').filter(Boolean).map(line => {
     const [name = '', uid = '', node = ''] = line.split(' ')
     return { name, uid, node }

@@ -34,7 +34,7 @@ async function threeFaults(): Promise<AsyncDisposable> {
   void scheduler.facts(run, ({ kind, fact }) => {
     if (kind === 'fault.injected') there.add(fact.data.fault)
     if (there.size === 3) all.resolve()
-  }).catch(() => undefined) // it ends with the scheduler
+  }).then(() => all.reject(new Error(`${run} was judged with only ${[...there].join(', ') || 'nothing'} there`)), () => undefined) // it ends with the scheduler
   await all.promise
   return scheduler
 }

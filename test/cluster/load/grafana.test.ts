@@ -11,7 +11,7 @@ import { until } from '../../parts/until.ts'
 
 const quiet = () => undefined
 const shopPods = { namespace: 'jewelry-shop', owner: { kind: 'Deployment', name: 'shop' } }
-const written = (name: string, more: object) => ({ apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, recovery: { within: '30s', stable: '1s' }, ...more })
+const written = (name: string, more: object) => ({ apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name }, lease: '15s', recovery: { within: '30s', stable: '1s' }, ...more })
 
 /** It breaks a second after the pause begins, whatever the shop does. */
 const breached = written('dashboards-breached', {

@@ -8,6 +8,7 @@ import { kubectl } from '../../../services/cli/deploy/kubectl.ts'
 import { parts } from '../../../services/cli/deploy/parts.ts'
 import { locustApi } from '../../../services/locust-bridge/locust-api.ts'
 import { forwardPort } from '../../parts/port-forward.ts'
+import { until } from '../../parts/until.ts'
 
 const owned = new AsyncDisposableStack()
 let url: string
@@ -34,8 +35,11 @@ test('the master has three workers, and a load that is asked for with the token 
   await deploy(parts.shop, {}, () => {})
   const token = await secret('token')
   const workers = async () => z.array(z.unknown()).parse((await locustApi(url, { token }).stats())['workers'])
-  for (const givenUpMs = performance.now() + 60_000; (await workers()).length !== 3 && performance.now() < givenUpMs;) await delay(500)
-  assert.equal((await workers()).length, 3)
+  await until('the master has three workers', async () => (await workers()).length === 3, 60_000, { lookMs: 500 })
+  const pods = (await ask('get', 'pods', '--selector', 'app.kubernetes.io/name=locust-worker', '--output', 'jsonpath={.items[*].metadata.name}')).split(' ')
+  const get = 'import http.client; shop = http.client.HTTPConnection("shop.jewelry-shop", timeout=3); shop.request("GET", "/readyz"); shop.getresponse()'
+  const reachTheShop = async () => (await Promise.all(pods.map(pod => ask('exec', pod, '--', 'python3', '-c', get).then(() => true, () => false)))).every(Boolean)
+  await until('each of them is led to the shop', reachTheShop, 30_000, { lookMs: 200 }) // a node hears of a pod behind a Service a second or two after the pod is ready
 
   const api = locustApi(url, { token })
   await api.swarm({ users: 30, spawnRate: 30, host: 'http://shop.jewelry-shop', parameters: {} })

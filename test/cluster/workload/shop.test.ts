@@ -113,26 +113,27 @@ test('the master of Redis is force-deleted: carts are back within 30 s, with wha
 
 test('a Sentinel that was told of a dead master, as one is that starts during a failover, is led to the master and meets the others', async t => {
   await until('three members', () => membersReady('redis'))
-  const sentinel = (pod: string, ...words: string[]) => ask('exec', pod, '--container', 'sentinel', '--', 'sh', '-c', `REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -p 26379 --user sentinel SENTINEL ${words.join(' ')}`)
-  const known = async (pod: string) => {
-    const fields = (await sentinel(pod, 'MASTER', 'shop')).split('\n')
+  const sentinel = (pod: string, ...commands: string[]) => ask('exec', pod, '--container', 'sentinel', '--', 'sh', '-ec', `export REDISCLI_AUTH="$REDIS_PASSWORD"\n${commands.map(command => `redis-cli -p 26379 --user sentinel SENTINEL ${command}`).join('\n')}`)
+  /** After these commands, in the same breath. */
+  const known = async (pod: string, ...commands: string[]) => {
+    const fields = (await sentinel(pod, ...commands, 'MASTER shop')).split('\n')
     return Object.fromEntries(['ip', 'num-other-sentinels'].map(field => [field, fields[fields.indexOf(field) + 1]]))
   }
   const master = await until('all agree', async () => {
-    const [first, ...others] = await Promise.all(['redis-0', 'redis-1', 'redis-2'].map(known))
+    const [first, ...others] = await Promise.all(['redis-0', 'redis-1', 'redis-2'].map(pod => known(pod)))
     return others.every(other => other['ip'] === first?.['ip']) && first?.['ip']
   })
   const led = { ip: master, 'num-other-sentinels': '2' }
   const dead = '192.0.2.1' // nobody has it (RFC 5737)
-  await sentinel('redis-1', 'REMOVE', 'shop')
-  for (const other of ['redis-0', 'redis-2']) await sentinel(other, 'RESET', 'shop') // as if redis-1 had another address: they tell whom they know
-  await sentinel('redis-1', 'MONITOR', 'shop', dead, '6379', '2')
+  await sentinel('redis-1', 'REMOVE shop')
+  for (const other of ['redis-0', 'redis-2']) await sentinel(other, 'RESET shop') // as if redis-1 had another address: they tell whom they know
+  const told = await known('redis-1', `MONITOR shop ${dead} 6379 2`) // at once: who leads it to the master looks every two seconds
   const toldMs = performance.now()
-  assert.deepEqual(await known('redis-1'), { ip: dead, 'num-other-sentinels': '0' })
+  assert.deepEqual(told, { ip: dead, 'num-other-sentinels': '0' })
   await until('it names the master', async () => isDeepStrictEqual(await known('redis-1'), led), 30_000)
   t.diagnostic(`after ${((performance.now() - toldMs) / 1000).toFixed(1)} s`)
   // the others hear of it through the master's channel, where each speaks every two seconds
-  await until('all three know each other', async () => isDeepStrictEqual(await Promise.all(['redis-0', 'redis-1', 'redis-2'].map(known)), [led, led, led]), 30_000)
+  await until('all three know each other', async () => isDeepStrictEqual(await Promise.all(['redis-0', 'redis-1', 'redis-2'].map(pod => known(pod))), [led, led, led]), 30_000)
 })
 
 /** A ledger that stops when its test ends, passed or not. */

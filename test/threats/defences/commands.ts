@@ -63,7 +63,7 @@ export const commandDefences: readonly Defence[] = [
   },
   {
     row: 'overheard-renewal', name: 'a renewal counts once, and none that is older',
-    changes: [{ file: renewals, find: 'if (known && !isOlder(known.epoch, epoch) && sentAtMs <= known.sentAtMs) return', put: 'if (sentAtMs === Infinity) return' }],
+    changes: [{ file: renewals, find: 'if (known && !isOlderEpoch(known.epoch, epoch) && sentAtMs <= known.sentAtMs) return', put: 'if (sentAtMs === Infinity) return' }],
   },
   {
     row: 'held-renewal', name: 'a renewal expires',
@@ -175,6 +175,6 @@ export const commandDefences: readonly Defence[] = [
     row: 'leaping-clock', name: 'looks without data come to an end',
     changes: [{ file: 'shared/gate-watch.ts', find: 'if (endMs - state.lastReadableMs > givenUpAfterMs(state.gate)) return state', put: '' }],
   },
-  { row: 'old-leader', name: 'an older epoch commands nobody', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlder(input.epoch, state.highestEpoch)) return', put: 'if (isOlder(input.epoch, undefined)) return' }] },
-  { row: 'old-leader', name: 'an older epoch renews nothing', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlder(epoch, state.highestEpoch)) return nothing(state)', put: '' }] },
+  { row: 'old-leader', name: 'an older epoch commands nobody', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlderEpoch(input.epoch, state.highestEpoch)) return', put: 'if (isOlderEpoch(input.epoch, undefined)) return' }] },
+  { row: 'old-leader', name: 'an older epoch renews nothing', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlderEpoch(epoch, state.highestEpoch)) return nothing(state)', put: '' }] },
 ]
