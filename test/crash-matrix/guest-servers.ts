@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { isReady } from '#shared/process/readiness.ts'
 import type { ChildPlan } from '#shared/process/child-plan.ts'
+import { untilScraped } from '../../services/cli/parts/prometheus.ts'
 import { startGuest } from '../guest/guest.ts'
 import { until } from '../parts/until.ts'
 import { monitorPort, monitorUrl, natsNames, natsPort, ports, routePort, type NatsName, type RigFolders } from './plans.ts'
@@ -29,6 +30,7 @@ const readyWithinMs = 120_000
 const stepMs = 1_000
 const mostTries = 50
 
+const prometheusUrl = `http://127.0.0.1:${ports.prometheus}`
 const isNats = (name: ProcessName): name is NatsName => natsNames.some(known => known === name)
 const portsOf = (name: ProcessName) => isNats(name) ? [natsPort(name), routePort(name), monitorPort(name)] : [ports.prometheus]
 
@@ -92,6 +94,7 @@ export async function startGuestServers(names: readonly ProcessName[], folders: 
         const pid = `$(cat ${fileOf('prometheus', 'pid')})`
         await guest.run(`kill -9 ${pid}; while [ -d /proc/${pid} ]; do sleep 0.1; done; umount ${storeOf('prometheus')}`)
         await begin('prometheus', prometheus)
+        await untilScraped(prometheusUrl, 1, { timeoutMs: readyWithinMs })
       }
       await seeAhead(0)
       isOff = false
@@ -109,7 +112,7 @@ async function timeOfNats(name: NatsName): Promise<number> {
 }
 
 async function timeOfPrometheus(): Promise<number> {
-  const { data: { result: [, seconds] } } = z.object({ data: z.object({ result: z.tuple([z.number(), z.string()]) }) }).parse(await answerOf(`http://127.0.0.1:${ports.prometheus}/api/v1/query?query=time()`))
+  const { data: { result: [, seconds] } } = z.object({ data: z.object({ result: z.tuple([z.number(), z.string()]) }) }).parse(await answerOf(`${prometheusUrl}/api/v1/query?query=time()`))
   return Number(seconds) * 1_000
 }
 
