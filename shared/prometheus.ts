@@ -7,6 +7,7 @@ import type { Config } from '#shared/config.ts'
 import type { StoredSeries } from '#shared/counter-series.ts'
 import { messageOf } from '#shared/errors.ts'
 import type { FactData } from '#shared/events.ts'
+import { clockApart } from '#shared/prometheus-clock.ts'
 import { instantSelectors } from '#shared/prometheus-freshness.ts'
 import { withoutLogin } from '#shared/redaction.ts'
 
@@ -40,9 +41,9 @@ export type SamplesAnswer = { is: 'samples'; series: StoredSeries[]; warnings?: 
 
 /** Prometheus as the gates need it: one number, or why there is none. Only `history` ever rejects. */
 export interface Prometheus {
-  /** The value of the expression at that date. Samples older than `freshForMs` are no data. */
+  /** The value of the expression at that date. Samples older than `freshForMs` are no data, nor is anything from a Prometheus whose clock is not ours. */
   ask(query: string, evaluatedAtMs: number, options: { freshForMs: number }): Promise<Answer>
-  /** The raw samples that a range selector, such as `requests_total[30s]`, has at that date, with their own dates. */
+  /** The raw samples that a range selector, such as `requests_total[30s]`, has at that date, with their own dates; none when its clock is not ours. */
   samples(query: string, evaluatedAtMs: number): Promise<SamplesAnswer>
   /** Whether any target exposes a metric of that name, be it without a series yet. */
   knowsMetric(name: string): Promise<{ is: 'known' | 'unknown' } | { is: 'no-data'; why: string }>
@@ -67,31 +68,40 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
   const told = withoutLogin(url) // its answers, and why there are none, are facts
   const agent = caFile === undefined ? undefined : new Agent({ ca: readFileSync(caFile), keepAlive: true })
   const closing = new AbortController()
-  /** One a question, since an answer's warnings are told to nobody but `read`, which may also put its body into a form that the driver can read. */
-  const open = (read: (body: unknown) => unknown = withReadableValues) => new PrometheusDriver({
-    endpoint: url.replace(/\/+$/, ''),
-    timeout: timeoutMs,
-    preferPost: true, // an expression may be longer than a URL
-    requestInterceptor: {
-      onFulfilled: async config => {
-        const token = tokenFile === undefined ? bearerToken : (await readFile(tokenFile, 'utf8')).trim()
-        if (token !== undefined) config.headers.set('authorization', `Bearer ${token}`)
-        if (login) config.headers.set('authorization', `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`)
-        if (orgId !== undefined) config.headers.set('x-scope-orgid', orgId)
-        config.signal = closing.signal
-        config.maxRedirects = 0 // a redirect would carry the token elsewhere
-        config.maxContentLength = mostBytes
-        if (agent) config.httpsAgent = agent
-        return config
+  /**
+   * One a question, since an answer's warnings are told to nobody but `read`, which may also put its body into a form that the driver can read. `apart`: told why the answer's
+   * dates are not ours, if they are not.
+   */
+  const open = (read: (body: unknown) => unknown = withReadableValues, apart: (why: string) => void = () => undefined) => {
+    let askedAtMs = 0
+    return new PrometheusDriver({
+      endpoint: url.replace(/\/+$/, ''),
+      timeout: timeoutMs,
+      preferPost: true, // an expression may be longer than a URL
+      requestInterceptor: {
+        onFulfilled: async config => {
+          const token = tokenFile === undefined ? bearerToken : (await readFile(tokenFile, 'utf8')).trim()
+          if (token !== undefined) config.headers.set('authorization', `Bearer ${token}`)
+          if (login) config.headers.set('authorization', `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`)
+          if (orgId !== undefined) config.headers.set('x-scope-orgid', orgId)
+          config.signal = closing.signal
+          config.maxRedirects = 0 // a redirect would carry the token elsewhere
+          config.maxContentLength = mostBytes
+          if (agent) config.httpsAgent = agent
+          askedAtMs = Date.now()
+          return config
+        },
       },
-    },
-    responseInterceptor: {
-      onFulfilled: response => {
-        response.data = read(response.data)
-        return response
+      responseInterceptor: {
+        onFulfilled: response => {
+          const why = clockApart(response.headers['date'], { askedAtMs, answeredAtMs: Date.now() })
+          if (why !== undefined) apart(`Prometheus at ${told} answers, but ${why}`)
+          response.data = read(response.data)
+          return response
+        },
       },
-    },
-  })
+    })
+  }
 
   const staleness = async (query: string, evaluatedAtMs: number, freshForMs: number): Promise<string | undefined> => {
     for (const selector of instantSelectors(query)) {
@@ -108,27 +118,30 @@ export function connectPrometheus({ url, bearerToken, tokenFile, login, caFile, 
   return {
     async ask(query, evaluatedAtMs, { freshForMs }) {
       let warnings: string[] = []
+      let otherTime: string | undefined
       const driver = open(body => {
         warnings = warningsOf(body)
         return withReadableValues(body)
-      })
+      }, why => { otherTime = why })
       try {
         const [result, stale] = await Promise.all([driver.instantQuery(query, evaluatedAtMs), staleness(query, evaluatedAtMs, freshForMs)])
         const answer = answerOf(result)
-        return { ...(answer.is === 'value' && stale !== undefined ? { is: 'no-data' as const, why: stale } : answer), ...(warnings.length > 0 && { warnings }) }
+        const whyNot = otherTime ?? (answer.is === 'value' ? stale : undefined) // a clock that is wrong is why nothing is there, too
+        return { ...(whyNot !== undefined ? { is: 'no-data' as const, why: whyNot } : answer), ...(warnings.length > 0 && { warnings }) }
       } catch (error) {
         return unanswered(error)
       }
     },
     async samples(query, evaluatedAtMs) {
       let body: unknown
+      let otherTime: string | undefined
       const driver = open(found => {
         body = found
         return withoutSamples(found)
-      })
+      }, why => { otherTime = why })
       try {
         await driver.instantQuery(query, evaluatedAtMs)
-        return samplesOf(body)
+        return otherTime === undefined ? samplesOf(body) : { is: 'no-data', why: otherTime }
       } catch (error) {
         return unanswered(error)
       }

@@ -1,4 +1,5 @@
-import { connect, DiscardPolicy, StorageType, type JetStreamManager } from 'nats'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect, DiscardPolicy, NatsError, StorageType, type JetStreamManager, type StreamInfo } from 'nats'
 import type { Epoch } from '#shared/epoch.ts'
 import { loginOptions, type NatsLogin } from '#shared/nats-login.ts'
 
@@ -8,6 +9,11 @@ const epochKey = 'scheduler'
 /** JetStream's names for them (ADR-8). */
 export const epochStream = `KV_${epochBucket}`
 export const epochSubject = `$KV.${epochBucket}.${epochKey}`
+
+/** JetStream's own number for a stream of that name with other settings (jetstream/errors.json). */
+const nameInUse = 10058
+const madeWithinMs = 15_000
+const lookAgainMs = 100
 
 /**
  * Makes the bucket unless it is there; gives its creation time (Unix epoch, milliseconds), which comes first in an epoch. Its revisions begin with the time of day: a bucket that was lost and
@@ -20,10 +26,20 @@ export async function ensureEpochBucket(manager: JetStreamManager, replicas: num
   const { created } = known ?? await manager.streams.add({
     name: epochStream, subjects: [`$KV.${epochBucket}.>`], storage: StorageType.File, num_replicas: replicas, max_msgs_per_subject: 1,
     discard: DiscardPolicy.New, allow_rollup_hdrs: true, deny_delete: true, allow_direct: false, first_seq: Date.now(),
-  }).catch(async (error: unknown) => { // another scheduler has just made it
-    return manager.streams.info(epochStream).catch(() => { throw error })
-  })
+  }).catch((error: unknown) => madeByAnother(manager, error))
   return Date.parse(created)
+}
+
+/** Another scheduler makes it just now, with another first revision: in a cluster its name is taken a moment before anybody answers for it. `error`: why this one could not. */
+async function madeByAnother(manager: JetStreamManager, error: unknown): Promise<StreamInfo> {
+  const isMade = error instanceof NatsError && error.api_error?.err_code === nameInUse
+  const givenUpAt = performance.now() + (isMade ? madeWithinMs : 0)
+  for (;;) {
+    const found = await manager.streams.info(epochStream).catch(() => undefined)
+    if (found) return found
+    if (performance.now() >= givenUpAt) throw error
+    await delay(lookAgainMs)
+  }
 }
 
 /** Takes the next epoch, of a scheduler that is the only one: commands of one that has been followed by another are refused by the agents. */

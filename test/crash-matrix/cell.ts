@@ -10,7 +10,7 @@ import { compare, takePicture, type Picture } from './host-picture.ts'
 import { experimentOf, leaseMs } from './plans.ts'
 import type { Rig } from './rig.ts'
 import { faultKinds, type SeenFaults } from './subject.ts'
-import { nameOf, processesOf, type Cell, type Phase, type ProcessName } from './table.ts'
+import { inGuestOf, nameOf, processesOf, type Cell, type Phase, type ProcessName } from './table.ts'
 
 /** Where the disturbance comes in the middle of the faults, they must outlast it. */
 const durationOf = (phase: Phase): number => phase === 'revert' || phase === 'recovery' ? 3_000 : 6_000
@@ -35,7 +35,7 @@ export async function playCell(rig: Rig, cell: Cell): Promise<PlayedCell> {
   const durationMs = durationOf(cell.phase)
   await rig.ready()
   const picture = () => takePicture({ networks: [subject.namespacePid], folders: [rig.folders.journal, rig.folders.temporary] })
-  const [leaders, { place, created }] = [await rig.leaders(), await stream.end()]
+  const [leaders, { place, created }] = [await rig.leaders(wantedLeader(cell)), await stream.end()]
   const before = picture()
   subject.forget()
   for (const { acknowledged } of wires) acknowledged.clear()
@@ -58,6 +58,12 @@ export async function playCell(rig: Rig, cell: Cell): Promise<PlayedCell> {
   evidence.failures = subject.failures()
   await attempt('being well again', () => rig.ready())
   return { result: { ...judgeCell(evidence), tookMs: Math.round(performance.now() - beganMs) }, facts: evidence.facts }
+}
+
+/** Where only one of the servers can be disturbed, it must be what the part says. */
+function wantedLeader(cell: Cell): { server: ProcessName; leads: boolean } | undefined {
+  const [server, ...others] = inGuestOf(cell)
+  return server === undefined || others.length > 0 || cell.part === 'prometheus' ? undefined : { server, leads: cell.part === 'nats-leader' }
 }
 
 /** Disturbs, hurts the system's users if that is what the phase asks for, and brings back who was killed for good once no fault is there. */

@@ -1,7 +1,7 @@
 /** What is demanded of every cell, whatever was disturbed. Pure: from what was seen from outside, and from the record. */
 import type { StoredFact } from '#shared/events.ts'
 import { judge, type Judgement } from '#shared/verdict.ts'
-import { cutsRenewal, expectationOf, nameOf, type Cell } from './table.ts'
+import { cutsRenewal, expectationOf, inGuestOf, nameOf, type Cell } from './table.ts'
 import { faultKinds, type SeenFaults, type Span } from './subject.ts'
 
 export interface Evidence {
@@ -98,9 +98,14 @@ function wrongWithVerdict(judgement: Judgement, facts: readonly StoredFact[], ev
     ...expectation === 'passes' && verdict !== 'passed' ? [`it had to pass, and is ${verdict}: ${because}`] : [],
     ...expectation === 'never passes' && verdict === 'passed' ? ['a false pass: it cannot have seen all that a pass needs'] : [],
     ...verdict === 'failed' && failures === 0 ? [`a false failure: the system answered every request, and the verdict is failed: ${because}`] : [],
+    ...verdict === 'inconclusive' && inGuestOf(cell).includes('prometheus') && !tellsOfClock(facts) ? [`nothing on record says that the clock of Prometheus is another: ${because}`] : [],
     ...verdict === 'passed' ? missingForPass(judgement, facts, evidence).map(what => `a false pass: ${what}`) : [],
   ]
 }
+
+/** Some answer of Prometheus was put aside because of its clock. */
+const tellsOfClock = (facts: readonly StoredFact[]) =>
+  facts.some(stored => stored.kind === 'slo.answer' && stored.fact.data.answer.is === 'no-data' && /its clock is \d+ ms or more (?:ahead of|behind)/.test(stored.fact.data.answer.why))
 
 /** What a pass says to have been, held against what was there and what is on record; none of the verdict's own words are taken for it. */
 function missingForPass({ gates }: Judgement, facts: readonly StoredFact[], { seen, durationMs, failures }: Evidence): string[] {

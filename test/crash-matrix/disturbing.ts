@@ -6,7 +6,7 @@ import { isStopped, readProcess } from '#shared/process/process-table.ts'
 import { until } from '../parts/until.ts'
 import { leaseMs } from './plans.ts'
 import type { Rig } from './rig.ts'
-import type { Disturbance, ProcessName } from './table.ts'
+import { clockJumpsMs, type Disturbance, type ProcessName } from './table.ts'
 
 /** Longer than any lease that was renewed just before, and the second that is promised. */
 export const awayMs = leaseMs + 1_300
@@ -29,9 +29,9 @@ export interface Fired {
 export async function disturb(rig: Rig, disturbance: Disturbance, names: readonly ProcessName[], onBegun: () => void = () => undefined): Promise<Fired> {
   const atMs = performance.now()
   const fired = (seen: string, gone: readonly ProcessName[] = []): Fired => ({ atMs, overMs: performance.now(), seen, gone })
-  const pids = names.map(rig.pidOf)
-  const signal = (which: NodeJS.Signals) => { for (const pid of pids) process.kill(pid, which) }
-  const areStopped = () => pids.every(pid => { const entry = readProcess(pid); return entry !== undefined && isStopped(entry) })
+  const pids = () => names.map(rig.pidOf)
+  const signal = (which: NodeJS.Signals) => { for (const pid of pids()) process.kill(pid, which) }
+  const areStopped = () => pids().every(pid => { const entry = readProcess(pid); return entry !== undefined && isStopped(entry) })
   const ended = async () => {
     const late = AbortSignal.timeout(endsWithinMs)
     const never = new Promise<never>((_, reject) => { late.addEventListener('abort', () => reject(new Error(`${names.join(', ')} did not end within ${endsWithinMs} ms`))) })
@@ -85,6 +85,11 @@ export async function disturb(rig: Rig, disturbance: Disturbance, names: readonl
       const bytes = wires.reduce((sum, wire) => sum + wire.mend(), 0)
       if (bytes === 0) throw new Error(`nothing was on its way between NATS and ${names.join(', ')}`)
       return fired(`${bytes} bytes were held back for ${awayMs} ms`)
+    }
+    case 'clock-ahead': case 'clock-behind': {
+      const seen = await rig.jumpClock(clockJumpsMs[disturbance] ?? 0)
+      onBegun()
+      return fired(seen)
     }
     case 'disk-full': {
       const disks = names.flatMap(name => rig.diskOf(name) ?? [])

@@ -1,11 +1,13 @@
 /**
  * `npm run crash-matrix`                              every cell, the most telling first; as root
  * `npm run crash-matrix -- --cells PATTERN`           those whose name (part/disturbance/phase) matches the regular expression
- * `npm run crash-matrix -- --sample N [--seed S]`     N of them, by the seed; without one, by today's date
+ * `npm run crash-matrix -- --sample N [--seed S]`     N of them, by the seed; without one, by today's date. Of those that need no guest, unless --cells says of which
  * `npm run crash-matrix -- --shard I/N`               every Nth of them, from the Ith on: N such commands play them all, side by side where processors are free
  * `npm run crash-matrix -- --minutes N`               begins no cell after that
  * `npm run crash-matrix -- --results FILE`            keeps results as JSON; cells that are in it are not played again. Given several times (those of shards), all are read and the first is written
  * `npm run crash-matrix -- --out FILE`                writes the table there (docs/crash-matrix.md); `--json` prints the results; `--list` only says which cells there are
+ *
+ * Cells in which a server's clock jumps need a guest (test/guest/guest.ts), and are left out where there can be none.
  *
  * Of a cell with a violation, logs and facts are kept in test-results/crash-matrix.
  *
@@ -19,12 +21,13 @@ import { parseArgs } from 'node:util'
 import { checkout } from '#shared/checkout.mjs'
 import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
+import { guestLacks, prepareGuest } from '../guest/guest.ts'
 import { playCell } from './cell.ts'
 import type { CellResult } from './demands.ts'
 import { folderInside, runInside } from './inside.ts'
 import { printList, printProgress, printTable, summaryOf } from './report.ts'
 import { startRig, type Rig } from './rig.ts'
-import { allCells, nameOf, sampleOf, shardOf, type Cell, type Shard } from './table.ts'
+import { allCells, inGuestOf, nameOf, sampleOf, shardOf, type Cell, type Shard } from './table.ts'
 
 /** The disks of a rig are small, and what is left of one cell should hurt few others. */
 const cellsOfOneRig = 20
@@ -50,8 +53,9 @@ function readArguments(args: string[]): Arguments {
   const matching = allCells().filter(cell => pattern.test(nameOf(cell)))
   if (matching.length === 0) throw new ArgumentsInvalid(`--cells ${values.cells}: no cell has such a name; --list shows all`)
   if (values.seed !== undefined && values.sample === undefined) throw new ArgumentsInvalid('--seed: chooses a sample; say how many with --sample')
+  const sampled = values.cells === '' ? matching.filter(cell => !needsGuest(cell)) : matching
   const seed = values.sample === undefined ? undefined : number('seed', values.seed ?? String(Math.floor(Date.now() / dayMs)))
-  const chosen = seed === undefined || values.sample === undefined ? matching : sampleOf(matching, number('sample', values.sample), seed)
+  const chosen = seed === undefined || values.sample === undefined ? matching : sampleOf(sampled, number('sample', values.sample), seed)
   return {
     cells: values.shard === undefined ? chosen : shardOf(chosen, readShard(values.shard)),
     minutes: values.minutes === undefined ? Infinity : number('minutes', values.minutes), json: values.json, list: values.list, out: values.out, results: values.results, seed,
@@ -77,26 +81,29 @@ async function runMatrix(folder: string, { cells, minutes, json, out, results: f
   const beganMs = performance.now()
   const results = readResults(files)
   const [file] = files
-  const left = cells.filter(cell => !results.some(({ cell: name }) => name === nameOf(cell)))
+  const left = byGuest(cells.filter(cell => !results.some(({ cell: name }) => name === nameOf(cell))))
   let rig: Rig | undefined
+  let inGuest = ''
   let ofThisRig = 0
   let rigs = 0
   try {
     for (const [index, cell] of left.entries()) {
       if (performance.now() - beganMs > minutes * 60_000) break
-      if (rig && (ofThisRig >= cellsOfOneRig || (results.at(-1)?.violations.length ?? 0) > 0)) {
+      const servers = inGuestOf(cell)
+      if (rig && (ofThisRig >= cellsOfOneRig || inGuest !== servers.join() || (results.at(-1)?.violations.length ?? 0) > 0)) {
         await rig[Symbol.asyncDispose]()
         rig = undefined
       }
       if (!rig) {
-        rig = await startRig(join(folder, `rig-${++rigs}`), doing => console.error(`crash-matrix: ${doing}`))
+        inGuest = servers.join()
+        rig = await startRig(join(folder, `rig-${++rigs}`), servers, doing => console.error(`crash-matrix: ${doing}`))
         ofThisRig = 0
       }
       ofThisRig += 1
       const { result, facts } = await playCell(rig, cell)
       results.push(result)
       console.error(printProgress(result, index + 1, left.length))
-      if (result.violations.length > 0) keep(rig, result.cell, facts)
+      if (result.violations.length > 0) await keep(rig, result.cell, facts)
       if (file !== undefined) writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`)
     }
   } finally {
@@ -108,17 +115,22 @@ async function runMatrix(folder: string, { cells, minutes, json, out, results: f
   return results.some(({ violations }) => violations.length > 0) ? 1 : 0
 }
 
+/** Those that share a guest one after the other, and first those that need none: to boot one takes as long as two cells. */
+const byGuest = (cells: readonly Cell[]): Cell[] => [...Map.groupBy(cells, cell => inGuestOf(cell).join()).entries()].toSorted(([a], [b]) => a.localeCompare(b)).flatMap(([, of]) => of)
+
 /** Of a cell that several files have, the last one's result. */
 function readResults(files: readonly string[]): CellResult[] {
   const found = files.filter(file => existsSync(file)).flatMap(file => JSON.parse(readFileSync(file, 'utf8')) as CellResult[])
   return [...new Map(found.map(result => [result.cell, result])).values()]
 }
 
-function keep(rig: Rig, cell: string, facts: readonly StoredFact[]): void {
+async function keep(rig: Rig, cell: string, facts: readonly StoredFact[]): Promise<void> {
   const folder = join(checkout, 'test-results/crash-matrix', cell.replaceAll('/', '-'))
-  rig.keepLogs(folder)
+  await rig.keepLogs(folder)
   writeFileSync(join(folder, 'facts.jsonl'), facts.map(({ stream, fact }) => `${JSON.stringify({ stream, ...fact })}\n`).join(''))
 }
+
+const needsGuest = (cell: Cell): boolean => inGuestOf(cell).length > 0
 
 const machine = (): string => `${cpus().length} processors, Linux ${release().split('-')[0]}, Node ${process.version}`
 
@@ -134,8 +146,15 @@ async function main(args: string[]): Promise<number> {
     console.log(printList(read.cells))
     return 0
   }
+  const lacks = guestLacks()
+  if (lacks !== undefined && read.cells.some(needsGuest)) {
+    console.error(`crash-matrix: cells with clocks are left out: a guest ${lacks}`)
+    read.cells = read.cells.filter(cell => !needsGuest(cell))
+    if (read.cells.length === 0) return 4
+  }
   const folder = folderInside()
   try {
+    if (folder === undefined && read.cells.some(needsGuest)) await prepareGuest() // inside there is no network
     return folder === undefined ? await runInside(fileURLToPath(import.meta.url), args) : await runMatrix(folder, read)
   } catch (error) {
     console.error('crash-matrix:', error)

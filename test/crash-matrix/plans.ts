@@ -7,6 +7,7 @@ import type { Service } from '#shared/events.ts'
 import type { ChildPlan } from '#shared/process/child-plan.ts'
 import { toolPath } from '#shared/tools.mjs'
 import { prometheusPlan } from '../../services/cli/parts/prometheus.ts'
+import { hostInGuest } from '../guest/guest.ts'
 import { listenersFolder } from '../parts/locust.ts'
 import type { ProcessName } from './table.ts'
 
@@ -19,8 +20,11 @@ export const ports = {
   subject: 8_000, prometheus: 9_090, locustWeb: 8_089,
   'scheduler-1': 9_001, 'scheduler-2': 9_002, 'injector': 9_003, 'locust-bridge': 9_004, 'slo-evaluator': 9_005,
 } as const
+/** Where each server says what time it has. */
+export const monitorPort = (name: NatsName): number => 8_222 + natsNames.indexOf(name)
+export const monitorUrl = (name: NatsName): string => `http://127.0.0.1:${monitorPort(name)}`
 export const natsPort = (name: NatsName): number => 4_222 + natsNames.indexOf(name)
-const routePort = (name: NatsName) => 6_222 + natsNames.indexOf(name)
+export const routePort = (name: NatsName) => 6_222 + natsNames.indexOf(name)
 /** Of the wire from a service to a server (nats-wire.ts). */
 export const wirePort = (client: ClientName, server: NatsName): number => 14_000 + 10 * clientNames.indexOf(client) + natsNames.indexOf(server)
 
@@ -29,12 +33,17 @@ export interface RigSecrets { natsToken: string; apiToken: string; signingSeed: 
 /** Where each process keeps what; `disk` of the servers and of the agent is a small disk of its own. */
 export interface RigFolders { root: string; temporary: string; journal: string; stores: Record<NatsName, string> }
 
-export interface PlanOptions { folders: RigFolders; secrets: RigSecrets; parents: string; subjectUrl: string }
+/** `inGuest`: servers that are in a guest of their own (guest-servers.ts), whose ports are forwarded. */
+export interface PlanOptions { folders: RigFolders; secrets: RigSecrets; parents: string; subjectUrl: string; inGuest: readonly ProcessName[] }
+
+/** At which address a process listens, and at which it finds the matrix's own host. */
+const placeOf = (name: ProcessName, { inGuest }: PlanOptions) => inGuest.includes(name) ? { listen: '0.0.0.0', host: hostInGuest } : { listen: '127.0.0.1', host: '127.0.0.1' }
 
 export function planOf(name: ProcessName, options: PlanOptions): ChildPlan {
+  const { listen, host } = placeOf(name, options)
   switch (name) {
     case 'nats-1': case 'nats-2': case 'nats-3': return natsPlan(name, options)
-    case 'prometheus': return prometheusPlan({ folder: options.folders.root, port: ports.prometheus, targets: [{ job: 'subject', address: `127.0.0.1:${ports.subject}` }] })
+    case 'prometheus': return prometheusPlan({ folder: options.folders.root, port: ports.prometheus, listen, targets: [{ job: 'subject', address: `${host}:${ports.subject}` }] })
     case 'locust-master': return locustPlan(name, options, ['--master', '--master-bind-host', '127.0.0.1', '--web-host', '127.0.0.1', '--web-port', String(ports.locustWeb)], { kind: 'http', url: `http://127.0.0.1:${ports.locustWeb}/` })
     case 'locust-worker': return locustPlan(name, options, ['--worker', '--master-host', '127.0.0.1'], { kind: 'log', pattern: 'posting samples' })
     default: return servicePlan(name, options)
@@ -42,22 +51,26 @@ export function planOf(name: ProcessName, options: PlanOptions): ChildPlan {
 }
 
 /** Three servers, each with the facts on a disk of its own; clients are told of no other server than those they were given, which are wires. */
-function natsPlan(name: NatsName, { folders: { root, stores }, secrets: { natsToken } }: PlanOptions): ChildPlan {
+function natsPlan(name: NatsName, options: PlanOptions): ChildPlan {
+  const { folders: { root, stores }, secrets: { natsToken }, inGuest } = options
+  const { listen, host } = placeOf(name, options)
+  const routes = natsNames.filter(other => other !== name).map(other => `nats://${inGuest.includes(other) ? '127.0.0.1' : host}:${routePort(other)}`)
   const config = join(root, `${name}.conf`)
   writeFileSync(config, `
 server_name: ${name}
-listen: "127.0.0.1:${natsPort(name)}"
+listen: "${listen}:${natsPort(name)}"
+http: "${listen}:${monitorPort(name)}"
 authorization { token: ${JSON.stringify(natsToken)} }
 max_payload: 8MB
 jetstream { store_dir: ${JSON.stringify(stores[name])}, sync_interval: always, max_file_store: 1GB, max_memory_store: 64MB }
 cluster {
   name: matrix
-  listen: "127.0.0.1:${routePort(name)}"
+  listen: "${listen}:${routePort(name)}"
   no_advertise: true
-  routes: [${natsNames.map(other => JSON.stringify(`nats://127.0.0.1:${routePort(other)}`)).join(', ')}]
+  routes: [${routes.map(route => JSON.stringify(route)).join(', ')}]
 }
 `, { mode: 0o600 })
-  return { name, argv: [toolPath('nats-server'), '-c', config], env: {}, cwd: root, ready: { kind: 'tcp', port: natsPort(name) } }
+  return { name, argv: [toolPath('nats-server'), '-c', config], env: {}, cwd: root, ready: inGuest.includes(name) ? { kind: 'http', url: `${monitorUrl(name)}/varz` } : { kind: 'tcp', port: natsPort(name) } } // a forwarded port is open before anybody listens
 }
 
 function servicePlan(name: ClientName, { folders: { root, temporary, journal }, secrets, parents }: PlanOptions): ChildPlan {

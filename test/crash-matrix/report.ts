@@ -45,12 +45,18 @@ export function printTable({ results, machine, date }: MatrixRun): string {
 
 Each cell is a run on real parts, each a process of its own: two schedulers, the agent, the bridge, the evaluator, three NATS servers, Prometheus, Locust's master and worker. The
 experiment pauses one process and cuts another one's network off, under load, with a gate on the load and one on Prometheus. In the moment that the phase names, the part is
-disturbed. The machine is namespaces of the matrix's own, so that whatever is left behind shows. A cell is violated unless
+disturbed. The machine is namespaces of the matrix's own, so that whatever is left behind shows.
+
+Where a clock jumps, the servers whose clock it is run in a guest (QEMU, with a kernel and so a clock of its own), the rest on the host with the host's: all three NATS servers, one of them, or
+Prometheus. It jumps by an hour in the moment that the phase names and stays there until the verdict; what each server says of its own time shows that it did. Then it is put right, another jump, on
+which the next cell of the same NATS begins. Prometheus begins anew with an empty disk, since it refuses samples that are older than those it has. \`--sample\` takes cells with clocks only where
+\`--cells\` asks for them. A cell is violated unless
 
 - the disturbance was seen to happen;
 - each fault, seen from outside, was there once at most, and over within a second of its duration, or of its lease where nobody can renew that;
 - a verdict came, the one that the facts say; none passed without evidence (the faults really there for half their time at least, read back twice, gates readable, no sample missing,
-  no request failed; in a cell of the column *breach*, never), and none failed though the system answered every request;
+  no request failed; in a cell of the column *breach*, never), and none failed though the system answered every request; if Prometheus's clock has jumped and the run is inconclusive, an
+  answer on record says that the clock is another;
 - every fact that a NATS server had acknowledged, as heard on the wire, is in the same stream;
 - processes, nft, tc, addresses, mounts and files are as before, and Locust is idle.
 

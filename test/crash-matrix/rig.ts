@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { connectBus, newCommandKeys } from '#shared/bus-nats.ts'
@@ -13,6 +13,7 @@ import { untilScraped } from '../../services/cli/parts/prometheus.ts'
 import { locustApi } from '../../services/locust-bridge/locust-api.ts'
 import { startChild, type Child } from '../parts/child.ts'
 import { until } from '../parts/until.ts'
+import { startGuestServers } from './guest-servers.ts'
 import { startWire, type NatsWire } from './nats-wire.ts'
 import { clientNames, natsNames, natsPort, planOf, ports, wirePort, type ClientName, type NatsName, type PlanOptions, type RigFolders } from './plans.ts'
 import { openFactStream, type FactStream } from './stream.ts'
@@ -41,18 +42,21 @@ export interface Rig extends AsyncDisposable {
   /** Of a service to all servers, or of a server to all services. None of a process that is no part of NATS's world. */
   wiresOf(name: ProcessName): NatsWire[]
   wires: readonly NatsWire[]
+  /** The clock of the servers in the guest jumps by so much. Gives how that was seen. Rejects when none is there. */
+  jumpClock(byMs: number): Promise<string>
   /** Where this process keeps what must not be lost; undefined for one that keeps nothing. */
   diskOf(name: ProcessName): string | undefined
-  leaders(): Promise<Leaders>
+  /** `wanted`: a server that is to lead the stream of facts first, or not to. */
+  leaders(wanted?: { server: ProcessName; leads: boolean }): Promise<Leaders>
   submit(experiment: object): Promise<string>
-  /** All processes are there and well, Locust is idle with its worker, and one scheduler leads. What is missing is started. */
+  /** All processes are there and well, clocks are in step, Locust is idle with its worker, and one scheduler leads. What is missing is started. */
   ready(): Promise<void>
   /** Copies all logs, for whoever looks for the reason of something. */
-  keepLogs(folder: string): void
+  keepLogs(folder: string): Promise<void>
 }
 
-/** As root, in namespaces of its own (inside.ts). Everything ends, and the folder goes, with the rig. */
-export async function startRig(root: string, tell: (doing: string) => void = () => undefined): Promise<Rig> {
+/** As root, in namespaces of its own (inside.ts). Everything ends, and the folder goes, with the rig. `inGuest`: servers whose clock can jump. */
+export async function startRig(root: string, inGuest: readonly ProcessName[], tell: (doing: string) => void = () => undefined): Promise<Rig> {
   await using made = new AsyncDisposableStack()
   const folders: RigFolders = { root, temporary: join(root, 'tmp'), journal: join(root, 'journal'), stores: { 'nats-1': join(root, 'store-1'), 'nats-2': join(root, 'store-2'), 'nats-3': join(root, 'store-3') } }
   mkdirSync(root)
@@ -67,12 +71,17 @@ export async function startRig(root: string, tell: (doing: string) => void = () 
   const subject = made.use(await startSubject(ports.subject))
   const { signingSeed, commandKey } = newCommandKeys()
   const secrets = { natsToken: randomBytes(16).toString('hex'), apiToken: randomBytes(16).toString('hex'), signingSeed, commandKey }
-  const options: PlanOptions = { folders, secrets, parents: subject.parents, subjectUrl: subject.url }
+  const options: PlanOptions = { folders, secrets, parents: subject.parents, subjectUrl: subject.url, inGuest }
   const wires = new Map<string, NatsWire>()
   for (const client of clientNames) for (const server of natsNames) wires.set(`${client} ${server}`, made.use(await startWire({ port: wirePort(client, server), server: natsPort(server) })))
 
+  if (inGuest.length > 0) tell(`a guest for ${inGuest.join(', ')}`)
+  mkdirSync(join(root, 'prometheus'))
+  const guest = inGuest.length === 0 ? undefined : made.use(await startGuestServers(inGuest, folders))
+
   const children = new Map<ProcessName, { child: Child; hasEnded?: true }>()
   const start = async (name: ProcessName) => {
+    if (guest?.has(name)) return guest.start({ ...planOf(name, options), name })
     const known = children.get(name)
     if (known && !known.hasEnded) return
     const started: { child: Child; hasEnded?: true } = { child: await startChild(planOf(name, options), root) }
@@ -97,7 +106,9 @@ export async function startRig(root: string, tell: (doing: string) => void = () 
   const stream = made.use(await openFactStream(login))
   tell('services, Prometheus and Locust')
   await start('locust-master')
-  await Promise.all([start('locust-worker'), start('prometheus'), start('scheduler-1'), start('scheduler-2'), start('injector'), start('slo-evaluator'), start('locust-bridge')])
+  const starting = (['locust-worker', 'prometheus', ...clientNames] as const).map(start)
+  await Promise.allSettled(starting) // of one that fails the others are to be ended
+  await Promise.all(starting)
   await untilScraped(`http://127.0.0.1:${ports.prometheus}`, 1)
 
   const locust = locustApi(`http://127.0.0.1:${ports.locustWeb}`)
@@ -127,8 +138,14 @@ export async function startRig(root: string, tell: (doing: string) => void = () 
     pidOf: name => childOf(name).pid,
     endOf: name => childOf(name).ended,
     wiresOf: name => [...wires].flatMap(([ends, wire]) => ends.split(' ').includes(name) ? [wire] : []),
+    jumpClock: byMs => (guest ?? assert.fail('no server is in a guest')).jump(byMs),
     diskOf: name => name === 'injector' ? folders.journal : folders.stores[name as NatsName],
-    async leaders() {
+    async leaders(wanted) {
+      if (wanted) await until(`${wanted.server} ${wanted.leads ? 'leads' : 'does not lead'} the stream`, async () => {
+        if ((await stream.leader() === wanted.server) === wanted.leads) return true
+        await stream.stepDown(wanted.leads ? wanted.server : undefined)
+        return false
+      }, readyWithinMs, { lookMs: 500 })
       const [scheduler, server] = await Promise.all([leader(), stream.leader()])
       const openEnds = (name: NatsName) => clientNames.reduce((sum, client) => sum + (wires.get(`${client} ${name}`)?.openEnds() ?? 0), 0)
       const [follower] = natsNames.filter(name => name !== server).toSorted((a, b) => openEnds(b) - openEnds(a))
@@ -136,6 +153,7 @@ export async function startRig(root: string, tell: (doing: string) => void = () 
     },
     submit: async experiment => new ApiClient({ apiUrl: urlOf('scheduler-1'), token: secrets.apiToken }).submit(experiment, 'crash-matrix'), // on standby it passes it on
     async ready() {
+      await guest?.putRight()
       for (const name of processNames) await start(name)
       for (const name of clientNames) await until(`${name} is ready`, () => fetch(`${urlOf(name)}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(({ ok }) => ok, () => false), readyWithinMs, { lookMs: 100 })
       if (await workerIsThere() && await locustIsIdle()) return
@@ -146,9 +164,12 @@ export async function startRig(root: string, tell: (doing: string) => void = () 
       for (const name of ['locust-master', 'locust-worker'] as const) await start(name)
       await until('Locust has its worker', workerIsThere, readyWithinMs, { lookMs: 100 })
     },
-    keepLogs(folder) {
+    async keepLogs(folder) {
       mkdirSync(folder, { recursive: true })
-      for (const name of processNames) copyFileSync(join(root, `${name}.log`), join(folder, `${name}.log`))
+      for (const name of processNames) {
+        if (guest?.has(name)) writeFileSync(join(folder, `${name}.log`), await guest.log(name))
+        else copyFileSync(join(root, `${name}.log`), join(folder, `${name}.log`))
+      }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

@@ -15,6 +15,8 @@ const patienceMs = 30_000
 export interface FactStream extends AsyncDisposable {
   /** Name of the server that leads it. */
   leader(): Promise<string>
+  /** Its leader gives way to that server, or to any other. */
+  stepDown(to?: string): Promise<void>
   /** `created`: a stream that was made anew is another one, whatever is in it. */
   end(): Promise<{ place: number; created: string }>
   /** Every fact from this place on. */
@@ -58,6 +60,10 @@ export async function openFactStream(login: NatsLogin): Promise<FactStream> {
       if (!leader) throw new Error('nobody')
       return leader
     }),
+    async stepDown(to) {
+      const asked = to === undefined ? {} : { placement: { preferred: to } }
+      await connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, JSON.stringify(asked), { timeout: answerWithinMs })
+    },
     read: from => insist('the facts', () => read(from)),
     async verdict(run) {
       try {

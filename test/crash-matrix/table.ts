@@ -35,6 +35,8 @@ export const disturbances = {
   'restart': 'SIGTERM, and started anew as soon as it has ended',
   'disk-full': 'not a byte is left on the disk with its data, for longer than the lease; what is freed is taken again',
   'slowness': 'three quarters of five seconds it is stopped, 150 ms at a time',
+  'clock-ahead': 'its clock jumps an hour ahead, and stays there until the verdict; then it jumps back',
+  'clock-behind': 'its clock jumps an hour back, and stays there until the verdict; then it jumps ahead',
 } as const
 export type Disturbance = keyof typeof disturbances
 
@@ -58,9 +60,20 @@ export const nameOf = ({ part, disturbance, phase }: Cell): string => `${part}/$
 
 export const keysOf = <K extends string>(record: Readonly<Record<K, unknown>>): K[] => Object.keys(record) as K[]
 
+/** By how much a clock jumps. */
+export const clockJumpsMs: Readonly<Partial<Record<Disturbance, number>>> = { 'clock-ahead': 3_600_000, 'clock-behind': -3_600_000 }
+
+/** Servers that must be in a guest for a cell (guest-servers.ts), because their clock jumps: everybody on the host has the host's, which is nobody's to set. */
+export function inGuestOf({ part, disturbance }: Cell): ProcessName[] {
+  if (clockJumpsMs[disturbance] === undefined) return []
+  if (part === 'prometheus') return ['prometheus']
+  return part === 'nats-all' ? ['nats-1', 'nats-2', 'nats-3'] : ['nats-3']
+}
+
 /** Why a part cannot be disturbed in that way, at any phase; undefined when it can. */
 export function senseless(part: Part, disturbance: Disturbance): string | undefined {
   const isNats = part.startsWith('nats-')
+  if (clockJumpsMs[disturbance] !== undefined && !isNats && part !== 'prometheus') return 'it is no server; clocks of services jump in the simulation (docs/simulation.md)'
   if (disturbance === 'disk-full' && part === 'prometheus') return 'it reserves 128 MB for a file at a time, so a disk that is small enough to be filled is too small to start on; without a disk it answers nothing, as when it is stopped'
   if (disturbance === 'disk-full' && part === 'services') return 'of the five only the agent keeps anything on a disk: see injector'
   if (disturbance === 'disk-full' && !isNats && part !== 'injector') return 'it keeps nothing on a disk: all that it knows is the stream'
@@ -73,7 +86,7 @@ export function senseless(part: Part, disturbance: Disturbance): string | undefi
 export function allCells(): Cell[] {
   const weight = <K extends string>(order: readonly K[], key: K) => order.indexOf(key)
   const byPhase = ['held', 'breach', 'injection', 'revert', 'before', 'recovery'] as const
-  const byDisturbance = ['kill', 'stop', 'kill-for-good', 'partition', 'disk-full', 'restart', 'slowness'] as const
+  const byDisturbance = ['kill', 'stop', 'kill-for-good', 'partition', 'disk-full', 'restart', 'slowness', 'clock-ahead', 'clock-behind'] as const
   const valueOf = ({ phase, disturbance }: Cell) => weight(byPhase, phase) * 1.5 + weight(byDisturbance, disturbance)
   const cells = keysOf(parts).flatMap(part => keysOf(disturbances).flatMap(disturbance => keysOf(phases).flatMap(phase => senseless(part, disturbance) === undefined ? [{ part, disturbance, phase }] : [])))
   return cells.toSorted((a, b) => valueOf(a) - valueOf(b))
@@ -102,6 +115,7 @@ export function cutsRenewal({ part, disturbance }: Cell): boolean {
 export function expectationOf(cell: Cell): Expectation {
   const { part, disturbance, phase } = cell
   if (phase === 'breach') return 'never passes' // users were really hurt
+  if (inGuestOf(cell).length > 0) return part !== 'prometheus' ? 'passes' : phase === 'revert' || phase === 'recovery' ? 'decides' : 'never passes' // samples of another time say nothing of this
   if (part === 'scheduler-standby') return 'passes'
   if (part === 'scheduler-leader' && disturbance !== 'slowness') return 'passes' // the other one leads before a lease is over
   const isStartedAnew = disturbance === 'kill' || disturbance === 'kill-for-good' || disturbance === 'restart'

@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '#shared/process/free-port.ts'
 import { startWire } from '../crash-matrix/nats-wire.ts'
+import { guestLacks } from '../guest/guest.ts'
 import { until } from '../parts/until.ts'
 
 const program = fileURLToPath(new URL('../crash-matrix/main.ts', import.meta.url))
@@ -36,7 +37,19 @@ test('a seeded sample of the matrix: nothing is left behind, no false pass, no a
   assert.deepEqual(foldersLeft(), before)
 })
 
-const foldersLeft = () => readdirSync(tmpdir()).filter(name => name.startsWith('crash-matrix-'))
+test('the clock of servers in a guest jumps by an hour in the middle of a run, in a cell by the same seed', { skip: guestLacks() ?? false }, async () => {
+  const before = foldersLeft()
+  const seed = process.env['FAULTLINE_TEST_SEED']
+  const { code, out, err } = await run('--cells', '/clock-', '--sample', '1', ...seed === undefined ? [] : ['--seed', seed], '--json')
+  console.log(err)
+  assert.equal(code, 0, 'the cell was violated: FAULTLINE_TEST_SEED repeats it')
+  const [result, ...others] = JSON.parse(out) as { cell: string; fired: string | null }[]
+  assert.deepEqual(others, [])
+  assert.match(result?.fired ?? '', /says \d{4}-.* at \d{4}-/)
+  assert.deepEqual(foldersLeft(), before)
+})
+
+const foldersLeft = () => readdirSync(tmpdir()).filter(name => name.startsWith('crash-matrix-') || name.startsWith('guest-'))
 
 test('arguments that mean nothing are refused with 3, before anything is started', async () => {
   for (const [args, says] of [

@@ -94,6 +94,27 @@ test('a sample older than the window is stale, however willingly Prometheus stil
   assert.match(String(await ask('sum(queue) + sum(dated)', { freshForMs: 2_000 })), /^stale: the newest sample of dated/)
 })
 
+test('a Prometheus whose clock is not ours has no data, and says by how much: the newest sample of one that is ahead is old, and looks fresh', async () => {
+  let aheadMs = 0
+  const door = createServer((incoming, outgoing) => {
+    incoming.pipe(request({ host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: incoming.headers }, answer => {
+      outgoing.writeHead(answer.statusCode ?? 500, { ...answer.headers, date: new Date(Date.now() + aheadMs).toUTCString() })
+      answer.pipe(outgoing)
+    }))
+  })
+  const prometheus = connectPrometheus({ url: `http://127.0.0.1:${await listen(door)}` })
+  const asked = async () => [await prometheus.ask('sum(queue)', Date.now(), fresh), await prometheus.samples('queue[5s]', Date.now())]
+  try {
+    assert.deepEqual((await asked()).map(({ is }) => is), ['value', 'samples'])
+    for (const [ms, side] of [[30_000, /its clock is \d+ ms or more ahead of the evaluator's/], [-30_000, /its clock is \d+ ms or more behind the evaluator's/]] as const) {
+      aheadMs = ms
+      for (const answer of await asked()) assert.match(answer.is === 'no-data' ? answer.why : answer.is, side)
+    }
+  } finally {
+    await close(door)
+  }
+})
+
 test('a query that Prometheus refuses is no data with its words', async () => {
   assert.match(String(await ask('rate(queue)')), /HTTP 400 .*expected type range vector/)
 })

@@ -4,7 +4,7 @@ import { judge } from '#shared/verdict.ts'
 import { judgeCell, type Evidence } from '../crash-matrix/demands.ts'
 import { compare } from '../crash-matrix/host-picture.ts'
 import { printTable } from '../crash-matrix/report.ts'
-import { allCells, cutsRenewal, disturbances, expectationOf, keysOf, nameOf, parts, phases, processesOf, sampleOf, senseless, shardOf, type Cell } from '../crash-matrix/table.ts'
+import { allCells, clockJumpsMs, cutsRenewal, disturbances, expectationOf, inGuestOf, keysOf, nameOf, parts, phases, processesOf, sampleOf, senseless, shardOf, type Cell } from '../crash-matrix/table.ts'
 import { clock, injectedMs, logOf, revertedMs, type LogBuilder, type Story } from '../parts/verdict-log-builder.ts'
 
 const cells = allCells()
@@ -42,6 +42,14 @@ test('nobody expects a pass of a run whose faults are cut short, or whose users 
     if (cell.phase === 'breach' || (cell.phase === 'held' && cutsRenewal(cell))) assert.equal(expectationOf(cell), 'never passes', nameOf(cell))
     if (cell.part === 'scheduler-standby' && cell.phase !== 'breach') assert.equal(expectationOf(cell), 'passes', nameOf(cell))
   }
+})
+
+test('clocks of servers jump, in a guest, and those of services nowhere; a jump of NATS\'s must not be in the way of a pass', () => {
+  const jumps = cells.filter(each => inGuestOf(each).length > 0)
+  assert.deepEqual(new Set(jumps.map(({ part }) => part)), new Set(['nats-one', 'nats-leader', 'nats-all', 'prometheus']))
+  for (const each of cells) assert.equal(inGuestOf(each).length > 0, clockJumpsMs[each.disturbance] !== undefined, nameOf(each))
+  for (const each of jumps.filter(({ part, phase }) => part !== 'prometheus' && phase !== 'breach')) assert.equal(expectationOf(each), 'passes', nameOf(each))
+  for (const each of jumps.filter(({ part, phase }) => part === 'prometheus' && (phase === 'held' || phase === 'injection' || phase === 'before'))) assert.equal(expectationOf(each), 'never passes', nameOf(each))
 })
 
 test('a part is processes by who leads now', () => {
@@ -92,6 +100,7 @@ const violated: readonly { what: string; of: Evidence; says: RegExp }[] = [
   { what: 'a run passes whose network was never cut', of: evidence({ seen: { ...evidence().seen, 'network-drop': [] } }), says: /false pass: network-drop was really there for 0/ },
   { what: 'a run passes of whose fault nothing is on record', of: evidence({}, { also: () => undefined }), says: /false pass: network-drop was not confirmed as injected/ },
   { what: 'a run passes though requests failed', of: evidence({ failures: 3 }), says: /false pass: the system answered 3/ },
+  { what: 'no answer says that the clock of Prometheus has jumped', of: evidence({ cell: cell('prometheus', 'clock-ahead', 'held') }, { seal: false }), says: /nothing on record says that the clock of Prometheus is another/ },
   { what: 'a run fails though no request did', of: evidence({ verdict: 'failed' }), says: /false failure/ },
   { what: 'an acknowledged fact is gone', of: evidence({ acknowledged: [1, 2, 900_000] }), says: /1 of 3 acknowledged facts .* 900000/ },
   { what: 'nothing was acknowledged', of: evidence({ acknowledged: [] }), says: /no acknowledgement was seen/ },

@@ -16,8 +16,8 @@ export interface ScrapeTarget {
   bearerToken?: string
 }
 
-/** Prometheus that scrapes every second. */
-export function prometheusPlan({ folder, port, targets }: { folder: string; port: number; targets: ScrapeTarget[] }): ChildPlan {
+/** Prometheus that scrapes every second. `listen`: the address that it is asked at. */
+export function prometheusPlan({ folder, port, targets, listen = '127.0.0.1' }: { folder: string; port: number; targets: ScrapeTarget[]; listen?: string }): ChildPlan {
   const config = join(folder, 'prometheus.yml')
   writeFileSync(config, stringify({
     global: { scrape_interval: '1s', scrape_timeout: '900ms', evaluation_interval: '1s' },
@@ -29,7 +29,7 @@ export function prometheusPlan({ folder, port, targets }: { folder: string; port
   return {
     name: 'prometheus',
     argv: [
-      toolPath('prometheus'), `--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'prometheus')}`, `--web.listen-address=127.0.0.1:${port}`,
+      toolPath('prometheus'), `--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'prometheus')}`, `--web.listen-address=${listen}:${port}`,
       '--query.lookback-delta=5s', '--log.level=warn',
     ],
     env: {}, cwd: folder, ready: { kind: 'http', url: `http://127.0.0.1:${port}/-/ready` },
