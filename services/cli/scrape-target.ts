@@ -1,5 +1,6 @@
 import { InvalidInput } from '#shared/errors.ts'
 import type { Experiment } from '#shared/experiment.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 import type { FailedScrape, ScrapeTarget } from './parts/prometheus.ts'
 
 /** What follows `--scrape` is no address of metrics. */
@@ -9,10 +10,12 @@ class BadScrapeTarget extends InvalidInput {
 
 /** `HOST:PORT`, which is asked at /metrics, or a URL. `index` counts from 0, and names the job. Throws BadScrapeTarget. Pure. */
 export function parseScrapeTarget(text: string, index: number): ScrapeTarget {
-  const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`)
-  const isAddress = url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '' && url.search === '' && url.hash === ''
-  if (!isAddress || (url.port === '' && !/^https?:/i.test(text))) {
-    throw new BadScrapeTarget(`--scrape ${text}: expected where the service shows its metrics: HOST:PORT, which is asked at /metrics, or a URL such as http://127.0.0.1:9100/custom/metrics`)
+  const isUrl = /^https?:\/\//i.test(text)
+  const url = URL.parse(isUrl ? text : `http://${text}`)
+  const hasPort = /^[^/]*:\d+(?:\/|$)/.test(text) // not by url.port, which is empty for 80
+  const isAddress = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  if (!isAddress || !(isUrl || hasPort)) {
+    throw new BadScrapeTarget(`--scrape ${withoutLogin(text)}: expected where the service shows its metrics: HOST:PORT, which is asked at /metrics, or a URL such as http://127.0.0.1:9100/custom/metrics`)
   }
   const isHttps = url.protocol === 'https:'
   return {

@@ -11,9 +11,20 @@ test('a target is HOST:PORT, or a URL with a path of its own, with or without it
   assert.deepEqual(parseScrapeTarget('[::1]:9100', 0), { job: 'target-1', address: '[::1]:9100' })
 })
 
+test('a port that is the scheme\'s own is a port', () => {
+  for (const address of ['127.0.0.1:80', 'shop.example.com:80', '[::1]:80']) assert.deepEqual(parseScrapeTarget(address, 0), { job: 'target-1', address })
+  assert.deepEqual(parseScrapeTarget('shop:80/stats', 0), { job: 'target-1', address: 'shop:80', path: '/stats' })
+})
+
 test('what is no such address is refused with what was expected', () => {
   for (const text of ['', '9100', 'localhost', 'localhost:', ':9100', '127.0.0.1:99999', 'ftp://127.0.0.1:21', 'user:secret@127.0.0.1:9100', '127.0.0.1:9100/metrics?x=1', 'a b:1']) {
     assert.throws(() => parseScrapeTarget(text, 0), { code: 'bad_scrape_target', exitCode: 3, message: /expected where the service shows its metrics: HOST:PORT/ }, text)
+  }
+})
+
+test('a login is refused, be it a password alone, and is not told', () => {
+  for (const text of ['http://user:secret@127.0.0.1:9100', 'http://:secret@127.0.0.1:9100', 'user:secret@127.0.0.1:9100']) {
+    assert.throws(() => parseScrapeTarget(text, 0), { code: 'bad_scrape_target', message: /^--scrape (?!.*secret).*127\.0\.0\.1:9100: expected/ }, text)
   }
 })
 
