@@ -42,9 +42,11 @@ export function answering(pods: readonly V1Pod[]): V1Pod[] {
   return pods.filter(({ metadata, status }) => metadata?.deletionTimestamp === undefined && status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'))
 }
 
-async function podOf(core: CoreV1Api, { namespace, service }: ForwardedService): Promise<string> {
-  const { spec } = await core.readNamespacedService({ namespace, name: service })
-  const { items } = await core.listNamespacedPod({ namespace, labelSelector: printLabels(spec?.selector ?? {}) })
+/** Rejects when no pod of the Service can take a connection now. */
+export async function podOf(core: Pick<CoreV1Api, 'readNamespacedService' | 'listNamespacedPod'>, { namespace, service }: ForwardedService): Promise<string> {
+  const { spec: { selector = {} } = {} } = await core.readNamespacedService({ namespace, name: service })
+  if (Object.keys(selector).length === 0) throw new Error(`the Service ${namespace}/${service} selects no pods`) // an empty selector would list all
+  const { items } = await core.listNamespacedPod({ namespace, labelSelector: printLabels(selector) })
   const name = answering(items)[0]?.metadata?.name
   if (name === undefined) throw new Error(`no pod behind the Service ${namespace}/${service} is ready`)
   return name
