@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { InvalidInput } from '#shared/errors.ts'
 import { experimentSchema } from '#shared/experiment.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 
 /** What follows `--host` is none that an experiment may have. */
 class BadHost extends InvalidInput {
@@ -14,6 +15,6 @@ export function withHost(document: unknown, host: string): unknown {
   const { success, data } = loaded.safeParse(document)
   if (!success) return document
   const changed = { ...data, load: { ...data.load, host } }
-  if (!experimentSchema.safeParse(changed).success) throw new BadHost(`--host ${host}: expected a URL such as http://127.0.0.1:8000`)
+  if (!experimentSchema.safeParse(changed).success) throw new BadHost(`--host ${withoutLogin(host)}: expected a URL such as http://127.0.0.1:8000`)
   return changed
 }

@@ -1,6 +1,7 @@
 import { readConfig } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 import { printJudgement } from '#shared/verdict.ts'
 import { parseTestedServices } from './declared-services.ts'
 import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
@@ -66,7 +67,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   }
   if (progressFor(options.json ?? false) === 'live') process.stderr.write(`live page: ${pageAddress(session)}\n`)
   if (prometheus && experiments.some(readsLoadFromPrometheus)) {
-    process.stderr.write(`note: a gate reads the load's own metrics from ${prometheus.url}, which must scrape ${session.loadMetricsUrl} for that\n`)
+    process.stderr.write(`note: a gate reads the load's own metrics from ${withoutLogin(prometheus.url)}, which must scrape ${session.loadMetricsUrl} for that\n`)
   }
   if (!prometheus) process.stderr.write(scrapeWarnings(experiments.map(({ experiment }) => experiment), { scraped: subject.scrape.length, failed: session.failedScrapes }).map(line => `${line}\n`).join(''))
   let worst = 0

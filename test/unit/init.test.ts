@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readFile, readdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseExperiments, readExperimentFile, renderProblem } from '#shared/experiment-file.ts'
@@ -66,6 +66,21 @@ test('two files are written, and the next commands are told with the process tha
   assert.deepEqual((await readExperimentFile(join(first, 'experiment.yaml'))).problems, [])
   assert.match(await readFile(join(first, 'locustfile.py'), 'utf8'), /^PATHS = \["\/","\/health"\]$/m)
   assert.match(told, new RegExp(`npx faultline run \\S*experiment\\.yaml --allow svc=${process.pid} `))
+})
+
+test('the next commands can be pasted into a shell, whatever the folder is called', async () => {
+  using folder = temporaryFolder('init')
+  for (const name of ['of mine', 'it\'s', '$HOME;`x`', 'plain']) {
+    const told = await initCommand(join(folder.path, name), { host, path: ['/'] })
+    const [, typed = assert.fail()] = /npx faultline run (.+?) +# /.exec(told) ?? []
+    assert.equal(execFileSync('sh', ['-c', `printf %s ${typed}`], { encoding: 'utf8' }), relative('.', join(folder.path, name, 'experiment.yaml')))
+  }
+})
+
+test('a login in the host is the load\'s alone: reports show the description', () => {
+  const { experiments: [written] } = parseExperiments(printExperiment({ name: 'first-load', host: 'http://user:secret@127.0.0.1:8000', paths: ['/'], match: undefined }), 'experiment.yaml')
+  assert.equal(written?.experiment.load?.host, 'http://user:secret@127.0.0.1:8000')
+  assert.equal((written?.document as { description: string }).description, 'Does http://127.0.0.1:8000 keep its limits under this load?')
 })
 
 test('nothing is overwritten, and where the second file is in the way the first is not left', async () => {

@@ -20,4 +20,5 @@ test('a host that no experiment may have is refused with what was expected', () 
   for (const host of ['127.0.0.1:8000', 'shop', '', 'ftp://shop']) {
     assert.throws(() => withHost(document, host), { code: 'bad_host', exitCode: 3, message: `--host ${host}: expected a URL such as http://127.0.0.1:8000` })
   }
+  assert.throws(() => withHost(document, 'user:secret@shop:8000'), { message: '--host shop:8000: expected a URL such as http://127.0.0.1:8000' })
 })

@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { InvalidInput, messageOf } from '#shared/errors.ts'
 import { parseExperiments } from '#shared/experiment-file.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 import { parseParent } from '../process-parent.ts'
 import { knownBy, labelOf, printExperiment, printLocustfile, type Starter } from './starter.ts'
 
@@ -24,7 +25,7 @@ export interface InitOptions {
  */
 export async function initCommand(folder: string, { host, path, allow }: InitOptions): Promise<string> {
   const wrong = path.find(asked => !asked.startsWith('/'))
-  if (wrong !== undefined) throw new NothingBegun(`--path ${wrong}: expected a path on ${host}, such as /${wrong.replace(/^\W+/, '')}; a folder is named before --path`)
+  if (wrong !== undefined) throw new NothingBegun(`--path ${wrong}: expected a path on ${withoutLogin(host)}, such as /${wrong.replace(/^\W+/, '')}; a folder is named before --path`)
   const parent = allow === undefined ? undefined : parseParent(allow)
   const match = parent && knownBy(argvOf(parent.pid))
   if (parent && match === undefined) throw new NothingBegun(`--allow ${allow}: its command line names no program to know it by`)
@@ -33,7 +34,7 @@ export async function initCommand(folder: string, { host, path, allow }: InitOpt
   const experiment = printExperiment(starter)
   const experimentFile = join(folder, 'experiment.yaml')
   const [problem] = parseExperiments(experiment, experimentFile).problems
-  if (problem) throw new NothingBegun(`--host ${host}: expected ${problem.expected}`) // nothing else in it is anybody's words
+  if (problem) throw new NothingBegun(`--host ${withoutLogin(host)}: expected ${problem.expected}`) // nothing else in it is anybody's words
   await mkdir(folder, { recursive: true }).catch((error: unknown) => { throw new NothingBegun(`${folder} cannot be made: ${messageOf(error)}`) })
   const locustfile = join(folder, 'locustfile.py')
   await writeNew(experimentFile, experiment)
@@ -42,15 +43,19 @@ export async function initCommand(folder: string, { host, path, allow }: InitOpt
     throw error
   })
   const named = relative('.', experimentFile)
+  const typed = inShell(named)
   const opted = parent && label !== undefined ? ` --allow ${label}=${parent.pid}` : ''
   return `${named}
 ${relative('.', locustfile)}
 
 next:
-  npx faultline plan ${named}${opted}      # what would be done; changes nothing
-  npx faultline run ${named}${opted}       # under a minute, to the first verdict
+  npx faultline plan ${typed}${opted}      # what would be done; changes nothing
+  npx faultline run ${typed}${opted}       # under a minute, to the first verdict
 `
 }
+
+/** As a shell takes it for one word. */
+const inShell = (word: string) => /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll('\'', '\'\\\'\'')}'`
 
 function argvOf(pid: number): string[] {
   try {

@@ -1,5 +1,6 @@
 /** The two files that a first experiment is made of, in words that can be read as they stand. */
 import { stringify } from 'yaml'
+import { withoutLogin } from '#shared/redaction.ts'
 
 /** What is to be tried: where the service answers, and which of its processes may be stopped. */
 export interface Starter {
@@ -45,7 +46,7 @@ hold: 20s                  # how long the gates are judged
   return `apiVersion: faultline.dev/v1alpha1
 kind: Experiment
 metadata: {name: ${name}}
-description: ${inline(match === undefined ? `Does ${host} keep its limits under this load?` : `Do users notice when ${match} does not answer for five seconds, and is it well again afterwards?`)}
+description: ${inline(match === undefined ? `Does ${withoutLogin(host)} keep its limits under this load?` : `Do users notice when ${match} does not answer for five seconds, and is it well again afterwards?`)}
 load: {users: 20, spawnRate: 20, host: ${inline(host)}, locustfile: locustfile.py}
 ${fault}gates:                     # npx faultline gates: what else can be asked
   - {name: healthy, phase: steady, errorRate: {max: 1%}}     # before the fault: what is ill by itself is not blamed on it
