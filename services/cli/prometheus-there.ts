@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '#shared/config.ts'
 import { FaultlineError } from '#shared/errors.ts'
 import type { Experiment } from '#shared/experiment.ts'
@@ -14,14 +15,24 @@ export function prometheusThere(url: string | undefined): PrometheusOptions | un
   return configuredPrometheus(url === undefined ? config : { ...config, get: name => name === 'prometheus.url' ? url : config.get(name) })
 }
 
-/** A fault whose gates nobody can read is done for nothing, so that is found out before. Throws PrometheusUnreadable. */
-export async function demandPrometheus(options: PrometheusOptions, experiments: readonly Experiment[]): Promise<void> {
+/** One that was only just started answers 503, or not at all, while it reads what it has stored. */
+const usualPatienceMs = 10_000
+const askAgainMs = 500
+
+/** A fault whose gates nobody can read is done for nothing, so that is found out before: for `patienceMs` it is asked again. Throws PrometheusUnreadable. */
+export async function demandPrometheus(options: PrometheusOptions, experiments: readonly Experiment[], { patienceMs = usualPatienceMs } = {}): Promise<void> {
   const gates = new Set(experiments.flatMap(experiment => experiment.gates).filter(({ source }) => source === 'prometheus').map(({ name }) => name))
   if (gates.size === 0) return
   const prometheus = connectPrometheus(options)
+  const givenUpAt = performance.now() + patienceMs
   try {
-    const answer = await prometheus.ask('vector(1)', Date.now(), { freshForMs: 60_000 })
-    if (answer.is === 'no-data') throw new PrometheusUnreadable(`${answer.why}; the gates ${[...gates].join(', ')} read it, so that no run could pass, and none was begun: is that its address (--prometheus, or the setting prometheus.url)?`)
+    for (let tried = 1; ; tried++) {
+      const answer = await prometheus.ask('vector(1)', Date.now(), { freshForMs: 60_000 })
+      if (answer.is === 'value') return
+      if (performance.now() + askAgainMs > givenUpAt) throw new PrometheusUnreadable(`${answer.why}; the gates ${[...gates].join(', ')} read it, so that no run could pass, and none was begun: is that its address (--prometheus, or the setting prometheus.url)?`)
+      if (tried === 1) process.stderr.write(`${answer.why}\nit is asked again for up to ${patienceMs / 1_000} s\n`)
+      await delay(askAgainMs)
+    }
   } finally {
     prometheus.close()
   }

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { experimentSchema } from '#shared/experiment.ts'
 import { freePort } from '#shared/process/free-port.ts'
@@ -26,8 +27,26 @@ test('another service at its address is refused, with the gates that would have 
   await once(server, 'listening')
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    await assert.rejects(demandPrometheus({ url }, experiments), { code: 'prometheus_unreadable', exitCode: 4, message: /the gates own read it, so that no run could pass/ })
+    await assert.rejects(demandPrometheus({ url }, experiments, { patienceMs: 0 }), { code: 'prometheus_unreadable', exitCode: 4, message: /the gates own read it, so that no run could pass/ })
     await demandPrometheus({ url }, [experimentSchema.parse(document([{ name: 'load', errorRate: { max: '1%' } }]))])
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+test('one that is not ready yet, as just after its start, is asked again', async () => {
+  await using prometheus = await startPrometheus([])
+  let asked = 0
+  const server = createServer((request, response) => void (async () => {
+    if (++asked === 1) return response.writeHead(503).end('Service Unavailable')
+    const answer = await fetch(new URL(request.url ?? '', prometheus.url), { method: request.method ?? 'GET', headers: { 'content-type': request.headers['content-type'] ?? '' }, body: await text(request) })
+    return response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text())
+  })()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  try {
+    await demandPrometheus({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, experiments)
+    assert.equal(asked, 2)
   } finally {
     server.closeAllConnections()
     server.close()
@@ -42,5 +61,6 @@ test('a run whose Prometheus is not there ends before anything is begun', async 
   await using command = startFaultline(['run', file, '--prometheus', url, '--results', join(folder.path, 'results')], { temporary: folder.path })
   const { code, out, err } = await command.ended
   assert.deepEqual([code, out], [4, ''])
+  assert.match(err, /^it is asked again for up to 10 s$/m)
   assert.match(err, new RegExp(`^PrometheusUnreadable: Prometheus at ${url} did not answer the query: connect ECONNREFUSED`, 'm'))
 })
