@@ -78,9 +78,9 @@ test('the next commands can be pasted into a shell, whatever the folder is calle
 })
 
 test('a login in the host is the load\'s alone: reports show the description', () => {
-  const { experiments: [written] } = parseExperiments(printExperiment({ name: 'first-load', host: 'http://user:secret@127.0.0.1:8000', paths: ['/'], match: undefined }), 'experiment.yaml')
-  assert.equal(written?.experiment.load?.host, 'http://user:secret@127.0.0.1:8000')
-  assert.equal((written?.document as { description: string }).description, 'Does http://127.0.0.1:8000 keep its limits under this load?')
+  const { experiments: [written = assert.fail()] } = parseExperiments(printExperiment({ name: 'first-load', host: 'http://user:secret@127.0.0.1:8000', paths: ['/'], match: undefined }), 'experiment.yaml')
+  assert.equal(written.experiment.load?.host, 'http://user:secret@127.0.0.1:8000')
+  assert.equal((written.document as { description: string }).description, 'Does http://127.0.0.1:8000 keep its limits under this load?')
 })
 
 test('nothing is overwritten, and where the second file is in the way the first is not left', async () => {

@@ -8,12 +8,12 @@ import { KubectlFailed } from '../../services/cli/deploy/kubectl.ts'
 import { until } from '../parts/until.ts'
 
 /** No cluster here: a program called kubectl that answers as one, so that what is tested is the waiting, and what it ends. */
-async function withKubectl(answers: { rollout: string; pods: object[]; events?: object[] }, use: (folder: string) => Promise<void>): Promise<void> {
+async function withKubectl(answers: { rollout: string; pods: object[]; events?: object[] | 'forbidden' }, use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'faultline-kubectl-'))
   const path = process.env['PATH'] ?? ''
   try {
     await writeFile(join(folder, 'workload.json'), JSON.stringify({ metadata: { uid: 'uid-of-nats' }, spec: { selector: { matchLabels: { app: 'nats' } }, template: { spec: { containers: [{ name: 'nats', image: 'localhost/faultline/nats:dev' }] } } } }))
-    await writeFile(join(folder, 'events.json'), JSON.stringify({ items: answers.events ?? [] }))
+    if (answers.events !== 'forbidden') await writeFile(join(folder, 'events.json'), JSON.stringify({ items: answers.events ?? [] }))
     await writeFile(join(folder, 'pods.json'), JSON.stringify({ items: answers.pods }))
     await writeFile(join(folder, 'kubectl'), `#!/bin/sh
 case "$*" in
@@ -64,6 +64,9 @@ test('what is not ready in time is told with kubectl\'s words and why; a rollout
   await withKubectl({ rollout: timesOut, pods: [stuck('ContainerCreating', '')] }, async () => {
     await assert.rejects(awaitRollout(rollout, () => {}), (error: unknown) => error instanceof NotRolledOut && error.exitCode === 4
       && error.message.endsWith('timed out waiting for the condition; pod nats-0 on node-1: container nats: ContainerCreating'))
+  })
+  await withKubectl({ rollout: timesOut, pods: [stuck('ContainerCreating', '')], events: 'forbidden' }, async () => {
+    await assert.rejects(awaitRollout(rollout, () => {}), { message: /; pod nats-0 on node-1: container nats: ContainerCreating$/ })
   })
   await withKubectl({ rollout: timesOut, pods: [], events: [{ metadata: {}, lastTimestamp: '2026-11-28T15:00:00Z', reason: 'FailedCreate', message: 'create Pod nats-0 in StatefulSet nats failed error: exceeded quota: small' }] }, async () => {
     await assert.rejects(awaitRollout(rollout, () => {}), (error: unknown) => error instanceof NotRolledOut

@@ -62,7 +62,7 @@ async function look(namespace: string, workload: string): Promise<NotReady[]> {
     const written = await read(workload)
     const its = podsOf(written)
     const [kind, name] = workload.split('/')
-    const events = kind === 'deployment' ? undefined : await read('events', '--field-selector', `reason=FailedCreate,involvedObject.name=${name}`)
+    const events = kind === 'deployment' ? undefined : await read('events', '--field-selector', `reason=FailedCreate,involvedObject.name=${name}`).catch(() => undefined) // who may not read them still sees the pods
     const pods = await read('pods', '--selector', its.selector)
     return [...refusedPod(written, { pods, events }), ...notReady(pods, its)]
   } catch {
