@@ -112,7 +112,7 @@ test('signing keys are rotated in mid-run, by files alone: old and next count wh
   secret.set({ 'commands-public-key': `${nextCommands.publicKey}\n` })
 
   await judged
-  assert.deepEqual(seen.flatMap(({ kind }) => kind.startsWith('fault.') ? [kind] : []), ['fault.injected', 'fault.reverted'], 'no lease has run out')
+  assert.deepEqual(seen.flatMap(({ kind }) => kind.startsWith('fault.') ? [kind] : []), ['fault.ordered', 'fault.injected', 'fault.reverted'], 'no lease has run out')
   const [verdict] = seen.flatMap(stored => stored.kind === 'run.judged' ? [stored.fact.data] : [])
   assert.deepEqual([verdict?.verdict, verdict?.record?.key], ['passed', nextVerdicts.publicKey], verdict?.reasons.join('; '))
 
@@ -120,7 +120,7 @@ test('signing keys are rotated in mid-run, by files alone: old and next count wh
   await soon('the version may go out', async () => (await release()).passed)
   secret.set({ 'verdicts-public-key': `${verdicts.publicKey}\n` })
   await soon('its verdict counts no more', async () => !(await release()).passed)
-  assert.match((await release()).reasons.join(), /the verdict on rotated-\S+ is signed by U\w+, which is not trusted$/)
+  assert.match((await release()).reasons.join(), /the verdict on rotated-\S+ is signed by U\w+, which is not trusted: run it again, or /)
 
   for (const { service, child, url } of here.running) {
     assert.equal((await fetch(`${url}/readyz`)).status, 200, service)
