@@ -159,7 +159,7 @@ export const facts = defineFacts({
   'fault.ordered': {
     producer: 'scheduler',
     readers: ['scheduler', 'slo-evaluator', 'cli'],
-    doc: 'These agents, named by their nodes, are about to be told to do the fault, each to its own targets: it is whole when all of them have confirmed it. The last order under the highest epoch counts. What joins a fault later is in none.',
+    doc: 'These agents, named by their nodes, are about to be told to do the fault, each to its own targets: it is whole when all who were ever told have confirmed it. What joins a fault later is in none.',
     data: z.strictObject({ fault: z.string(), kind: z.string(), nodes: z.array(z.string()).min(1), epoch: epochSchema, atMs: epochMs() }),
   },
   'fault.injected': {

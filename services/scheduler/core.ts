@@ -1,7 +1,7 @@
 import type { Joining } from '#shared/commands.ts'
 import { runPhase, type AbortCause, type FactData, type GateStatus, type RunPhase, type StoredFact } from '#shared/events.ts'
 import type { Experiment, ExperimentFault } from '#shared/experiment.ts'
-import { orderInForce, silentOf, type FaultOrder } from '#shared/fault-order.ts'
+import { silentOf, withOrder, type FaultOrder } from '#shared/fault-order.ts'
 import { faultOfPart, isJoined, partOf } from '#shared/fault.ts'
 import { recoveryGates } from '#shared/gate-core.ts'
 import { faultedNodesOf } from '#shared/probe-core.ts'
@@ -152,7 +152,7 @@ export function fold(state: RunState, stored: StoredFact): RunState {
     }
     case 'fault.ordered': {
       const { data } = stored.fact
-      return withFault(state, data.fault, known => ({ ...known, ordered: orderInForce(known.ordered, data) }))
+      return withFault(state, data.fault, known => ({ ...known, ordered: withOrder(known.ordered, data) }))
     }
     case 'fault.injected': {
       const { injectedAtMs } = stored.fact.data

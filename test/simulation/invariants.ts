@@ -190,7 +190,7 @@ export class Checker {
     for (const { id, durationMs } of experiment.faults) {
       const acts = ledger.acts.filter(({ order }) => order?.run === run && order.fault === id)
       if (acts.length === 0) missing(`${id} was never done`)
-      const silent = [...ledger.orders.get(`${run}/${id}`)?.of ?? []].filter(agent => !acts.some(({ machine }) => agentOn(machine) === agent))
+      const silent = [...ledger.orders.get(`${run}/${id}`) ?? []].filter(agent => !acts.some(({ machine }) => agentOn(machine) === agent))
       if (silent.length > 0) missing(`${id} was ordered of ${silent.join(', ')} too, and never done there`)
       if (durationMs === undefined) continue
       const spans = ledger.spans.filter(({ order }) => order.run === run && order.fault === id)

@@ -56,8 +56,8 @@ export class Ledger {
   urgedAtMs = -1
   /** By epoch: who has sent commands under it. */
   readonly owners = new Map<string, Set<string>>()
-  /** Of each fault of a run, who was told to do it, under the highest epoch of those that told. */
-  readonly orders = new Map<string, { epoch: Epoch; of: ReadonlySet<string> }>()
+  /** Of each fault of a run, who was ever told to do it. */
+  readonly orders = new Map<string, ReadonlySet<string>>()
   readonly #orders = new Map<string, Order>()
   readonly #heardEpoch = new Map<string, Epoch>()
   readonly #buried = new Map<string, number>()
@@ -78,10 +78,8 @@ export class Ledger {
   }
 
   /** An inject that a scheduler has sent, wherever it gets to. Another leader may have chosen others. */
-  ordered(to: string, { run, fault, epoch }: { run: string; fault: string; epoch: Epoch }): void {
-    const known = this.orders.get(`${run}/${fault}`)
-    if (known && isOlder(epoch, known.epoch)) return
-    this.orders.set(`${run}/${fault}`, { epoch, of: new Set([...known && !isOlder(known.epoch, epoch) ? known.of : [], to]) })
+  ordered(to: string, { run, fault }: { run: string; fault: string }): void {
+    this.orders.set(`${run}/${fault}`, new Set([...this.orders.get(`${run}/${fault}`) ?? [], to]))
   }
 
   /** In the very event in which a process begins to handle it. */

@@ -26,8 +26,8 @@ test('an instant fault needs no revert to pass', () => {
   assert.deepEqual([judgement.verdict, judgement.faults[0]?.cause], ['passed', 'instant'], judgement.reasons.join('\n'))
 })
 
-test('who was told to do a fault has done it, and who an earlier leader had chosen is not missed', () => {
-  const judgement = judge(logOf({ also: log => { ordered(['n1', 'n2'], 1)(log); ordered(['n1'], 2)(log) } }))
+test('who was told to do a fault, by one leader or by two, has done it', () => {
+  const judgement = judge(logOf({ also: log => { ordered(['n1'], 1)(log); ordered(['n1'], 2)(log) } }))
   assert.equal(judgement.verdict, 'passed', judgement.reasons.join('\n'))
 })
 
@@ -53,7 +53,7 @@ const falsePasses: [name: string, story: Story, reason: RegExp][] = [
   ['fewer requests than minRequests', { gates: [{ ...errorsGate, minRequests: 51 }] }, /50 requests, fewer than minRequests/],
   ['a fault never confirmed as injected', { injected: null, reverted: null }, /never confirmed as injected/],
   ['a fault that one of two nodes never told of', { also: ordered(['n1', 'n2'], 1) }, /^1-pause was never confirmed as injected on n2$/],
-  ['a fault that a node of the last leader\'s order never told of, though one of an earlier leader\'s came later', { also: log => { ordered(['n1', 'n3'], 2)(log); ordered(['n1'], 1)(log) } }, /^1-pause was never confirmed as injected on n3$/],
+  ['a fault that a node never told of which one leader had told, and the next one has not', { also: log => { ordered(['n1', 'n2'], 1)(log); ordered(['n1'], 2)(log) } }, /^1-pause was never confirmed as injected on n2$/],
   ['an injection whose effect was not seen', { injected: { verified: false } }, /its effect was not seen/],
   ['a revert that was not confirmed', { reverted: { verified: false } }, /not confirmed/],
   ['no revert at all', { reverted: null }, /not confirmed/],
