@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FaultlineError } from '#shared/errors.ts'
-import { endTree } from '#shared/process/process-tree.ts'
+import { endTree, type Root } from '#shared/process/process-tree.ts'
 import { isReady } from '#shared/process/readiness.ts'
 import type { ChildPlan, Command } from '#shared/process/child-plan.ts'
 import type { KeeperOrder, KeeperWord } from '#shared/process/keeper.ts'
@@ -35,7 +35,7 @@ export class Children {
   readonly #endInput: () => void
   readonly #started = new Map<string, PromiseWithResolvers<number>>()
   readonly #ended = new Map<string, PromiseWithResolvers<string>>()
-  readonly #alive = new Map<string, number>()
+  readonly #alive = new Map<string, Root>()
 
   constructor(folder: string, { atEnd, parent }: { atEnd?: [string, ...string[]]; parent?: string } = {}) {
     this.#folder = folder
@@ -92,7 +92,7 @@ export class Children {
   /** A keeper that was killed itself has left its children: they are ended here, and whoever waits for one is told. */
   async #endLeftovers(): Promise<void> {
     for (const started of this.#started.values()) started.reject(new ChildFailed('the keeper of the children was killed'))
-    await Promise.all([...this.#alive.values()].map(pid => endTree(pid, { graceMs: 500 })))
+    await Promise.all([...this.#alive.values()].map(child => endTree(child, { graceMs: 500 })))
     for (const ended of this.#ended.values()) ended.resolve('killed with its keeper')
   }
 
@@ -105,7 +105,7 @@ export class Children {
 
   #hear(word: KeeperWord): void {
     if ('started' in word) {
-      this.#alive.set(word.started, word.pid)
+      this.#alive.set(word.started, word)
       this.#started.get(word.started)?.resolve(word.pid)
     } else if ('failed' in word) this.#started.get(word.failed)?.reject(new ChildFailed(`${word.failed} could not be started: ${word.why}`))
     else {

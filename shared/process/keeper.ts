@@ -15,7 +15,7 @@ import type { Command } from '#shared/process/child-plan.ts'
 import { endTree, startTicksOf } from '#shared/process/process-tree.ts'
 
 export type KeeperOrder = { start: Command } | { stop: string } | { atEnd: string[] } | { parent: string }
-export type KeeperWord = { started: string; pid: number } | { failed: string; why: string } | { ended: string; code: number | null; signal: string | null }
+export type KeeperWord = { started: string; pid: number; startTicks?: number | undefined } | { failed: string; why: string } | { ended: string; code: number | null; signal: string | null }
 
 const atEndWithinMs = 30_000
 
@@ -46,7 +46,7 @@ function start(plan: Command): void {
   child.once('error', error => say({ failed: plan.name, why: error.message }))
   child.once('spawn', () => {
     children.set(plan.name, child)
-    say({ started: plan.name, pid: child.pid ?? 0 })
+    say({ started: plan.name, pid: child.pid ?? 0, startTicks: startTicksOf(child.pid ?? 0) })
   })
   child.once('exit', (code, signal) => {
     children.delete(plan.name)
@@ -57,14 +57,14 @@ function start(plan: Command): void {
 async function stop(name: string): Promise<void> {
   const child = children.get(name)
   if (child?.pid === undefined) say({ ended: name, code: null, signal: null })
-  else await endTree(child.pid, { graceMs: 3_000 })
+  else await endTree({ pid: child.pid }, { graceMs: 3_000 })
 }
 
 /** The last command runs at once, because users pay for every fault that stays, and again when nobody is left who could act after it. */
 async function endAll(): Promise<void> {
   runAtEnd()
   // newest first: each child before what it needs
-  for (const child of [...children.values()].reverse()) if (child.pid !== undefined) await endTree(child.pid, { graceMs: 500 })
+  for (const child of [...children.values()].reverse()) if (child.pid !== undefined) await endTree({ pid: child.pid }, { graceMs: 500 })
   const isClean = runAtEnd()
   if (isClean) remove() // else it stays: it says what is still to be done
   process.exit(0)

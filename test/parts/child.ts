@@ -43,7 +43,7 @@ export async function startChild(plan: ChildPlan, folder: string): Promise<Child
   const pid = child.pid ?? 0
   const log = () => readFileSync(file, 'utf8').slice(skip)
   const end = async (graceMs: number) => {
-    if (ended === undefined) await endTree(pid, { graceMs })
+    if (ended === undefined) await endTree({ pid }, { graceMs })
     await exited
   }
   const givenUpAt = performance.now() + readyWithinMs

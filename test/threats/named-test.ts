@@ -42,7 +42,7 @@ export async function runNamedTest({ file, title }: NamedTest, room: Room, { lim
   const told: Told[] = []
   let errors = ''
   let isLate = false
-  const end = () => void (child.pid !== undefined && child.exitCode === null && child.signalCode === null && endTree(child.pid, { graceMs: 2_000 }))
+  const end = () => void (child.pid !== undefined && child.exitCode === null && child.signalCode === null && endTree({ pid: child.pid }, { graceMs: 2_000 }))
   const late = setTimeout(() => { isLate = true; end() }, limitMs)
   let grace: NodeJS.Timeout | undefined
   createInterface({ input: child.stdout }).on('line', line => {
@@ -58,7 +58,7 @@ export async function runNamedTest({ file, title }: NamedTest, room: Room, { lim
     clearTimeout(late)
     clearTimeout(grace)
     interrupted.removeEventListener('abort', end)
-    for (const { pid } of processesOf(room.folder)) await endTree(pid, { graceMs: 0 }) // what services without a defence may leave
+    for (const left of processesOf(room.folder)) await endTree(left, { graceMs: 0 }) // what services without a defence may leave
   }
   await Promise.race([closed, delay(outputMs, undefined, { ref: false })]) // somebody may still have its output open
   child.stdout.destroy()
