@@ -27,6 +27,8 @@ const program = `
   stranger.kill('SIGKILL')`
 
 test('who was given the PID of a process that has ended, while the rest of its tree is ended, lives on', { skip: process.getuid?.() !== 0 && 'needs root' }, async () => {
-  const told = await runToEnd({ argv: ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', '"$0" "$@"; exit $?', process.execPath, '--input-type=module', '--eval', program] }) // the shell buries whoever has lost its parent
-  assert.deepEqual(JSON.parse(told), { isSamePid: true, strangerLives: true, left: 0 })
+  const attempt = async () => JSON.parse(await runToEnd({ argv: ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', '"$0" "$@"; exit $?', process.execPath, '--input-type=module', '--eval', program] })) as { isSamePid: boolean } // the shell buries whoever has lost its parent
+  let seen = await attempt()
+  for (let again = 0; again < 3 && !seen.isSamePid; again++) seen = await attempt() // a thread of Node.js was given it
+  assert.deepEqual(seen, { isSamePid: true, strangerLives: true, left: 0 })
 })
