@@ -33,7 +33,7 @@ test('the experiment is valid whatever the process is known by, and stops what w
     const { experiments: [written], problems } = parseExperiments(printExperiment({ name: 'svc-pause', host, paths: ['/'], match }), 'experiment.yaml')
     assert.deepEqual(problems.map(renderProblem), [])
     assert.deepEqual(written?.experiment.faults.map(({ kind, target }) => [kind, target]), [['pause', { process: { match, pick: 'one' } }]])
-  }))
+  }), { numRuns: 500, examples: [['\u3000\u{10000}'], [' a '], ['\u00a0ab']] })
 })
 
 test('without a process it is a load test: no fault, and gates that are judged for a time', () => {

@@ -32,7 +32,7 @@ export function labelOf(name: string): string {
 }
 
 /** YAML in one line: of what a person has given. */
-const inline = (value: unknown) => stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).trim()
+const inline = (value: unknown) => stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).replace(/\n$/, '') // a space of Unicode's that a name begins with is the name's
 
 /** `experiment.yaml`. Pure. */
 export function printExperiment({ name, host, match }: Starter): string {
