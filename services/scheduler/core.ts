@@ -57,7 +57,7 @@ export interface Prober { node: string; closed: boolean; probes: ReadonlyMap<str
 export interface FaultState {
   spec: ExperimentFault
   nodes: ReadonlyMap<string, NodeFault>
-  /** Who was told last to do it; undefined before, and of what joined. */
+  /** Who was ever told to do it; undefined before, and of what joined. */
   ordered?: FaultOrder
   /** Why a node refused it. The first refusal stays, whatever is done there or elsewhere later: another leader may have asked again. */
   refused?: string

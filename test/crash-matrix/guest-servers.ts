@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { isReady } from '#shared/process/readiness.ts'
 import type { ChildPlan } from '#shared/process/child-plan.ts'
 import { untilScraped } from '../../services/cli/parts/prometheus.ts'
-import { startGuest } from '../guest/guest.ts'
+import { quoted, startGuest } from '../guest/guest.ts'
 import { until } from '../parts/until.ts'
 import { monitorPort, monitorUrl, natsNames, natsPort, ports, routePort, type NatsName, type RigFolders } from './plans.ts'
 import type { ProcessName } from './table.ts'
@@ -103,8 +103,6 @@ export async function startGuestServers(names: readonly ProcessName[], folders: 
     [Symbol.asyncDispose]: () => guest[Symbol.asyncDispose](),
   }
 }
-
-const quoted = (word: string): string => `'${word.replaceAll('\'', `'\\''`)}'`
 
 async function timeOfNats(name: NatsName): Promise<number> {
   const { now } = z.object({ now: z.string() }).parse(await answerOf(`${monitorUrl(name)}/varz`))

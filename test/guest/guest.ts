@@ -122,7 +122,8 @@ async function boot(made: AsyncDisposableStack, command: string, network: readon
   return { guest, printed: () => output.replaceAll('\r', '') } // a line's end may come in two pieces
 }
 
-const quoted = (word: string): string => `'${word.replaceAll('\'', `'\\''`)}'`
+/** As the guest's shell takes it for one word. */
+export const quoted = (word: string): string => `'${word.replaceAll('\'', `'\\''`)}'`
 
 function start(made: AsyncDisposableStack, { program, env, before }: Program, args: readonly string[]) {
   const child = spawn(program, [...before, ...args], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } })
