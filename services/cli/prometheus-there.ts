@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '#shared/config.ts'
 import { FaultlineError } from '#shared/errors.ts'
 import type { Experiment } from '#shared/experiment.ts'
 import { configuredPrometheus, connectPrometheus, type PrometheusOptions } from '#shared/prometheus.ts'
+import { askAgain } from './ask-again.ts'
 
 /** The Prometheus that gates are to be read from answers no question. */
 class PrometheusUnreadable extends FaultlineError {
@@ -24,15 +24,10 @@ export async function demandPrometheus(options: PrometheusOptions, experiments: 
   const gates = new Set(experiments.flatMap(experiment => experiment.gates).filter(({ source }) => source === 'prometheus').map(({ name }) => name))
   if (gates.size === 0) return
   const prometheus = connectPrometheus(options)
-  const givenUpAt = performance.now() + patienceMs
   try {
-    for (let tried = 1; ; tried++) {
-      const answer = await prometheus.ask('vector(1)', Date.now(), { freshForMs: 60_000 })
-      if (answer.is === 'value') return
-      if (performance.now() + askAgainMs > givenUpAt) throw new PrometheusUnreadable(`${answer.why}; the gates ${[...gates].join(', ')} read it, so that no run could pass, and none was begun: is that its address (--prometheus, or the setting prometheus.url)?`)
-      if (tried === 1) process.stderr.write(`${answer.why}\nit is asked again for up to ${patienceMs / 1_000} s\n`)
-      await delay(askAgainMs)
-    }
+    const ask = () => prometheus.ask('vector(1)', Date.now(), { freshForMs: 60_000 })
+    const answer = await askAgain(ask, found => found.is === 'value' ? undefined : found.why, { patienceMs, againMs: askAgainMs })
+    if (answer.is !== 'value') throw new PrometheusUnreadable(`${answer.why}; the gates ${[...gates].join(', ')} read it, so that no run could pass, and none was begun: is that its address (--prometheus, or the setting prometheus.url)?`)
   } finally {
     prometheus.close()
   }

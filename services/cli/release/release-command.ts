@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { readConfig } from '#shared/config.ts'
 import { FaultlineError, InvalidInput, messageOf } from '#shared/errors.ts'
@@ -8,6 +7,7 @@ import { checkRelease, type ReleaseDecision, type Requirement } from '#shared/re
 import { printRequirement, releaseQuerySchema, type ReleaseQuery } from '#shared/release-query.ts'
 import { experimentIdentity } from '#shared/release-run.ts'
 import { ApiClient, SchedulerUnreachable } from '../api-client.ts'
+import { askAgain } from '../ask-again.ts'
 import { connectScheduler, type ClusterOptions } from '../cluster/scheduler.ts'
 import { trustedKeys } from '../verify/trusted-keys.ts'
 import { readLocalRuns } from './local-runs.ts'
@@ -122,16 +122,13 @@ async function ask(scheduler: { apiUrl: string; token: string }, { app, version,
  * answer is out of a record that was read anew. Throws what it threw last, no more than 10 s after the first question, and the time that the last one takes.
  */
 async function askPatiently(question: () => Promise<unknown>): Promise<unknown> {
-  const giveUpMs = performance.now() + patienceMs
-  for (let tried = 1; ; tried++) {
-    try {
-      return await question()
-    } catch (error) {
-      if (!(error instanceof SchedulerUnreachable) || performance.now() + askAgainMs > giveUpMs) throw error
-      if (tried === 1) process.stderr.write(`${messageOf(error)}\nit is asked again for up to ${patienceMs / 1_000} s, and blocks after that\n`)
-      await delay(askAgainMs)
-    }
-  }
+  const ask = () => question().then(answer => ({ answer }), (error: unknown) => {
+    if (error instanceof SchedulerUnreachable) return { error }
+    throw error
+  })
+  const said = await askAgain(ask, told => 'error' in told ? told.error.message : undefined, { patienceMs, againMs: askAgainMs, afterwards: ', and blocks after that' })
+  if ('error' in said) throw said.error
+  return said.answer
 }
 
 function blockedBy(error: FaultlineError, { app, version, within }: ReleaseQuery): ReleaseDecision {
