@@ -237,9 +237,11 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
   }
 
   const subscriptions = [
-    bus.answer('plan', node, async ({ run, item, chosen, peers = [], blastRadius = usualBlastRadius }) => ({
-      outcome: 'done', node, targets: await driver.plan({ spec: parseItem(item), run, blastRadius, found: chosen && { chosen, peers } }),
-    })),
+    bus.answer('plan', node, async ({ run, fault, item, chosen, peers = [], blastRadius = usualBlastRadius }) => {
+      const held = work.get(keyOf({ run, fault }))
+      if (held) return { outcome: 'done', node, targets: held.targets.map(target => ({ target, steps: [] })) } // whoever led before has ordered it, and no fact has told so yet: there is nothing more to do
+      return { outcome: 'done', node, targets: await driver.plan({ spec: parseItem(item), run, blastRadius, found: chosen && { chosen, peers } }) }
+    }),
     bus.answer('resolve', node, async ({ run, item, joining, blastRadius = usualBlastRadius }) => {
       if (!driver.resolve) return { outcome: 'refused', why: `the agent ${node} does not know the Kubernetes API` }
       return { outcome: 'done', ...await driver.resolve({ spec: parseItem(item), run, blastRadius, joining }) }

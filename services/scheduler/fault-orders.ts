@@ -76,11 +76,11 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     standings.set(key, { run, at: 'ordering', targets })
     try {
       const { orders, why } = await (fault.target.process ? ordersByPlanning : ordersByResolving)({ run, fault, ...experiment })
+      if (!mayOrder(run, epoch)) return
       if (orders.length === 0) {
         await writer.write(run, 'run.aborting', { cause: 'refused', detail: `${fault.id}${why}`, atMs: clock.nowMs(), clock: clockId })
         return
       }
-      if (!mayOrder(run, epoch)) return
       await writer.write(run, 'fault.ordered', { fault: fault.id, kind: fault.kind, nodes: orders.map(({ agent }) => agent), epoch, atMs: clock.nowMs() })
       await order({ run, fault: fault.id, orders, targets, epoch }, experiment)
     } finally {

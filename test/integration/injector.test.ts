@@ -147,6 +147,25 @@ test('a pause stops all four processes of the tree, and a revert continues all o
   assert.deepEqual(readdirSync(here.stateFolder), ['memory'])
 })
 
+test('who takes over, and asks anew for a fault that is there already, is given its targets; ordered again, it is turned away, and goes on', async () => {
+  await using tree = await startProcessTree('marker-twice')
+  await using here = await stage()
+  await using agent = await here.embedded([tree.parent])
+  assert.ok(agent.injector.ready())
+  const item = itemFor('pause', 'marker-twice')
+  const targets = await planned(here.scheduler, 'r', item)
+  await inject(here.scheduler, 'r', item, { targets })
+  const again = await planned(here.scheduler, 'r', item)
+  assert.deepEqual(again, targets)
+  await assert.rejects(planned(here.scheduler, 'another', item), /is stopped already/)
+  assert.equal((await inject(here.scheduler, 'r', item, { targets: again })).outcome, 'refused')
+  assert.equal(stopped(tree), 4)
+  await here.scheduler.request('revert', 'n1', { run: 'r', fault: '1-x' }, { timeoutMs: 5_000 })
+  const told = await factsUntil(here.scheduler, 'r', 'fault.reverted')
+  assert.deepEqual(told.map(({ kind }) => kind), ['fault.injected', 'fault.reverted'])
+  await assert.rejects(inject(here.scheduler, 'r', itemFor('pause', 'marker-none')), /no process at or below/)
+})
+
 test('an abort reverts, is acknowledged with nothing held, and the run is never injected again', async () => {
   await using tree = await startProcessTree('marker-abort')
   await using here = await stage()

@@ -294,6 +294,16 @@ test('nothing is ordered when the lead was lost while targets were searched for,
   }
 })
 
+test('whoever lost the lead while it searched aborts no run for want of targets: who leads now may have ordered them', async () => {
+  for (const [fault, answer] of [[pausedPods, 'resolve'], [pausedWorkers, 'plan']] as const) {
+    const room = giveOrders(fault, { [answer]: () => { room.epoch = later; return refused } })
+    await assert.rejects(room.inject(), NotLeading)
+    const left = giveOrders(fault, { [answer]: () => { left.mayBegin = false; return refused } })
+    await left.inject()
+    assert.deepEqual([...room.aborts, ...left.aborts], [], answer)
+  }
+})
+
 test('a search that failed has ordered nobody: if the fault is there all the same, an earlier leader has done it', async () => {
   const room = giveOrders(pausedPods, { resolve: unanswered })
   await assert.rejects(room.inject(), CommandUnanswered)
