@@ -6,7 +6,7 @@ import { relative } from 'node:path'
 import type { TestEvent } from 'node:test/reporters'
 import { inspect, stripVTControlCharacters } from 'node:util'
 
-const mostLines = 12
+const mostLines = 30
 /** Of these the first is told. */
 const isPlace = (line: string): boolean => /^\s+at /.test(line)
 

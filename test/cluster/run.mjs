@@ -4,9 +4,10 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { filesToRunAgain, mostAgain } from '../run-again.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const bundled = `${root}node_modules/.bin/node`
@@ -70,23 +71,47 @@ const wasUp = run(['test/cluster/cluster.ts', 'status'], 'ignore') === 0
 const upStatus = cluster('up')
 if (upStatus !== 0) process.exit(upStatus)
 
-/** @param {number} atOnce */
-const runner = atOnce => ['--test', `--test-concurrency=${atOnce}`, '--test-timeout=900000', '--test-reporter=spec']
-let status = files.length === 0 ? 0 : run([...runner(1), ...files])
-/** @param {readonly string[]} images */
-const load = images => ['services/cli/images/main.ts', '--load', 'cluster', '--only', ...images]
+const failures = 'coverage/failed-cluster.txt'
+mkdirSync(`${root}coverage`, { recursive: true })
+const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=./test/failed-tests.ts', `--test-reporter-destination=${failures}`]
+let mayAgain = mostAgain
+/**
+ * Resolves with 0 when all of them pass, at once or when what has failed was run again (../run-again.mjs).
+ * @param {(args: readonly string[]) => number} start @param {readonly string[]} testFiles
+ */
+function runTests(start, testFiles, atOnce = 1) {
+  const first = start([...runner, `--test-concurrency=${atOnce}`, ...testFiles])
+  if (first === 0) return first
+  const failed = existsSync(root + failures) ? readFileSync(root + failures, 'utf8') : ''
+  console.log(`\nThese have failed:\n${failed}`)
+  const again = filesToRunAgain(failed, mayAgain)
+  if (again.length === 0) return first
+  mayAgain -= again.length
+  console.log(`Run again, with nothing beside it: ${again.join(', ')}`)
+  const second = start([...runner, '--test-concurrency=1', ...again])
+  if (second === 0) console.log(`\nPassed only when run again, with nothing beside it: ${again.join(', ')}`)
+  return second
+}
+/** Looks for whatever a cluster leaves on the machine, so that nothing is built beside it. */
+const seesMachine = 'test/cluster/lifecycle.test.ts'
+let status = files.includes(seesMachine) ? runTests(run, [seesMachine]) : 0
+/** Builds and loads these; 0 as well when there are none. @param {readonly string[]} images */
+const load = async images => images.length === 0 ? 0 : begin(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...images])
 const first = suites[0]?.images ?? []
-if (status === 0 && first.length > 0) status = run(load(first))
-/** What only later suites need is built meanwhile, and gives way to the tests. */
+/** What only later suites need is built while the first one runs; all of it gives way to the tests. */
 const later = [...new Set(suites.flatMap(({ images }) => images))].filter(image => !first.includes(image))
-const loading = status === 0 && later.length > 0 ? begin(load(later)) : undefined
+const firstLoaded = status === 0 ? load(first) : Promise.resolve(status)
+const laterLoaded = firstLoaded.then(code => code !== 0 || status !== 0 ? code : load(later))
+const ofCluster = files.filter(file => file !== seesMachine)
+if (status === 0 && ofCluster.length > 0) status = runTests(run, ofCluster)
+status ||= await firstLoaded
 for (const suite of suites) {
   if (status !== 0) break
   process.env['FAULTLINE_TEST_VARIANT'] = suite.variant ?? 'base'
-  if (suite.images.some(image => later.includes(image))) status = await loading ?? 0
-  for (const group of inOrder(suite.files)) status ||= cluster('run', node, ...runner(group.atOnce), ...group.files)
+  if (suite.images.some(image => later.includes(image))) status = await laterLoaded
+  for (const group of inOrder(suite.files)) status ||= runTests(args => cluster('run', node, ...args), group.files, group.atOnce)
 }
-await loading // nothing is taken down under it
+await laterLoaded // nothing is taken down under it
 
 const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')
 process.exit(status !== 0 ? 1 : downStatus)
