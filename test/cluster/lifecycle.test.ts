@@ -29,6 +29,12 @@ function start(...args: string[]) {
   })
 }
 
+/** Fails, with what it said, unless it ends with 0. */
+async function done(...args: string[]): Promise<void> {
+  const { code, out, err } = await cluster(...args)
+  assert.equal(code, 0, `cluster ${args.join(' ')}\n${out}${err}`)
+}
+
 async function cluster(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
   const child = start(...args)
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
@@ -84,7 +90,7 @@ async function assertNothingLeft(): Promise<void> {
 }
 
 test('down without a cluster is no error, and status says that it is down', async () => {
-  assert.equal((await cluster('down')).code, 0)
+  await done('down')
   const { code, out } = await cluster('status', '--json')
   assert.deepEqual({ code, up: (JSON.parse(out) as { up: boolean }).up }, { code: 4, up: false })
 })
@@ -148,15 +154,15 @@ test('when a daemon of the control plane has died, status says which, and up sta
   const again = await cluster('up')
   assert.equal(again.code, 0, again.err)
   assert.match(again.err, /no longer runs kube-scheduler/)
-  assert.equal((await cluster('status')).code, 0)
+  await done('status')
 })
 
 test('down leaves nothing on the machine, a second down neither, and up works again', async () => {
-  assert.equal((await cluster('down')).code, 0)
+  await done('down')
   await assertNothingLeft()
-  assert.equal((await cluster('down')).code, 0)
+  await done('down')
   const { code, err } = await cluster('up', '--nodes', '1')
   assert.equal(code, 0, err)
-  assert.equal((await cluster('down')).code, 0)
+  await done('down')
   await assertNothingLeft()
 })

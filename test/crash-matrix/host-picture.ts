@@ -3,7 +3,7 @@
  * matrix has namespaces of its own (inside.ts), so that all of it is its own and nothing needs to be left out for strangers.
  */
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { commandLine, isAlive, isStopped, readProcesses } from '#shared/process/process-table.ts'
 import { toolPath } from '#shared/tools.mjs'
 
@@ -31,8 +31,19 @@ export function takePicture({ networks, folders }: PictureOptions): Picture {
     ...said(...enter, toolPath('ip'), '-oneline', 'address').map(line => `address ${index}: ${line}`),
   ])
   const mounts = lines(readFileSync('/proc/self/mountinfo', 'utf8')).map(line => `mount: ${line.split(' ').slice(3).filter(word => !/^(?:shared|master):/.test(word)).join(' ')}`)
-  const files = folders.flatMap(folder => readdirSync(folder, { recursive: true }).map(String).filter(name => !kept.has(name)).map(name => `file: ${folder}/${name}`))
+  const files = folders.flatMap(folder => namesIn(folder).filter(name => !kept.has(name)).map(name => `file: ${folder}/${name}`))
   return [...processes, ...ofNetworks, ...mounts, ...files]
+}
+
+/** With folders in folders. One of these may go while they are read. */
+function namesIn(folder: string): string[] {
+  for (;;) {
+    try {
+      return readdirSync(folder, { recursive: true }).map(String)
+    } catch (error) {
+      if (!existsSync(folder) || !(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
 }
 
 /** Path of the process in each hierarchy, without duplicates. */

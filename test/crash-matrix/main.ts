@@ -9,7 +9,8 @@
  *
  * Cells in which a server's clock jumps need a guest (test/guest/guest.ts), and are left out where there can be none.
  *
- * Of a cell with a violation, logs and facts are kept in test-results/crash-matrix.
+ * Of a cell with a violation, logs and facts are kept in test-results/crash-matrix. One of which all that can be said is that something came late is played again, twice
+ * at most, when this machine itself paused meanwhile.
  *
  * Ends with 0 when no demand was violated, 1 when one was, 3 for arguments that mean nothing, 4 when the rig could not be brought up.
  */
@@ -22,6 +23,7 @@ import { checkout } from '#shared/checkout.mjs'
 import { messageOf } from '#shared/errors.ts'
 import type { StoredFact } from '#shared/events.ts'
 import { guestLacks, prepareGuest } from '../guest/guest.ts'
+import { mostTries, watchPauses } from '../parts/steady-machine.ts'
 import { playCell } from './cell.ts'
 import type { CellResult } from './demands.ts'
 import { folderInside, runInside } from './inside.ts'
@@ -83,27 +85,43 @@ async function runMatrix(folder: string, { cells, minutes, json, out, results: f
   const [file] = files
   const left = byGuest(cells.filter(cell => !results.some(({ cell: name }) => name === nameOf(cell))))
   let rig: Rig | undefined
+  let isHurt = false
   let inGuest = ''
   let ofThisRig = 0
   let rigs = 0
+  const rigFor = async (cell: Cell): Promise<Rig> => {
+    const servers = inGuestOf(cell)
+    if (rig && (ofThisRig >= cellsOfOneRig || inGuest !== servers.join() || isHurt)) {
+      await rig[Symbol.asyncDispose]()
+      rig = undefined
+    }
+    if (!rig) {
+      inGuest = servers.join()
+      rig = await startRig(join(folder, `rig-${++rigs}`), servers, doing => console.error(`crash-matrix: ${doing}`))
+      ofThisRig = 0
+      isHurt = false
+    }
+    ofThisRig += 1
+    return rig
+  }
   try {
     for (const [index, cell] of left.entries()) {
       if (performance.now() - beganMs > minutes * 60_000) break
-      const servers = inGuestOf(cell)
-      if (rig && (ofThisRig >= cellsOfOneRig || inGuest !== servers.join() || (results.at(-1)?.violations.length ?? 0) > 0)) {
-        await rig[Symbol.asyncDispose]()
-        rig = undefined
+      for (let tries = 1; ; tries++) {
+        const own = await rigFor(cell)
+        await using watcher = await watchPauses()
+        const { result, facts } = await playCell(own, cell)
+        const { hasPaused, longestMs } = await watcher.paused()
+        console.error(printProgress(result, index + 1, left.length))
+        isHurt = result.violations.length > 0
+        if (isHurt) await keep(own, result.cell, facts)
+        if (result.isOfPace && hasPaused && tries < mostTries) {
+          console.error(`crash-matrix: ${result.cell} is played again, since this machine has paused for ${Math.round(longestMs)} ms`)
+          continue
+        }
+        results.push(result)
+        break
       }
-      if (!rig) {
-        inGuest = servers.join()
-        rig = await startRig(join(folder, `rig-${++rigs}`), servers, doing => console.error(`crash-matrix: ${doing}`))
-        ofThisRig = 0
-      }
-      ofThisRig += 1
-      const { result, facts } = await playCell(rig, cell)
-      results.push(result)
-      console.error(printProgress(result, index + 1, left.length))
-      if (result.violations.length > 0) await keep(rig, result.cell, facts)
       if (file !== undefined) writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`)
     }
   } finally {

@@ -60,6 +60,8 @@ which the next cell of the same NATS begins. Prometheus begins anew with an empt
 - every fact that a NATS server had acknowledged, as heard on the wire, is in the same stream;
 - processes, nft, tc, addresses, mounts and files are as before, and Locust is idle.
 
+Where all that is wrong is that something came late, or that a run that had to pass did not, and this machine itself paused in that cell, it is played again, twice at most.
+
 Run on ${date}, on ${machine}, in ${Math.round(tookMs / 60_000)} minutes: **${summaryOf(results)}.**
 
 A cell holds the verdict, and how much later than its lease or its duration the later fault was over (ms; negative: before). Leftovers and lost facts are none unless it says so. **Bold**:

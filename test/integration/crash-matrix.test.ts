@@ -30,7 +30,7 @@ test('a seeded sample of the matrix: nothing is left behind, no false pass, no a
   const seed = process.env['FAULTLINE_TEST_SEED']
   const { code, out, err } = await run('--sample', String(sampleSize), ...seed === undefined ? [] : ['--seed', seed], '--json')
   console.log(err)
-  assert.equal(code, 0, 'a cell was violated: FAULTLINE_TEST_SEED repeats it')
+  assert.equal(code, 0, `a cell was violated; FAULTLINE_TEST_SEED repeats it\n${err}`)
   const results = JSON.parse(out) as { cell: string; fired: string | null }[]
   assert.equal(results.length, sampleSize)
   assert.ok(results.every(({ fired }) => fired !== null))
@@ -42,7 +42,7 @@ test('the clock of servers in a guest jumps by an hour in the middle of a run, i
   const seed = process.env['FAULTLINE_TEST_SEED']
   const { code, out, err } = await run('--cells', '/clock-', '--sample', '1', ...seed === undefined ? [] : ['--seed', seed], '--json')
   console.log(err)
-  assert.equal(code, 0, 'the cell was violated: FAULTLINE_TEST_SEED repeats it')
+  assert.equal(code, 0, `the cell was violated; FAULTLINE_TEST_SEED repeats it\n${err}`)
   const [result, ...others] = JSON.parse(out) as { cell: string; fired: string | null }[]
   assert.deepEqual(others, [])
   assert.match(result?.fired ?? '', /says \d{4}-.* at \d{4}-/)

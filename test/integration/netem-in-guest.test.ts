@@ -6,5 +6,5 @@ import { guestLacks, runInGuest } from '../guest/guest.ts'
 test('network-latency by netem, in a guest whose kernel has it', { skip: guestLacks() ?? false }, async () => {
   const { code, output } = await runInGuest(['env', 'NO_COLOR=1', process.execPath, 'test/guest/netem.ts'], { timeoutMs: 240_000 })
   console.log(output)
-  assert.equal(code, 0)
+  assert.equal(code, 0, output)
 })

@@ -96,7 +96,7 @@ test('the JSON plan holds all of it under stable keys', async () => {
   const pid = worker.workerPid()
   const startTicks = readProcess(pid)?.startTicks ?? 0
   const { code, plan: planned } = await planJson(experimentText(pause), ['--allow', `worker=${worker.pid}`], { watched: [worker.pid] })
-  assert.equal(code, 0)
+  assert.equal(code, 0, JSON.stringify(planned.problems))
   assert.deepEqual({ ...planned, file: '' }, {
     file: '', possible: true, problems: [], cluster: null, parents: [{ name: 'worker', pid: worker.pid, startTicks: readProcess(worker.pid)?.startTicks }],
     experiments: [{

@@ -134,7 +134,7 @@ test('set-up that is interrupted ends at once, with everything it had started', 
 test('of two set-ups at once, one does the work and the other finds it done', async () => {
   await using small = await smallCheckout()
   const both = await Promise.all([run([setupScript], { cwd: small.path, env: small.env }), run([setupScript], { cwd: small.path, env: small.env })])
-  assert.deepEqual(both.map(({ code }) => code), [0, 0])
+  assert.deepEqual(both.map(({ code }) => code), [0, 0], both.map(({ out }) => out).join('\n\n'))
   assert.equal(both.filter(({ out }) => /^Python environment\s+…/m.test(out)).length, 1)
   assertWorkingEnvironment(small.path)
 })
@@ -142,7 +142,8 @@ test('of two set-ups at once, one does the work and the other finds it done', as
 test('a checkout that is set up', async t => {
   await using small = await smallCheckout()
   const setUp = (env: NodeJS.ProcessEnv = {}) => run([setupScript], { cwd: small.path, env: { ...small.env, ...env } })
-  assert.equal((await setUp()).code, 0)
+  const fresh = await setUp()
+  assert.equal(fresh.code, 0, fresh.out)
   const link = join(small.path, '.faultline/venv')
   const first = readlinkSync(link)
   const shopRequirements = join(small.path, 'k8s/shop/requirements.txt')

@@ -114,6 +114,18 @@ for (const { what, of, says } of violated) {
   })
 }
 
+test('only what came late, and nothing else, can be so because the machine paused', () => {
+  const late = { seen: pause(1_000, 1_000 + durationMs + 1_001) }
+  assert.equal(judgeCell(evidence()).isOfPace, false)
+  assert.equal(judgeCell(evidence(late)).isOfPace, true)
+  assert.equal(judgeCell(evidence({}, { seal: false })).isOfPace, true)
+  assert.equal(judgeCell(evidence({ fired: undefined, troubles: ['disturbing: only 3 stops were seen'] })).isOfPace, true)
+  for (const change of [{ leftovers: ['+1 process: running x'] }, { acknowledged: [1, 900_000] }, { failures: 3 }, { cell: cell('prometheus', 'kill', 'breach') }, { verdict: 'failed' }] satisfies Partial<Evidence>[]) {
+    assert.equal(judgeCell(evidence({ ...late, ...change })).isOfPace, false, JSON.stringify(change))
+  }
+  assert.equal(judgeCell(evidence({ seen: pause(1_000) })).isOfPace, false)
+})
+
 test('a pass with a sample missing in the middle is a false one', () => {
   const whole = evidence()
   const middle = whole.facts.findIndex((stored, index) => stored.kind === 'load.sample' && index > whole.facts.length / 2)

@@ -76,7 +76,8 @@ test('the ConfigMap ends a fault and its run, comes to every agent, and has new 
 
 test('resume has the pods look, too, when the ConfigMap was deleted by other means', async () => {
   const why = `once more for test ${process.pid}`
-  assert.equal((await faultline('halt', '--cluster', '--file', why)).code, 0)
+  const halted = await faultline('halt', '--cluster', '--file', why)
+  assert.equal(halted.code, 0, halted.err)
   let seen: string[] = []
   await until('it is in the mounts', async () => (seen = await sightings('halts', why)).length > 0, 90_000, { lookMs: 500, now: () => seen.join(', ') })
   await inSystem('delete', 'configmap', 'faultline-halt')

@@ -73,7 +73,8 @@ test('agents obey the next key and no longer the one before, without a restart, 
     assert.equal(sums.length - 1, step.includes('seed') ? signing : checking, sums.join('\n'))
   }
   await delay(leaseMs + 1_000) // a renewal that is refused would have it lapse in that time
-  assert.equal((await faultline('abort', '--cluster', run)).code, 0)
+  const aborted = await faultline('abort', '--cluster', run)
+  assert.equal(aborted.code, 0, aborted.err)
   const facts = await judged
   assert.deepEqual(facts.flatMap(({ kind }) => kind === 'fault.lapsed' ? [kind] : []), [])
   assert.deepEqual(facts.flatMap(({ kind, fact }) => kind === 'fault.reverted' ? [[fact.data.cause, fact.data.verified]] : []), [['abort', true]])

@@ -52,8 +52,8 @@ const answers = async () => (await Promise.all((await subject.pods()).map(pod =>
 
 test('a plan names each pod that may be hit, its agent, the deed and its undo, and touches nothing', async () => {
   const pods = await subject.ready()
-  const { code, out } = await faultline('plan', '--cluster', experimentFile('planned', '10s'), '--json')
-  assert.equal(code, 0)
+  const { code, out, err } = await faultline('plan', '--cluster', experimentFile('planned', '10s'), '--json')
+  assert.equal(code, 0, out + err)
   const plan = z.object({
     cluster: z.string(),
     experiments: z.tuple([z.object({ faults: z.tuple([z.object({ takes: z.number(), candidates: z.array(z.object({ id: z.string(), agent: z.string(), steps: z.array(z.object({ act: z.string(), undo: z.string() })) })) })]) })]),
@@ -98,8 +98,8 @@ test('Ctrl-C aborts the run in the cluster: exit code 2, and the pod goes on at 
 test('abort --cluster ends a run that another command watches', async () => {
   await using running = startRun(experimentFile('aborted', '60s'), '--results', join(folder, 'aborted'))
   await says(running, /injected 1-pod-pause/)
-  const { code, out } = await faultline('abort', '--cluster', '--all')
-  assert.equal(code, 0)
+  const { code, out, err } = await faultline('abort', '--cluster', '--all')
+  assert.equal(code, 0, out + err)
   assert.match(out, /^aborted aborted-/)
   assert.equal((await running.ended).code, 2)
   assert.equal((await faultline('abort', '--cluster', '--all')).code, 3)

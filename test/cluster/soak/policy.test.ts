@@ -203,5 +203,5 @@ test('halt stops the load that is still running, and what is submitted is refuse
   assert.equal(code, 2, out + err)
   await withScheduler(async client => assert.rejects(client.submit(load, 'a test'), /halted/))
   const resumed = await completed('resume', '--cluster')
-  assert.equal(resumed.code, 0)
+  assert.equal(resumed.code, 0, resumed.err)
 })
