@@ -102,6 +102,7 @@ function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): N
   if (state.faults.has(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it is held already' }] }
   if (state.tombstones.includes(keyOf(input))) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it has ended already' }] }
   if (state.halted !== undefined) return halted(state, input, state.halted)
+  if (isOlderEpoch(epoch, state.highestEpoch)) return { state, effects: [{ effect: 'turn-away', run, fault, why: 'it comes from a scheduler that has been followed by another' }] } // no fact: the run is the other's, and goes on
   const why = refusal(state, input, nowMs)
   if (why !== undefined) return { state, effects: [{ effect: 'refuse', run, fault, why }] }
   const leaseEndsMs = nowMs + leaseMs
@@ -121,7 +122,6 @@ function halted(state: State, { run, fault, epoch }: Input & { is: 'inject' }, w
 
 function refusal(state: State, input: Input & { is: 'inject' }, nowMs: number): string | undefined {
   if (state.tombstones.includes(input.run)) return 'the run was aborted before it came'
-  if (isOlderEpoch(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'
   if (nowMs > input.deadlineMs) return `it came ${Math.ceil(nowMs - input.deadlineMs)} ms after its deadline`
   for (const other of state.faults.values()) {
     const shared = other.targets.find(target => input.targets.includes(target))

@@ -2,10 +2,15 @@ import { isDeepStrictEqual } from 'node:util'
 import type { RunPhase } from '#shared/events.ts'
 import type { FaultState, RunState } from './core.ts'
 
+/** Clocks that are set by one time server are closer to each other. */
+const littleMs = 1_000
+
 /**
- * A run with no date ahead of this scheduler's clock, for what it waits for. Facts bear the dates of whoever led when they were written. If that clock was ahead, or this one was put
+ * A run with no date far ahead of this scheduler's clock, for what it waits for. Facts bear the dates of whoever led when they were written. If that clock was ahead, or this one was put
  * back since, the run would be waited with until this clock is there: an hour, if it was an hour. A date ahead counts as the moment when that is seen, from then on, so that
  * each wait begins anew at most, and none is shorter for it. The facts, and what is judged by them, stay as they are.
+ * A date that is ahead by little is left, and waited for: clocks of two schedulers are never quite the same, and who counted a phase from when it was seen would end it that much
+ * too early by the dates, with a look too few for a pass.
  *
  * Dates of injections are the agents', and are left: core.ts gives the run up when they are too far ahead to say how long a fault was held.
  *
@@ -13,7 +18,7 @@ import type { FaultState, RunState } from './core.ts'
  * @param nowMs Unix epoch, milliseconds, as all dates of a run
  */
 export function inOwnTime(state: RunState, before: RunState | undefined, nowMs: number): RunState {
-  const own = (toldMs: number, beforeMs = toldMs) => Math.min(beforeMs, nowMs)
+  const own = (toldMs: number, beforeMs = toldMs) => beforeMs > nowMs + littleMs ? nowMs : beforeMs
   const phases = (Object.entries(state.phases) as [RunPhase, number][]).map(([phase, atMs]) => [phase, own(atMs, before?.phases[phase])])
   return {
     ...state,
