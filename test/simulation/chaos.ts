@@ -5,12 +5,16 @@ import type { Machine } from './machine.ts'
 import type { Simulation } from './simulation.ts'
 import type { Role } from './roles.ts'
 
-/** What is counted beside the disturbances themselves: those of them that meet what they are meant for. */
-export type Fired = DisturbanceKind | 'fsync-lies' | 'leader paused beyond its lease' | 'agent paused beyond its lease' | 'agent crashed with a fault'
+/** What is counted beside the disturbances themselves: those of them that meet what they are meant for, and that a plan's runs had to pass. */
+export type Fired = DisturbanceKind | 'must pass' | 'fsync-lies' | 'leader paused beyond its lease' | 'agent paused beyond its lease' | 'agent crashed with a fault'
+
+/** From one time to another something on this machine was stopped, dead, cut off or without news. */
+export interface Spell { machine: string; fromMs: number; untilMs: number }
 
 /** Each disturbance counts when it has really changed something: a lost message when one was lost, a full disk when it has refused a write. */
 export class Chaos implements Weather {
   readonly fired = new Map<Fired, number>()
+  readonly spells: Spell[] = []
   readonly #plan: Plan
   readonly #nowMs: () => number
   readonly #chances = new Map<Disturbance, Chance>()
@@ -23,6 +27,11 @@ export class Chaos implements Weather {
 
   count(what: Fired): void {
     this.fired.set(what, (this.fired.get(what) ?? 0) + 1)
+  }
+
+  /** From now on. */
+  notThere({ name }: Machine, forMs: number): void {
+    this.spells.push({ machine: name, fromMs: this.#nowMs(), untilMs: this.#nowMs() + forMs })
   }
 
   signal(): readonly number[] {
@@ -125,6 +134,7 @@ function during({ world, chaos, nats, machines, locust, prometheus, subject }: S
     }
   }
   const count = (change: 1 | -1) => {
+    if (change === 1 && machine && (disturbance.is === 'partition' || disturbance.is === 'follower-stalled')) chaos.notThere(machine, disturbance.toMs - disturbance.fromMs)
     const left = (underWay.get(key) ?? 0) + change
     underWay.set(key, left)
     world.tell(`--- ${disturbance.is} ${change === 1 ? 'begins' : 'ends'}${left > 0 && change === -1 ? ', and another goes on' : ''}`)
@@ -148,19 +158,25 @@ function atStep(simulation: Simulation, disturbance: Extract<Disturbance, { step
 }
 
 function atMoment(simulation: Simulation, disturbance: Extract<Disturbance, { moment: string }>): void {
-  const role = simulation.roles.get(disturbance.who)
-  if (!role) return
-  const before = role.onStep
+  const { is, who, moment, nth, forMs, afterMs = 0 } = disturbance
+  const strike = is === 'crash-at-moment' ? crash : pause
   let times = 0
-  role.onStep = (now, what) => {
-    before?.(now, what)
-    if (!what.startsWith(disturbance.moment) || ++times !== disturbance.nth) return
-    simulation.chaos.count(disturbance.is)
-    simulation.world.tell(`--- as ${role.name} is about to ${what}:`)
-    if (disturbance.is === 'crash-at-moment') crash(simulation, role, disturbance.forMs)
-    else pause(simulation, role, disturbance.forMs)
+  for (const role of simulation.roles.values()) {
+    if (role.name !== who && !(who === 'leader' && role.name.startsWith('scheduler-'))) continue
+    const before = role.onStep
+    role.onStep = (now, what) => {
+      before?.(now, what)
+      if (who === 'leader' && !leads(role)) return
+      if (!what.startsWith(moment) || ++times !== nth) return
+      simulation.chaos.count(is)
+      simulation.world.tell(`--- ${afterMs > 0 ? `${afterMs} ms after` : 'as'} ${role.name} is about to ${what}:`)
+      if (afterMs === 0) strike(simulation, role, forMs)
+      else simulation.world.after(afterMs, undefined, () => strike(simulation, role, forMs))
+    }
   }
 }
+
+const leads = ({ scheduler }: Role): boolean => scheduler?.leadership.epoch() !== undefined
 
 function recycleTargets({ roles, subject, chaos, world }: Simulation, where: string): void {
   const role = roles.get(`agent-${where}`)
@@ -184,7 +200,7 @@ function once(simulation: Simulation, disturbance: Extract<Disturbance, { atMs: 
   const { world, chaos, roles, machines, subject } = simulation
   switch (disturbance.is) {
     case 'crash': case 'paused': {
-      const role = roles.get(disturbance.who)
+      const role = disturbance.who === 'leader' ? [...roles.values()].find(leads) : roles.get(disturbance.who)
       if (role?.process?.is !== 'running') return
       chaos.count(disturbance.is)
       return disturbance.is === 'crash' ? crash(simulation, role, disturbance.forMs) : pause(simulation, role, disturbance.forMs)
@@ -239,6 +255,7 @@ function crash(simulation: Simulation, role: Role, forMs: number): void {
   const { world, chaos } = simulation
   world.tell(`--- ${role.name} crashes`)
   if (role.machine.kernel.inForce().length > 0) chaos.count('agent crashed with a fault')
+  chaos.notThere(role.machine, forMs)
   role.process?.end()
   world.after(forMs, undefined, () => role.start())
 }
@@ -248,8 +265,9 @@ function pause(simulation: Simulation, role: Role, forMs: number): void {
   const { process } = role
   if (!process) return
   world.tell(`--- ${role.name} is stopped`)
-  if (role.scheduler?.leadership.epoch() && forMs > 1_200) chaos.count('leader paused beyond its lease')
+  if (leads(role) && forMs > 1_200) chaos.count('leader paused beyond its lease')
   if (role.machine.kernel.inForce().length > 0 && forMs > 3_000) chaos.count('agent paused beyond its lease')
+  chaos.notThere(role.machine, forMs)
   process.stop()
   world.after(forMs, undefined, () => {
     world.tell(`--- ${role.name} goes on`)

@@ -7,6 +7,7 @@ import { begin, fold, type RunState } from '../../services/scheduler/core.ts'
 import { Chance } from './chance.ts'
 import { isOlder, type Act, type Asked, type Span } from './ledger.ts'
 import { beginMs, type Machine } from './machine.ts'
+import { shortOfPass, whyExcused } from './must-pass.ts'
 import { sampleMs } from './sim-load.ts'
 import type { Simulation } from './simulation.ts'
 
@@ -28,6 +29,7 @@ export const invariants = {
   'no failure without a failing': 'A run fails only if a request has really failed.',
   'everybody folds the same': 'All schedulers that have caught up hold the state that the stream folds to.',
   'comes to an end': 'When nothing goes wrong any more, every run is judged, and nothing is left: no rule, no stopped process, no journal entry.',
+  'one scheduler is enough': 'Where nothing that a run needs was hurt, since only schedulers were disturbed and one of them was always there (must-pass.ts), every run passes, with each fault done once and ended by its duration.',
   'undisturbed runs decide': 'A run that nothing disturbs, of a system that does not fail, passes.',
   'nothing is thrown away': 'No service lets an error escape.',
 } as const
@@ -244,6 +246,7 @@ export class Checker {
     this.#verdictsStand()
     this.#everyFaultIsTold()
     this.#everybodyFoldsTheSame()
+    this.#oneSchedulerIsEnough()
     this.#undisturbed()
   }
 
@@ -274,6 +277,14 @@ export class Checker {
         if (!isDeepStrictEqual(withoutExperiment(state), wanted && withoutExperiment(wanted))) this.#violated('everybody folds the same', `${name} holds another state of ${state.run} than the stream`)
       }
     }
+  }
+
+  #oneSchedulerIsEnough(): void {
+    const { plan, chaos, user, nats, ledger } = this.#at
+    const ofSeveral = (run: string, fault: string) => nats.facts.some(stored => stored.kind === 'fault.ordered' && stored.fact.subject === run && stored.fact.data.fault === fault && stored.fact.data.nodes.length > 1)
+    if (whyExcused(plan, { spells: chaos.spells, orders: ledger.tellings.filter(({ run, fault }) => ofSeveral(run, fault)) }) !== undefined) return
+    chaos.count('must pass')
+    for (const run of user.runs) for (const what of shortOfPass(nats.facts.filter(({ fact }) => fact.subject === run))) this.#violated('one scheduler is enough', `${run}: ${what}`)
   }
 
   #undisturbed(): void {

@@ -44,6 +44,9 @@ export interface Order {
 export interface Span { order: Order; target: string; sinceMs: number; untilMs: number | undefined }
 export interface Act { order: Order | undefined; target: string; machine: Machine; atMs: number; isOptedIn: boolean; alsoHeldBy: string | undefined }
 
+/** An inject that leaves a scheduler's machine. */
+export interface Telling { run: string; fault: string; machine: string; atMs: number }
+
 interface Renewal { run: string; epoch: Epoch; sentAtMs: number }
 type Heard = { machine: Machine; process: Process; epoch?: Epoch; buries?: string }
 
@@ -58,6 +61,8 @@ export class Ledger {
   readonly owners = new Map<string, Set<string>>()
   /** Of each fault of a run, who was ever told to do it. */
   readonly orders = new Map<string, ReadonlySet<string>>()
+  /** Of each that is sent. */
+  readonly tellings: Telling[] = []
   readonly #orders = new Map<string, Order>()
   readonly #heardEpoch = new Map<string, Epoch>()
   readonly #buried = new Map<string, number>()
@@ -78,7 +83,8 @@ export class Ledger {
   }
 
   /** An inject that a scheduler has sent, wherever it gets to. Another leader may have chosen others. */
-  ordered(to: string, { run, fault }: { run: string; fault: string }): void {
+  ordered(to: string, { run, fault }: { run: string; fault: string }, machine: Machine): void {
+    this.tellings.push({ run, fault, machine: machine.name, atMs: machine.world.nowMs })
     this.orders.set(`${run}/${fault}`, new Set([...this.orders.get(`${run}/${fault}`) ?? [], to]))
   }
 

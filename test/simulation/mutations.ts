@@ -9,6 +9,8 @@ export interface Mistake extends Mutation {
   why: string
   /** A seed shortly before one that catches it, for those that few seeds do: it saves time, and is right as long as one is found. */
   near?: number
+  /** Seeds of gentle.ts see it: nothing is done that should not be, but a run is given up without need. */
+  isGentle?: boolean
 }
 
 const agent = 'services/injector/core.ts'
@@ -65,7 +67,7 @@ export const mutations: readonly Mistake[] = [
   },
   {
     name: 'epochs are not compared', why: 'a leader that was stopped wakes up and commands on',
-    changes: [{ file: agent, find: "if (isOlderEpoch(input.epoch, state.highestEpoch)) return 'it comes from a scheduler that has been followed by another'", put: '' }],
+    changes: [{ file: agent, find: "if (isOlderEpoch(epoch, state.highestEpoch)) return { state, effects: [{ effect: 'turn-away',", put: "if (isOlderEpoch(epoch, undefined)) return { state, effects: [{ effect: 'turn-away'," }],
   },
   {
     name: 'old renewals count', why: 'who has heard a renewal sends it again, and keeps the fault when nobody else does',
@@ -170,6 +172,13 @@ export const mutations: readonly Mistake[] = [
     changes: [
       { file: 'services/scheduler/service.ts', find: 'if (now.halted && !state.abort && state.sealedAtMs === undefined) return undertake', put: 'if (now.halted && !state.abort && state.sealedAtMs !== undefined) return undertake' },
       { file: 'services/scheduler/service.ts', find: 'if (renewing(state) && !now.halted) heartbeat', put: 'if (renewing(state)) heartbeat' },
+    ],
+  },
+  {
+    name: 'who lost the lead gives the run up', near: 380, isGentle: true, why: 'a leader that was stopped while it searched for targets finds them hit, by the order of the one that has followed it; each of the two defences is enough here',
+    changes: [
+      { file: 'services/scheduler/fault-orders.ts', find: '      if (!mayOrder(run, epoch)) return\n      if (orders.length === 0) {', put: '      if (orders.length === 0) {' },
+      { file: 'services/injector/service.ts', find: "if (held) return { outcome: 'done', node, targets", put: "if (held?.run === '') return { outcome: 'done', node, targets" },
     ],
   },
   {

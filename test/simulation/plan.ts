@@ -13,15 +13,15 @@ export interface Plan {
 
 interface Stretch { fromMs: number; toMs: number }
 
-/** `who` is a role such as `scheduler-1`; `where` a machine. Each is left out by itself when a failing seed is shrunk. */
+/** `who` is a role such as `scheduler-1`, or `leader`: the scheduler that leads then; `where` a machine. Each is left out by itself when a failing seed is shrunk. */
 export type Disturbance =
   | Stretch & { is: 'signals-lost' | 'signals-doubled' | 'signals-delayed' | 'signals-replayed' | 'commands-lost' | 'commands-delayed' | 'commands-replayed' | 'answers-lost' | 'acks-lost'; share: number }
   | Stretch & { is: 'partition' | 'follower-stalled' | 'disk-full' | 'undo-refused' | 'halt-file'; where: string }
   | Stretch & { is: 'nats-down' | 'samples-lost' | 'prometheus-away' | 'pids-recycled' | 'subject-sick' }
   | { is: 'paused' | 'crash'; who: string; atMs: number; forMs: number }
   | { is: 'paused-at-step' | 'crash-at-step'; who: string; step: number; forMs: number }
-  /** At the `nth` time that it is about to do what begins like that. */
-  | { is: 'paused-at-moment' | 'crash-at-moment'; who: string; moment: string; nth: number; forMs: number }
+  /** At the `nth` time that it is about to do what begins like that, or `afterMs` later. */
+  | { is: 'paused-at-moment' | 'crash-at-moment'; who: string; moment: string; nth: number; forMs: number; afterMs?: number }
   /** Between the choice of a target and the act, all are started anew, and strangers have their PIDs. */
   | { is: 'targets-recycled'; where: string }
   | { is: 'power-loss'; where: string; atMs: number; forMs: number; fsyncLies: boolean }
@@ -107,7 +107,7 @@ function promised(drawn: Disturbance[]): Disturbance[] {
   return drawn.filter(disturbance => !('who' in disturbance) || !withoutReverters.has(disturbance.who))
 }
 
-function experiment(chance: Chance, place: Plan['place'], { load = chance.happens(0.75) }: { load?: boolean } = {}): object {
+export function experiment(chance: Chance, place: Plan['place'], { load = chance.happens(0.75) }: { load?: boolean } = {}): object {
   const firstAtMs = chance.int(1_000, 2_500)
   const faults = Array.from({ length: chance.int(1, 3) }, (_, index) => fault(chance, place, index === 0 ? firstAtMs : firstAtMs + chance.int(0, 3_000)))
   const source = load && chance.happens(0.7) ? {} : { source: 'prometheus', interval: '500ms' }
@@ -125,7 +125,7 @@ function experiment(chance: Chance, place: Plan['place'], { load = chance.happen
   }
 }
 
-function fault(chance: Chance, place: Plan['place'], atMs: number): object {
+export function fault(chance: Chance, place: Plan['place'], atMs: number): object {
   const pick = chance.pick(['one', 'one', 'all', 2, '50%'])
   const kind = place === 'local' ? chance.pick(['pause', 'pause', 'pause', 'kill']) : chance.pick(['network-drop', 'network-drop', 'pod-pause', 'pod-pause', 'pod-kill'])
   return {

@@ -10,6 +10,14 @@ export interface Regression {
 const worker = { process: { match: 'shop: worker', pick: 'one' } }
 const pods = { pods: { namespace: 'shop', labels: { app: 'shop' }, pick: 'one' } }
 
+const onePause = {
+  apiVersion: 'faultline.dev/v1alpha1', kind: 'Experiment', metadata: { name: 'simulated' }, faults: [{ kind: 'pause', at: '1500ms', target: worker, duration: '4s' }],
+  gates: [{ name: 'holds', source: 'prometheus', interval: '500ms', promql: { query: 'failing_ratio', max: 0.1 } }], hold: '2s', recovery: { within: '3s', stable: '1s' },
+}
+
+/** As many looks as fit exactly into the time before its fault. */
+const lateAndQuiet = { ...onePause, faults: onePause.faults.map(fault => ({ ...fault, at: '2500ms' })), gates: [...onePause.gates, ...onePause.gates.map(gate => ({ ...gate, name: 'quiet', phase: 'steady', consecutive: 5 }))] }
+
 export const regressions: readonly Regression[] = [
   {
     why: 'A node that lost its journal with its power never told of the end of its fault, and the run waited for that for ever. It gives up now, and is sealed unconfirmed.',
@@ -274,6 +282,34 @@ export const regressions: readonly Regression[] = [
         },
       }],
       disturbances: [{ is: 'crash-at-moment', who: 'agent-n2', moment: 'write', nth: 3, forMs: 8996 }, { is: 'crash-at-moment', who: 'scheduler-2', moment: 'publish run.phase', nth: 4, forMs: 3711 }],
+    },
+  },
+  {
+    why: 'The leader was stopped as it asked an agent for targets, and another did the fault. It went on, was told that the target is stopped already, and aborted the run. Who does not lead aborts nothing now, and who has a fault names its targets.',
+    plan: {
+      seed: 1, place: 'local', constitution: { hurt: 0, healsMs: 0 }, documents: [{ atMs: 400, document: onePause }],
+      disturbances: [{ is: 'paused-at-moment', who: 'leader', moment: 'ask box to plan', nth: 1, forMs: 2_000 }],
+    },
+  },
+  {
+    why: "The leader was stopped as it ordered the fault, and gave the order as another had just begun to lead. Its agent told by a fact that it refuses it, which ended the run of the other. An old leader's order is only answered now.",
+    plan: {
+      seed: 1, place: 'local', constitution: { hurt: 0, healsMs: 0 }, documents: [{ atMs: 400, document: onePause }],
+      disturbances: [{ is: 'paused-at-moment', who: 'leader', moment: 'ask box to inject', nth: 1, forMs: 1276 }],
+    },
+  },
+  {
+    why: "The leader crashed while it looked for a steady system, and its clock was a tenth of a second ahead of the other's, which ended that phase too early by its date: a look was missing for a pass. A date that is a little ahead is waited for.",
+    plan: {
+      seed: 1, place: 'local', constitution: { hurt: 0, healsMs: 0 }, documents: [{ atMs: 400, document: lateAndQuiet }],
+      disturbances: [{ is: 'clock-jump', where: 's1', atMs: 300, byMs: 100 }, { is: 'crash', who: 'leader', atMs: 700, forMs: 1_000 }],
+    },
+  },
+  {
+    why: "The same, with the other's clock behind.",
+    plan: {
+      seed: 1, place: 'local', constitution: { hurt: 0, healsMs: 0 }, documents: [{ atMs: 400, document: lateAndQuiet }],
+      disturbances: [{ is: 'clock-jump', where: 's1', atMs: 300, byMs: -100 }, { is: 'crash', who: 'leader', atMs: 700, forMs: 1_000 }],
     },
   },
 ]

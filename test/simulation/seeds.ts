@@ -7,7 +7,7 @@ import type { Violation } from './invariants.ts'
 
 /** What came of one seed, as it crosses from thread to thread. */
 export interface SeedOutcome { seed: number; violations: Violation[]; fired: [Fired, number][]; verdicts: string[]; simulatedMs: number }
-export interface Share { seeds: number[]; mutation: Mutation | undefined }
+export interface Share { seeds: number[]; isGentle: boolean; mutation: Mutation | undefined }
 
 /** Over many seeds. `fired`: in how many of them, and how often in all. */
 export interface Tally {
@@ -21,6 +21,8 @@ export interface Tally {
 export interface SeedsOptions {
   from: number
   count: number
+  /** Of plans in which only schedulers are disturbed (gentle.ts). */
+  isGentle?: boolean | undefined
   mutation?: Mutation
   threads?: number
   /** After each; true ends it. */
@@ -28,10 +30,10 @@ export interface SeedsOptions {
 }
 
 /** Plays `count` seeds, on all processors. Rejects when the simulation itself falls over. */
-export async function playSeeds({ from, count, mutation, threads = availableParallelism(), onSeed }: SeedsOptions): Promise<Tally> {
+export async function playSeeds({ from, count, isGentle = false, mutation, threads = availableParallelism(), onSeed }: SeedsOptions): Promise<Tally> {
   const tally: Tally = { seeds: 0, simulatedMs: 0, verdicts: new Map(), fired: new Map(), failures: [] }
   const shares = Array.from({ length: Math.min(threads, count) }, (_, thread) => Array.from({ length: Math.ceil((count - thread) / Math.min(threads, count)) }, (_, turn) => from + thread + turn * Math.min(threads, count)))
-  const workers = shares.map(seeds => new Worker(new URL('seeds-worker.ts', import.meta.url), { workerData: { seeds, mutation } satisfies Share }))
+  const workers = shares.map(seeds => new Worker(new URL('seeds-worker.ts', import.meta.url), { workerData: { seeds, isGentle, mutation } satisfies Share }))
   let isOver = false
   const end = () => {
     isOver = true

@@ -106,7 +106,7 @@ export class SimBus implements Bus {
       return Promise.reject(error)
     }
     ledger.sent(checked.data, process, world.nowMs)
-    if (name === 'inject') ledger.ordered(to, checked.data as Command<'inject'>)
+    if (name === 'inject') ledger.ordered(to, checked.data as Command<'inject'>, machine)
     return new Promise((resolve, reject) => {
       const unanswered = (why: string) => reject(new CommandUnanswered(`${to} did not answer ${name} within ${timeoutMs} ms: ${why}`))
       const late = world.after(timeoutMs, process, () => unanswered('TIMEOUT'))

@@ -21,7 +21,7 @@ export const simulatedKinds = {
   cluster: kindsDoneBy('cluster').filter(kind => kind === 'pod-kill'),
 }
 
-/** Mirrors local-driver.ts, which reads /proc: whom a fault names, whom it picks and whether that is too many are the real functions. */
+/** Mirrors local-driver.ts, which reads /proc: whom a fault names, whom it picks and whether that is too many are the real functions. A plan, too, refuses what the inject would. */
 export function localDriver(options: SimDriverOptions): Driver {
   const { machine, subject } = options
   const scene = (): Scene => ({
@@ -32,7 +32,10 @@ export function localDriver(options: SimDriverOptions): Driver {
     kinds: simulatedKinds.local,
     async plan({ spec, run, blastRadius }) {
       await look(options)
-      return pickTargets(candidates(demandProcessTarget(spec), scene()), demandProcessTarget(spec).pick, run, blastRadius).map(target => ({ target, steps: [] }))
+      return pickTargets(candidates(demandProcessTarget(spec), scene()), demandProcessTarget(spec).pick, run, blastRadius).map(target => {
+        stepOn(options, { spec, id: 'plan' }, target, 0)
+        return { target, steps: [] }
+      })
     },
     async prepare(request) {
       await look(options)
@@ -98,7 +101,7 @@ const bind = ({ uid, name, machine }: Pod): BoundPod => ({ id: `pod:${uid}`, pod
 const voucherFor = (target: BoundTarget) => `the API-side agent's word for ${target.id}`
 const resolved = (target: BoundPod, kind: string) => ({ target, voucher: voucherFor(target), agent: faultKinds.get(kind)?.targets.pods === 'cluster' ? 'cluster' : target.pod.node })
 
-function stepOn(options: SimDriverOptions, { spec, id }: PrepareRequest, target: BoundProcess, index: number): StepInHand {
+function stepOn(options: SimDriverOptions, { spec, id }: Pick<PrepareRequest, 'spec' | 'id'>, target: BoundProcess, index: number): StepInHand {
   switch (spec.kind) {
     case 'pause': case 'pod-pause': return pause(options, id, target)
     case 'kill': return kill(options, id, target)
