@@ -6,8 +6,8 @@ const schedulers = ['s1', 's2'] as const
 /** What a leader is about to do (Process.step), by the first words. */
 const asks = { local: ['ask', 'ask box to plan', 'ask box to inject'], cluster: ['ask', 'ask cluster to resolve', 'ask n1 to inject'] } as const
 const moments = ['publish run.submitted', 'publish run.phase', 'publish fault.ordered', 'publish run.sealed', 'signal heartbeat', 'write the lease'] as const
-/** Short of a gate's window (plan.ts: 500 ms), most of which is to be after the beginning of the phase. */
-const clockJumpsMs = [-100, -50, 50, 100] as const
+/** As must-pass.ts has it. */
+const clockJumpsMs = [20, 50, 100] as const
 /** From the end of one fault to the next that may want what it had. */
 const apartMs = 5_000
 
