@@ -202,12 +202,12 @@ test('a fact that came on the subject of another, or speaks of another run, is n
   for (const run of ['r1.x', '*', '>', 'r 1', '..']) assert.ok(misplaced(`faultline.fact.${run}.slo.tick`, { ...stored, fact: { ...stored.fact, subject: run } } as StoredFact), run)
 })
 
-test('an agent turns away what an older leader commands, tells no refusal of what another may have ordered, and its heartbeats renew nothing', () => {
+test('an agent refuses what an older leader commands, and its heartbeats renew nothing', () => {
   const epoch = (revision: number) => ({ bucketCreatedMs: 1, revision })
   const inject = (run: string, revision: number) => ({ is: 'inject' as const, run, fault: '1-pause', targets: [run], epoch: epoch(revision), deadlineMs: 1_000, leaseMs: 500, durationMs: 10_000 })
   const held = agent.step(agent.initialState, inject('r1', 5), 0).state
   const late = agent.step(held, inject('r2', 4), 1)
-  assert.deepEqual(late.effects.map(({ effect }) => effect), ['turn-away'])
+  assert.deepEqual(late.effects.map(({ effect }) => effect), ['turn-away'], 'no fact tells of it: another may have ordered it')
   assert.equal(late.state.faults.size, 1)
   const renewed = (revision: number) => agent.step(held, { is: 'heartbeat', run: 'r1', epoch: epoch(revision), leaseMs: 500 }, 1).effects.map(({ effect }) => effect)
   assert.deepEqual([renewed(4), renewed(5)], [[], ['renew']])

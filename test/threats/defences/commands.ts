@@ -175,6 +175,6 @@ export const commandDefences: readonly Defence[] = [
     row: 'leaping-clock', name: 'looks without data come to an end',
     changes: [{ file: 'shared/gate-watch.ts', find: 'if (endMs - state.lastReadableMs > givenUpAfterMs(state.gate)) return state', put: '' }],
   },
-  { row: 'old-leader', name: 'an older epoch commands nobody', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlderEpoch(input.epoch, state.highestEpoch)) return', put: 'if (isOlderEpoch(input.epoch, undefined)) return' }] },
+  { row: 'old-leader', name: 'an older epoch commands nobody', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlderEpoch(epoch, state.highestEpoch)) return { state', put: 'if (isOlderEpoch(epoch, undefined)) return { state' }] },
   { row: 'old-leader', name: 'an older epoch renews nothing', changes: [{ file: 'services/injector/core.ts', find: 'if (isOlderEpoch(epoch, state.highestEpoch)) return nothing(state)', put: '' }] },
 ]
