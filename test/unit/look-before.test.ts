@@ -13,12 +13,12 @@ const told = (more: object) => noLookBefore(experimentSchema.parse({
 }))
 
 test('an experiment whose gates judge only the fault and the recovery is told that nobody looks before', () => {
-  assert.match(told({}) ?? '', /^no gate looks .* a gate with phase: steady must hold first$/)
+  assert.match(told({}) ?? '', /^no gate looks .* nothing is done before a gate with phase: steady holds$/)
   assert.match(told({ gates: [errors('during'), { ...errors('recovery'), name: 'again' }] }) ?? '', /^no gate looks/)
 })
 
 test('where the first fault comes at once there is no room for that gate either, and it says so', () => {
-  assert.match(told({ faults: [{ ...pause, at: '0s' }] }) ?? '', /must hold first, and takes an at of 1s or more for each fault$/)
+  assert.match(told({ faults: [{ ...pause, at: '0s' }] }) ?? '', /steady holds, which takes an at of 1s or more for each fault$/)
 })
 
 test('one gate that looks before is enough, and a probe, which must have worked once; without faults nothing is done', () => {

@@ -10,5 +10,5 @@ const leastQuietMs = 1_000
 export function noLookBefore({ faults, gates, probes, steadyMs }: Experiment): string | undefined {
   if (faults.length === 0 || probes.length > 0 || gates.some(({ phase }) => phase === 'steady')) return undefined
   return 'no gate looks whether the system is well before the first fault: one that is ill gets the fault too, and what was ill before it counts against the run; '
-    + `a gate with phase: steady must hold first${steadyMs < leastQuietMs ? ', and takes an at of 1s or more for each fault' : ''}`
+    + `nothing is done before a gate with phase: steady holds${steadyMs < leastQuietMs ? ', which takes an at of 1s or more for each fault' : ''}`
 }
