@@ -105,7 +105,7 @@ function whyNot(cause: unknown, servers: string): string {
   return `no NATS server answers at ${servers}; start one, or set nats.url`
 }
 
-/** Whoever may makes it. With a user for each service that is the scheduler alone; for the others it is there, or not ready yet. */
+/** Makes the stream where it is missing. With a NATS user for each service only the scheduler's may; to the others a missing stream is one that is not ready yet. */
 async function ensureStream(manager: JetStreamManager, stream: FactStream, replicas: number): Promise<void> {
   const { name, subjects, maxAgeMs } = factStreams[stream]
   const missing = await manager.streams.info(name).then(() => undefined, (error: unknown) => error)
@@ -221,6 +221,7 @@ class NatsBus implements Bus {
   }
 
   async #consume(stream: string, subjects: string[]): Promise<Opened> {
+    // made only to count what is history by now: the consumer that is read from does not say it
     const probe = await this.#manager.consumers.add(stream, { filter_subjects: subjects, mem_storage: true, inactive_threshold: nanos(5_000) })
     await this.#manager.consumers.delete(stream, probe.name)
     const consumer = await this.#js.consumers.get(stream, { filterSubjects: subjects })
@@ -332,7 +333,7 @@ class NatsBus implements Bus {
   }
 }
 
-/** None of the parts holds a line end, so that no two messages give one text. An older version signs without a stamp, and neither text is ever the other. */
+/** What the signature is over. No part holds a line end, so that two different messages never give one text, with the stamp or without it (as older versions sign). */
 const signedText = (subject: string, payload: string, stamp: string | undefined): string => [subject, payload, ...stamp === undefined ? [] : [stamp]].join('\n')
 
 class StreamFollowing implements Following {

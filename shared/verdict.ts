@@ -80,7 +80,7 @@ interface Evidence {
   missed: boolean
   facts: readonly StoredFact[]
 }
-/** The time that the act itself takes belongs to the duration, and is not counted as held. */
+/** A fault that was there for less than this share of its duration has not asked its question. It is not 1: the time that the act takes is part of the duration, but not of the time held. */
 const leastShareHeld = 0.5
 
 interface Decided { verdict: Verdict; reasons: string[] }
@@ -148,7 +148,7 @@ function missingForPass({ experiment, gates, judged, faults, load, recovery, fac
 /** A fault that was there for a part of its time only, such as one whose agent was stopped or started again, has not asked its question. */
 function endedEarly(experiment: Experiment, faults: readonly JudgedFault[]): string[] {
   return faults.flatMap(({ id, node, injectedAtMs, revertedAtMs, cause }) => {
-    const durationMs = askedMs(experiment, faults, id, injectedAtMs)
+    const durationMs = plannedDurationMs(experiment, faults, id, injectedAtMs)
     if (durationMs === undefined || injectedAtMs === null || revertedAtMs === null) return []
     if (cause === 'restart') return [`${id} on ${node} was cut short by a start of its agent or its machine, and nobody saw when (cause: restart)`] // the date is of the look afterwards
     const heldMs = revertedAtMs - injectedAtMs // two dates of one agent
@@ -156,8 +156,8 @@ function endedEarly(experiment: Experiment, faults: readonly JudgedFault[]): str
   })
 }
 
-/** How long it was to last; what joined a fault, until that ended. */
-function askedMs({ faults: specs }: Experiment, faults: readonly JudgedFault[], id: string, injectedAtMs: number | null): number | undefined {
+/** How long a fault was to last; a part that joined one was to last until that one's end. */
+function plannedDurationMs({ faults: specs }: Experiment, faults: readonly JudgedFault[], id: string, injectedAtMs: number | null): number | undefined {
   const fault = faultOfPart(id)
   const durationMs = specs.find(spec => spec.id === fault)?.durationMs
   if (durationMs === undefined || !isJoined(id)) return durationMs

@@ -48,13 +48,13 @@ if (wanted.length === 0) await run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
 if (simulation.length > 0) await run(node, ...runner, '--test-concurrency=1', ...simulation) // a file of its own is on all processors already
 /**
- * Integration tests that wait more than they work, put no load on anything and measure no deadline. They go on beside the others, one file at a time,
+ * Integration tests that wait more than they work, put no load on anything and measure no deadline. They go on beside the others,
  * and give way to them for a processor; what they say is kept until the others are through.
  */
 const givesWay = new Set([
-  'access', 'alert-rules', 'bad-input', 'burn-rate-history', 'bus', 'counter-gates', 'coverage', 'coverage-command', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'grafana', 'halt',
-  'halt-audit', 'halt-object', 'locust-login', 'nats-rotation', 'nats-tls', 'nats-users', 'plan', 'quarantine', 'reconciled-gates', 'release-check', 'release-examples',
-  'revoked-streams', 'run-services', 'scheduler-api', 'slo-gates', 'thread', 'threats', 'verify',
+  'access', 'alert-rules', 'bad-input', 'burn-rate-history', 'bus', 'control-gates', 'counter-gates', 'coverage', 'coverage-command', 'epoch-bucket', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'gate', 'grafana', 'halt',
+  'halt-audit', 'halt-object', 'locust-login', 'nats-rotation', 'nats-tls', 'nats-users', 'plan', 'policies', 'prometheus-there', 'quarantine', 'reconciled-gates', 'release-check', 'release-examples',
+  'revoked-streams', 'run-services', 'scheduler-api', 'setup', 'slo-gates', 'thread', 'threats', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const lowPriority = 5
 /** Integration tests of who is given up after how many hundred milliseconds: nothing else goes on then. */
@@ -77,7 +77,7 @@ const [beside, last] = [givesWay, alone].map(set => integration.filter(file => s
 const others = integration.filter(file => !givesWay.has(file) && !alone.has(file))
 if (beside.length > 0 && others.length > 0) console.log(`${beside.length} integration tests go on beside the other ${others.length}, and are told of after them.`)
 const lanes = await Promise.all([
-  { name: 'beside', files: beside, atOnce: 1, speaks: others.length === 0 },
+  { name: 'beside', files: beside, atOnce: 2, speaks: others.length === 0 },
   { name: 'others', files: others, atOnce: 2, speaks: true }, // together they keep one processor busy
 ].filter(({ files }) => files.length > 0).map(inOneLane))
 for (const { said } of lanes) process.stdout.write(said)

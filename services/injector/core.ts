@@ -113,7 +113,7 @@ function inject(state: State, input: Input & { is: 'inject' }, nowMs: number): N
   }
 }
 
-/** Who leads was heard all the same: once the halt is over, an older leader is obeyed no more. */
+/** The command's epoch is learned all the same: once the halt is over, an older leader is obeyed no more. */
 function halted(state: State, { run, fault, epoch }: Input & { is: 'inject' }, why: string): Next {
   const known = learn(state, epoch)
   return { state: known.state, effects: [...known.effects, { effect: 'refuse', run, fault, why }] }
@@ -237,7 +237,7 @@ function lapse(state: State, fault: HeldFault): Next {
   return { state: ended.state, effects: [{ effect: 'announce', fact: 'lapsed', run, fault: name }, ...ended.effects] }
 }
 
-/** Gone: off the disk last, so that a crash before that tells it again rather than never. */
+/** The fault is gone. `release` takes it off the disk last: after a crash before that it is announced again, rather than never. */
 function forget(state: State, { run, fault }: FaultName): Next {
   const faults = new Map(state.faults)
   faults.delete(keyOf({ run, fault }))

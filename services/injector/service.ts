@@ -41,7 +41,7 @@ export interface Injector {
 }
 
 const tickMs = 50
-/** With nothing in hand there is nothing to end, and what begins looks for a halt by itself: each waking costs more than what is done then. */
+/** Without a fault there is nothing to end, and `inject` looks for a halt by itself. So the agent wakes less often: waking costs more than what it does then. */
 const idleTickMs = 250
 const presenceMs = 1_000
 const retryFactMs = 1_000
@@ -62,12 +62,12 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
   let renewals: HeardRenewals = { startedAtMs: clock.nowMs(), last: new Map() }
   const work = new Map<string, FaultWork>()
   const replies = new Map<string, (reply: Reply<'inject'>) => void>()
-  /** By fault, the renewal that is to be made next: a later one takes its place, so that however slow they are, an undo waits for one at most. */
+  /** By fault, the renewal that is to be made next. A later one takes its place, so that an undo waits for one renewal at most, however slow they are. */
   const renewalsDue = new Map<string, Lease>()
-  // two lines for each fault: a fact that cannot be stored yet never keeps a deed waiting
+  // two queues for each fault: a fact that cannot be stored yet never keeps a deed waiting
   const onError = (error: unknown) => log.error({ why: messageOf(error) }, 'a job failed')
-  const deeds = new Lines(onError)
-  const tellings = new Lines(onError)
+  const deeds = new JobQueues(onError)
+  const tellings = new JobQueues(onError)
 
   new Gauge({ name: 'faultline_injector_active_faults', help: 'Faults that are journaled and not yet confirmed as gone', registers: [metrics], collect() { this.set(state.faults.size) } })
   const reverts = new Counter({ name: 'faultline_injector_reverts_total', help: 'Faults reverted, by cause and whether it was confirmed', labelNames: ['cause', 'verified'], registers: [metrics] })
@@ -122,9 +122,9 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
       case 'prepare': return deeds.add(key, async () => held?.prepare(leaseOf(effect)).then(() => feed({ is: 'prepared', ...name }), failed))
       case 'act': return deeds.add(key, async () => held?.act().then(observation => feed({ is: 'acted', ...name, observation }), failed))
       case 'renew': {
-        const isInLine = renewalsDue.has(key)
+        const isQueued = renewalsDue.has(key)
         renewalsDue.set(key, leaseOf(effect))
-        return isInLine ? undefined : deeds.add(key, () => renewLease(name, held))
+        return isQueued ? undefined : deeds.add(key, () => renewLease(name, held))
       }
       case 'undo':
         renewalsDue.delete(key)
@@ -148,7 +148,7 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     }
   }
 
-  /** None is due any more when the fault is being undone. */
+  /** Does nothing when the fault is being undone by now: then no renewal is due any more. */
   async function renewLease(name: FaultName, held: FaultWork | undefined): Promise<void> {
     const lease = renewalsDue.get(keyOf(name))
     renewalsDue.delete(keyOf(name))
@@ -172,7 +172,7 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
     }, { run, fault }))
   }
 
-  /** Facts are all that anybody knows of a fault: tried until stored, or until the agent ends; then the journal tells it at the next start. */
+  /** Others know of a fault by its facts alone. So each is tried until it is stored, or until the agent ends; then the next start tells it from the journal. */
   async function tell(write: () => Promise<unknown>, { run, fault }: FaultName): Promise<void> {
     while (!isStopped()) {
       try {
@@ -227,7 +227,7 @@ export async function startInjector({ bus, node, stateFolder, driver, findHalt =
   }
   await deeds.done()
 
-  /** Who reverted it while no agent was there, if anybody. */
+  /** Why it was reverted while no agent was there, if it was; a reverter or restorer has left word. */
   function causeOf(id: string) {
     try {
       return journal.readReverted(id)?.cause ?? 'restart'
@@ -289,7 +289,7 @@ const aloneOf = (kind: string) => faultKinds.get(kind)?.alone
 const leaseOf = ({ leaseEndsMs, endsMs }: Effect & { effect: 'prepare' | 'renew' }): Lease => ({ leaseEndsMs, endsMs: endsMs ?? null })
 
 /** Jobs of one name run one after another; jobs of different names beside each other. A failed one does not stop the next. */
-class Lines {
+class JobQueues {
   readonly #last = new Map<string, Promise<unknown>>()
   readonly #onError: (error: unknown) => void
 

@@ -30,9 +30,10 @@ export interface RunState {
   faults: ReadonlyMap<string, FaultState>
   /** By `phase/gate`, as last told. `measured`: of the look that changed the status, in the unit of the gate's limit. */
   gates: ReadonlyMap<string, { status: GateStatus; evidence: string; measured?: number }>
-  /** By source: a prober that is started again is another one. */
+  /** By their facts' source, so a prober that is started again is another one. */
   probers: ReadonlyMap<string, Prober>
   refusedProbe?: string
+  /** Nodes that some fault was done to: their probers are not waited for at the end. */
   faultedNodes: ReadonlySet<string>
   /** Every look of the during gates has been taken. */
   duringClosed: boolean
@@ -83,7 +84,7 @@ export type Effect = { key: string } & (
   | { effect: 'abort'; cause: AbortCause; detail: string; gate?: string }
 )
 
-/** How long things that should take an instant may take before the run gives up on them. */
+/** How long to wait for what should take an instant before the run gives up on it, and a few other spans of time. */
 export const patience = {
   beginMs: 10_000,
   /** Beyond what the experiment gives its load. */
@@ -93,12 +94,12 @@ export const patience = {
   injectMs: 15_000,
   /** A date that is further ahead than this is of a clock that is wrong. */
   clockMs: 10_000,
-  /** What would join a fault for less than that is spared, and so long passes between two looks, longer after each refusal. */
+  /** A pod that could join a fault for less than this is spared. It is also the pause between two looks for such pods, which grows with each refusal. */
   joinMs: 1_000,
-  /** An agent counts the duration from when it knows that the fault is there, which is after the moment it tells of, and ends it by itself; only who is late is told to. */
+  /** An agent ends a fault by itself, its duration after it knows that the fault is there (a little after the date that it tells). Only one that is later than this is told to. */
   ownEndMs: 500,
   revertMs: 10_000,
-  /** So long an abort is told at least: an inject that was sent before it must meet the tombstone. */
+  /** An abort is broadcast for at least as long: an inject that was sent before it must find the run's tombstone at its agent. */
   onItsWayMs: 500,
   recoveryGatesMs: 5_000,
   lastLooksMs: 10_000,
@@ -218,7 +219,7 @@ function onPath(state: RunState, nowMs: number): Effect[] {
   return holdOver(state, nowMs) ? [phase('revert')] : [...injects, ...joins(state, nowMs)]
 }
 
-/** Only pods come up by themselves: a Deployment is scaled, a Job begins, what was evicted starts elsewhere. */
+/** Looks for pods that have come up since a fault began. Only pods do so by themselves: a Deployment is scaled, a Job begins, what was evicted starts elsewhere. */
 function joins({ faults }: RunState, nowMs: number): Effect[] {
   return [...faults].flatMap(([id, { spec, nodes }]): Effect[] => {
     const [beganAtMs] = injectionsOf(nodes).toSorted((a, b) => a - b)
@@ -254,11 +255,11 @@ function abortIfNeeded(state: RunState, nowMs: number): Effect[] | undefined {
 
 const abort = (cause: AbortCause, detail: string, gate?: string): Effect[] => [{ key: 'abort', effect: 'abort', cause, detail, ...(gate !== undefined && { gate }) }]
 
-/** Without faults nothing is injected. */
+/** The steady phase has ended: with the injection or, without faults, with the hold. */
 const quietIsOver = ({ phases }: RunState) => (phases.inject ?? phases.hold) !== undefined
 const beforeWhat = (state: RunState) => isFaultless(state) ? 'before the hold' : 'before any fault'
 
-/** Of the gates that are judged in this phase. */
+/** The abort for the first broken or unreadable gate among those that are judged in this phase. */
 function brokenGate(state: RunState): Effect[] | undefined {
   const judging = !quietIsOver(state) ? 'steady' : state.phases.recover === undefined ? 'during' : undefined
   for (const gate of state.experiment.gates.filter(spec => spec.phase === judging)) {
@@ -296,8 +297,8 @@ function faultGoneWrong(state: RunState, steadyAtMs: number, nowMs: number): Eff
       if (held.injectedAtMs === undefined) return abort('unconfirmed', `${fault} was reverted, but never confirmed as injected`)
     }
     const isGivenUp = phases.revert !== undefined && phases.recover === undefined && nowMs > phases.revert + experiment.leaseMs + patience.revertMs
-    const [untold] = isGivenUp ? holding(state).filter(held => held.fault === fault) : []
-    if (untold) return abort('unconfirmed', `${fault} was never confirmed as reverted on ${untold.nodes.join(', ')}`) // the node may be gone for good, or its journal
+    const [unreverted] = isGivenUp ? holding(state).filter(held => held.fault === fault) : []
+    if (unreverted) return abort('unconfirmed', `${fault} was never confirmed as reverted on ${unreverted.nodes.join(', ')}`) // the node may be gone for good, or its journal
     const silent = silentOf(ordered, nodes)
     if (ordered && silent.length > 0 && nodes.size > 0 && nowMs > ordered.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected on ${silent.join(', ')}`) // it is there on a part of its targets alone
     if (phases.inject !== undefined && nodes.size === 0 && nowMs > steadyAtMs + spec.atMs + patience.injectMs) return abort('unconfirmed', `${fault} was never confirmed as injected`)
@@ -321,7 +322,7 @@ function recovering(state: RunState, recoverAtMs: number, nowMs: number): Effect
   return (recoveryIsKnown(state) && looksAreIn(state)) || nowMs > givenUpAtMs ? ending(state, givenUpAtMs, nowMs) : []
 }
 
-/** The load is stopped before the seal. `latestBeginMs`: no stop is asked for later than this, so it is the date to lose patience from. */
+/** Stops the load, waits for the probers, and seals. `latestBeginMs`: the latest date at which the stop is asked for first; the patience with it counts from there. */
 function ending(state: RunState, latestBeginMs: number, nowMs: number): Effect[] {
   const loadIsOver = state.load.state === 'none' || state.load.state === 'stopped' || state.load.state === 'failed'
   const { verify } = state.phases
@@ -331,7 +332,7 @@ function ending(state: RunState, latestBeginMs: number, nowMs: number): Effect[]
   return waited.length === 0 || nowMs > verify + patience.verifyMs ? [{ key: 'seal', effect: 'seal' }] : []
 }
 
-/** Probers that still have to tell what they saw. Those on a node that a fault was done to may never, and do not count. */
+/** Nodes whose probers still have to tell what they saw. A prober on a node that a fault was done to may never do so, and is not waited for. */
 function awaitedProbers({ probers, faultedNodes }: RunState): string[] {
   return [...probers.values()].filter(({ closed, node }) => !closed && !faultedNodes.has(node)).map(({ node }) => node)
 }

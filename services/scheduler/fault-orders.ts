@@ -35,27 +35,28 @@ export interface FaultOrders {
   join(run: string, effect: Effect & { effect: 'join' }, experiment: Experiment): Promise<void>
 }
 
-/** What one agent is to do it to. */
+/** Which targets one agent is told to do the fault to. */
 interface Order { agent: string; targets: BoundTarget[]; peers: string[]; vouchers: Record<string, string>; widens?: true | undefined }
 
-/** What a fault is to be done to, or only what is to join it. */
+/** A search for the targets of a fault or, with `joining`, only for those that have come up since. */
 interface Search { run: string; fault: ExperimentFault; blastRadius: BlastRadius; joining?: Joining }
 
-/** An agent that gets an order later than this does not obey it. */
+/** An agent that gets an order later than this after it was made does not obey it. */
 const orderGoodForMs = 5_000
 
-/** Orders for a fault or for a part that joins it. `targets`: of the fault's standing. `leftMs`: of its duration, for a part. */
+/** Orders for a fault or for a part that joins it. `targets`: those of the fault's standing, which sending adds to. `leftMs`: for a part, what is left of the fault's duration. */
 interface Ordering { run: string; fault: string; orders: readonly Order[]; targets: Set<string>; epoch: Epoch; leftMs?: number }
 
 /**
- * Where a fault stands with who leads, under one epoch. Another epoch begins with nothing: somebody else may have led in between.
+ * What this scheduler knows, as the leader of one epoch, of the orders for a fault. Another epoch begins with nothing: another scheduler may have led in between.
  *
  *   (nothing) --inject--> ordering --its agents have answered, or one has not in its time--> ordered
  *       |                    '--nobody was told--> (nothing)                                    ^
  *       '--look for what joins it--> inherited --no order of an earlier leader is good any more--'
  *
- * `targets`: whom it may have by now although no fact says so yet, since agents tell of it one by one. An order counts from before it is sent until its agent refuses it: one whose answer is lost may have been obeyed.
- * `knownFromMs`: by the monotonic clock; whom an earlier leader has told nobody knows, but by then each has obeyed or never will.
+ * `targets`: what the fault may have been done to by now although no fact says so yet, since agents tell of it one by one. A target counts from before its order is
+ * sent until the agent refuses it: an order whose answer is lost may have been obeyed.
+ * `knownFromMs` (monotonic clock): nobody knows what an earlier leader has ordered; from then on each such order was obeyed, or never will be.
  */
 type Standing = { run: string } & (
   | { at: 'ordering' | 'ordered'; targets: Set<string> }
@@ -100,13 +101,13 @@ export function faultOrders({ bus, writer, clock, log, agents, apiSideAgent, doc
     else if (leftMs >= patience.joinMs / 2) await order({ run, fault: part, orders, targets: standing.targets, epoch, leftMs }, experiment)
   }
 
-  /** Finding the targets took a while, and so did a write: another may have led meanwhile, who has ordered others, or the run has left its path. */
+  /** To be asked after each wait for targets or for a write. Meanwhile another scheduler may have led, and ordered other targets; or the run has left its path. */
   function mayOrder(run: string, epoch: Epoch): boolean {
     demandLead(epoch)
     return mayBegin(run)
   }
 
-  /** Of a fault that agents tell of: what nobody has ordered under this epoch was ordered by a leader before. */
+  /** The standing of a fault that agents tell of: if it was not ordered under this epoch, an earlier leader has ordered it. */
   function standingNow(epoch: Epoch, run: string, fault: string): Standing {
     const key = keyOf(epoch, run, fault)
     const nowMs = clock.monotonicMs()

@@ -107,7 +107,7 @@ const arrivalMs = 10_000
 export async function startScheduler({ bus, clock, log, leadership, findHalt = nothingHalts, metrics }: SchedulerOptions): Promise<Scheduler> {
   const writer = bus.writer('scheduler')
   const runs = new Map<string, RunState>()
-  /** Those under way, as this scheduler dates them. */
+  /** The runs under way, without dates ahead of this scheduler's clock (own-time.ts). */
   const dated = new Map<string, RunState>()
   const documents = new Map<string, unknown>()
   const underWay = new Set<string>()
@@ -183,7 +183,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
 
   function act(told: RunState): void {
     const nowMs = clock.nowMs()
-    const state = inOwnTime(told, dated.get(told.run), nowMs) // on standby too: who takes over has waited already
+    const state = inOwnTime(told, dated.get(told.run), nowMs) // on standby too: a scheduler that takes over has waited already
     if (state.sealedAtMs === undefined) dated.set(state.run, state)
     else dated.delete(state.run)
     const epoch = leadership.epoch()
@@ -229,7 +229,7 @@ export async function startScheduler({ bus, clock, log, leadership, findHalt = n
     }
   }
 
-  /** `since`: under which something was begun that another leader, if there was one, knows nothing of. */
+  /** Throws NotLeading, with `since` also when this scheduler leads under another epoch by now: a leader in between knew nothing of what was begun under that one. */
   function demandLead(since?: Epoch): Epoch {
     const epoch = leadership.epoch()
     if (!epoch) throw new NotLeading(`this scheduler does not lead; ${leadership.leader()?.holder ?? 'nobody'} does`)

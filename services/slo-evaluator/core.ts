@@ -118,7 +118,7 @@ function isDuringClosed({ watches }: GateState): boolean {
   return during.length > 0 && during.every(watch => watch.end !== undefined && nextLookMs(watch) > watch.end.atMs)
 }
 
-/** Asks for the looks that are due. One whose answer would be late already is left to become no data. */
+/** Asks Prometheus for the looks that are due. A look whose answer would come too late by now is not asked for, and becomes no data. */
 function ask(state: EvaluatorState, nowMs: number): { state: EvaluatorState; effects: Effect[] } {
   const asked = new Map(state.asked)
   const effects: Effect[] = []
@@ -163,7 +163,7 @@ function askHistories(state: EvaluatorState): { state: EvaluatorState; effects: 
   return { state: { ...state, histories: new Set([...state.histories, ...wanted.map(({ gate }) => gate.name)]) }, effects }
 }
 
-/** Of several ranges the least decides; without one of them nothing does. */
+/** The answer of a gate with several ranges: the least of their values, or no data as soon as one of them has none. */
 export function leastOf(ranges: NonNullable<GateRule['ranges']>, answers: readonly Answer[]): Answer {
   const over: RangeValue[] = []
   for (const [index, { windowMs }] of ranges.entries()) {

@@ -29,7 +29,7 @@ export interface SloEvaluatorOptions {
   metrics?: Registry
 }
 
-/** What is known of a run so far. */
+/** The facts of a run so far, and their chain for the record. */
 interface Known { facts: StoredFact[]; chain: Chain }
 
 const timerMs = 100
@@ -49,7 +49,7 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   const pending = new Set<Promise<void>>()
   let isStopping = false
 
-  /** Whatever is begun is waited for at the end; its failure is told, and the log then has a gap or no data: the run cannot pass. */
+  /** `stop` waits for whatever is begun here. A failure is logged; the run's log then has a gap or a look without data, so that it cannot pass. */
   const background = (run: string, what: string, work: Promise<unknown>) => {
     const tracked: Promise<void> = work.then(() => undefined, (error: unknown) => {
       if (!isStopping) log.error({ ...runFields(run), why: messageOf(error) }, `${what} failed`)
@@ -77,8 +77,8 @@ export async function startSloEvaluator({ bus, clock, log, prometheus: options, 
   }
 
   /**
-   * The one fact that everybody waits for: tried until it is stored, by a stop at the latest given up and left to the next start. Of two evaluators
-   * that judge the same run the first is heard: the stream takes one verdict a run.
+   * The one fact that everybody waits for, so it is tried until it is stored. A stop gives up, and leaves it to the next start. Of two evaluators that
+   * judge the same run the first counts: the stream takes one verdict a run.
    */
   async function writeVerdict(run: string, { facts, chain }: Known): Promise<void> {
     const { verdict, reasons, revertUnconfirmed } = judge(facts)

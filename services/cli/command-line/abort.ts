@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { cluster, context, namespace, type ClusterChoice } from './options.ts'
 
-export const addAbort = (program: Command): Command => program.command('abort').argument('[run]', 'the run; left out: all with --all')
-  .description('Abort a run of a local session, or of a cluster: its faults are reverted, it ends as inconclusive')
+export const addAbort = (program: Command): Command => program.command('abort').argument('[run]', 'name of the run; leave it out with --all')
+  .description('Abort a run of a local session, or of a cluster: its faults are reverted, and it ends as inconclusive')
   .option('--all', 'every run of every local session, or of the cluster')
   .addOption(cluster())
   .addOption(context())

@@ -3,7 +3,7 @@ import type { AuditOptions } from '../audit.ts'
 import { cluster, context, namespace, type ClusterChoice } from './options.ts'
 
 export const addAudit = (program: Command): Command => program.command('audit')
-  .description('Who asked the scheduler for what, of every local session or of a cluster: runs, aborts, halts, policies, and what was refused; takes an admin\'s token')
+  .description('Who asked for what, in every local session or in a cluster: runs, aborts, halts, policies, and what was refused; takes an admin\'s token')
   .option('--since <duration>', 'how far back', '24h')
   .addOption(cluster())
   .addOption(context())

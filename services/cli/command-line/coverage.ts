@@ -8,7 +8,7 @@ export const addCoverage = (program: Command): Command => program.command('cover
   .addOption(cluster().conflicts('results'))
   .addOption(context())
   .addOption(namespace())
-  .option('--stale-after <duration>', 'how old a verdict may be', '168h')
+  .option('--stale-after <duration>', 'from which age on a verdict is stale', '168h')
   .option('--html <file>', 'write it as a page')
   .option('--markdown <file>', 'write it as Markdown')
   .option('--json', 'print it as JSON')

@@ -3,7 +3,7 @@ import type { DemoOptions } from '../demo.ts'
 import { embedded, processes } from './options.ts'
 
 export const addDemo = (program: Command): Command => program.command('demo')
-  .description('The main job: the jewelry shop under 50 users, a web worker killed (passes), its database paused (fails, as it should)')
+  .description('See it work, on the jewelry shop under 50 users: a web worker is killed (passes), then the database is paused (fails, as it should)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
   .addOption(processes())

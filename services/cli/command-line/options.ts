@@ -5,23 +5,23 @@ import type { ClusterOptions } from '../cluster/scheduler.ts'
 export type ClusterChoice = ClusterOptions & { cluster?: boolean }
 
 export function cluster(): Option {
-  return new Option('--cluster', 'by faultline as it is installed in the cluster of the kubeconfig')
+  return new Option('--cluster', 'use the faultline that is installed in the cluster of the kubeconfig')
 }
 
 export function context(): Option {
-  return new Option('--context <name>', 'of the kubeconfig, in place of the current one').implies({ cluster: true })
+  return new Option('--context <name>', 'context of the kubeconfig, in place of the current one; implies --cluster').implies({ cluster: true })
 }
 
 export function namespace(): Option {
-  return new Option('--namespace <name>', 'where faultline is installed in the cluster').default('faultline-system')
+  return new Option('--namespace <name>', 'namespace of the cluster in which faultline is installed').default('faultline-system')
 }
 
 export function embedded(): Option {
-  return new Option('--embedded', 'the services in this process (the default)')
+  return new Option('--embedded', 'run the services in this process (the default)')
 }
 
 export function processes(): Option {
-  return new Option('--processes', 'the services as processes of their own, which share only NATS').conflicts('embedded')
+  return new Option('--processes', 'run the services as processes of their own, which share only NATS').conflicts('embedded')
 }
 
 /** What a run on this machine may touch. */

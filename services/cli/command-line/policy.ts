@@ -17,10 +17,10 @@ export function addPolicy(program: Command): Command {
     })
 
   for (const [word, argument, does] of [
-    ['apply', ['<file>', 'policy file'], 'Put every policy of a file in force, or in force anew; what an earlier one did and spent is kept'],
+    ['apply', ['<file>', 'policy file'], 'Put every policy of a file in force, or replace it by its new form; what it did and spent before is kept'],
     ['list', undefined, 'The policies: state, the next runs, the last ones, error budgets'],
-    ['resume', ['<name>', 'the policy, or its object as NAME or NAMESPACE/NAME'], 'Let a policy go on that has paused'],
-    ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end (that of an object ends with the object: kubectl delete)'],
+    ['resume', ['<name>', 'the policy, or its object as NAME or NAMESPACE/NAME'], 'Let a paused policy go on'],
+    ['remove', ['<name>', 'the policy'], 'End a policy; its runs under way go on to their end (an object\'s policy ends with its object: kubectl delete)'],
   ] as const) {
     const command = policy.command(word).description(does).addOption(cluster()).addOption(context()).addOption(namespace())
     if (word === 'list') command.option('--json', 'print them as JSON')

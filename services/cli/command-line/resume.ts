@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { cluster, context, namespace, type ClusterChoice } from './options.ts'
 
 export const addResume = (program: Command): Command => program.command('resume')
-  .description('Take runs again after `faultline halt`, by whatever it was done')
+  .description('Take runs again after a halt, whichever way it was made')
   .addOption(cluster())
   .addOption(context())
   .addOption(namespace())

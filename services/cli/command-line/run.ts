@@ -5,7 +5,7 @@ import { allow, allowed, cluster, context, embedded, namespace, processes, withi
 export const runExitCodes = 'Exit codes: 0 passed, 1 failed, 2 inconclusive, 3 invalid input, 4 infrastructure, or a revert that was not confirmed.'
 
 export const addRun = (program: Command): Command => withRunOptions(program.command('run').argument('<file>', 'experiment file'))
-  .description(`Run every experiment of a file, one after another (nats-server, Prometheus and Locust are started beside it).\n${runExitCodes}`)
+  .description(`Run every experiment of a file, one after another. Starts nats-server, Prometheus and Locust for it.\n${runExitCodes}`)
   .action(async (file: string, options: RunCommandOptions & ClusterChoice) => {
     process.exitCode = await runFile(file, options)
   })
@@ -14,10 +14,10 @@ export const withRunOptions = (command: Command): Command => command
   .addOption(allow())
   .addOption(within())
   .option('--host <url>', 'system under test, in place of the file\'s load.host')
-  .option('--prometheus <url>', 'a Prometheus that is there already')
-  .option('--endpoints <folder>', 'where probes look: a folder with one file an endpoint, which holds its URL (default: setting probes.endpointsFolder)')
+  .option('--prometheus <url>', 'a Prometheus that runs already, in place of one of the session\'s own')
+  .option('--endpoints <folder>', 'folder of the probes\' endpoints: one file for each, which holds its URL (default: setting probes.endpointsFolder)')
   .option('--scrape <target...>', 'what the session\'s own Prometheus scrapes: HOST:PORT, which is asked at /metrics, or a URL')
-  .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (a cluster is asked)')
+  .option('--tests <app=version...>', 'the services that the run is about, in their versions, for coverage and release checks (with --cluster they are found out)')
   .option('--results <folder>', 'where a new folder is made for each run', 'results')
   .addOption(embedded())
   .addOption(processes())

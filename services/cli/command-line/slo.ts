@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 
 export const addSlo = (program: Command): Command => program.command('slo').argument('<files...>', 'OpenSLO v1 files, whose documents may name each other')
-  .description('Which SLOs are in the files, as the gates that they become, with their PromQL; what cannot be a gate is told with its place')
+  .description('Show the SLOs of the files as the gates that they become, with their PromQL; what cannot be a gate is named with its line')
   .option('--json', 'print them as JSON')
   .action(async (files: string[], options: { json?: boolean }) => {
     const { sloCommand } = await import('../slo.ts')
