@@ -115,7 +115,15 @@ function nearest(word: string, known: readonly string[]): { didYouMean?: string 
   if (known.length === 0 || word.length > 64) return {}
   const candidate = known.find(key => key.toLowerCase() === word.toLowerCase()) ?? closest(word, known)
   const allowance = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3))
-  return distance(word.toLowerCase(), candidate.toLowerCase()) <= allowance ? { didYouMean: candidate } : {}
+  const meant = distance(word.toLowerCase(), candidate.toLowerCase()) <= allowance ? candidate : ofItsParts(word, known)
+  return meant === undefined ? {} : { didYouMean: meant }
+}
+
+/** Words of several parts are written in another order, or with one too many: kill-pod for pod-kill, process-pause for pause. */
+function ofItsParts(word: string, known: readonly string[]): string | undefined {
+  const partsOf = (text: string) => text.toLowerCase().split('-').toSorted()
+  const parts = partsOf(word)
+  return known.find(key => partsOf(key).join() === parts.join()) ?? known.find(key => parts.includes(key.toLowerCase()))
 }
 
 function describe(value: unknown): string {

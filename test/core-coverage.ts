@@ -18,7 +18,7 @@ const coreFiles = [
   'shared/{decision-record,look-record}.ts',
   'services/cli/verify/{follow-chain,verify-record}.ts',
   'shared/{command-stamp,epoch,release-check,release-run,release-query}.ts',
-  'services/cli/{gate-only,plan/evidence-warnings}.ts',
+  'services/cli/{gate-only,plan/evidence-warnings,plan/look-before}.ts',
   'services/cli/calibrate/{bursts,calibration,cells,clumping,false-aborts,gate-advice,ratio-estimate,recording,recording-run,render-calibration}.ts',
   'shared/{experiment,experiment-probes,experiment-reconcile,experiment-sequential,experiment-slos,experiment-problem,experiment-yaml}.ts',
   'shared/{budget-share,openslo,openslo-levels,promql-labels,promql-range,gate-slo}.ts',

@@ -3,23 +3,22 @@
  * Arguments narrow the tests to the files whose path contains one of them: `npm test -- units`. Only the whole set can say whether the
  * pure cores are covered.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { filesToRunAgain, mostAgain } from './run-again.mjs'
+import { watchRun } from './run-end.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = name => `${root}node_modules/.bin/${name}`
 const node = existsSync(bin('node')) ? bin('node') : process.execPath
 
-function run(command, ...args) {
-  const { status, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
-  if (status !== 0) {
-    console.error(`${command.replace(root, '')} ended with ${signal ?? `code ${status}`}`)
-    process.exit(1)
-  }
+async function run(command, ...args) {
+  const { status, signal } = await ended(spawn(command, args, { cwd: root, stdio: 'inherit' }))
+  if (status === 0) return
+  console.error(`${command.replace(root, '')} ended with ${signal ?? `code ${status}`}`)
+  await exit(1)
 }
 
 const wanted = process.argv.slice(2)
@@ -33,20 +32,21 @@ if (unit.length + simulation.length + integration.length === 0) {
   process.exit(1)
 }
 
-run(node, bin('tsc'), '--noEmit')
-run(node, bin('tsc'), '--noEmit', '--project', 'services/scheduler/page') // it runs in browsers, and knows nothing of Node
-run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test', 'grafana')
+const { ended, exit } = watchRun(node)
+await run(node, bin('tsc'), '--noEmit')
+await run(node, bin('tsc'), '--noEmit', '--project', 'services/scheduler/page') // it runs in browsers, and knows nothing of Node
+await run(node, bin('oxlint'), '--type-aware', '--deny-warnings', 'services', 'shared', 'test', 'grafana')
 const lcov = 'coverage/lcov.info'
 mkdirSync(`${root}coverage`, { recursive: true })
 const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout']
 if (unit.length > 0) {
   // what is pure is walked by unit tests alone: an end-to-end test takes a branch without asking what comes of it
-  run(node, ...runner, `--test-concurrency=${availableParallelism()}`, '--experimental-test-coverage', '--test-coverage-include=shared/**', '--test-coverage-include=services/**',
+  await run(node, ...runner, `--test-concurrency=${availableParallelism()}`, '--experimental-test-coverage', '--test-coverage-include=shared/**', '--test-coverage-include=services/**',
     '--test-reporter=lcov', `--test-reporter-destination=${lcov}`, ...unit)
 }
-if (wanted.length === 0) run(node, 'test/core-coverage.ts', lcov)
+if (wanted.length === 0) await run(node, 'test/core-coverage.ts', lcov)
 else console.log('Not the whole set of tests: the coverage of the pure cores was not checked.')
-if (simulation.length > 0) run(node, ...runner, '--test-concurrency=1', ...simulation) // a file of its own is on all processors already
+if (simulation.length > 0) await run(node, ...runner, '--test-concurrency=1', ...simulation) // a file of its own is on all processors already
 /**
  * Integration tests that wait more than they work, put no load on anything and measure no deadline. They go on beside the others,
  * and give way to them for a processor; what they say is kept until the others are through.
@@ -70,7 +70,7 @@ function inOneLane({ name, files, atOnce, speaks }) {
   if (!speaks && child.pid !== undefined) setPriority(child.pid, lowPriority)
   let said = ''
   for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', chunk => { said += chunk })
-  return once(child, 'close').then(([code]) => ({ isGood: code === 0, said, failed: readFileSync(failures, 'utf8') }))
+  return ended(child).then(({ status }) => ({ isGood: status === 0, said, failed: readFileSync(failures, 'utf8') }))
 }
 
 const [beside, last] = [givesWay, alone].map(set => integration.filter(file => set.has(file)))
@@ -97,6 +97,6 @@ async function areGood(lanesSoFar) {
   return isGood
 }
 const isGood = await areGood(lanes)
-if (last.length === 0) process.exit(isGood ? 0 : 1)
+if (last.length === 0) await exit(isGood ? 0 : 1)
 const isLastGood = await areGood([await inOneLane({ name: 'alone', files: last, atOnce: 1, speaks: true })])
-process.exit(isGood && isLastGood ? 0 : 1)
+await exit(isGood && isLastGood ? 0 : 1)

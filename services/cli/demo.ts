@@ -36,7 +36,10 @@ export async function demoCommand({ results, processes = false, json = false }: 
       return shop
     },
   }))
-  if (!session) return 2
+  if (!session) {
+    say('interrupted: no run was begun')
+    return 2
+  }
   if (progressFor(json) === 'live') say(`\nlive page: ${pageAddress(session)}`)
   const runs: DemoRun[] = []
   for (const { file, expected } of acts) {

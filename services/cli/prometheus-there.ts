@@ -1,7 +1,8 @@
 import { readConfig } from '#shared/config.ts'
-import { FaultlineError } from '#shared/errors.ts'
+import { FaultlineError, InvalidInput } from '#shared/errors.ts'
 import type { Experiment } from '#shared/experiment.ts'
 import { configuredPrometheus, connectPrometheus, type PrometheusOptions } from '#shared/prometheus.ts'
+import { withoutLogin } from '#shared/redaction.ts'
 import { askAgain } from './ask-again.ts'
 
 /** The Prometheus that gates are to be read from answers no question. */
@@ -9,8 +10,14 @@ class PrometheusUnreadable extends FaultlineError {
   readonly code = 'prometheus_unreadable'
 }
 
-/** The one named on the command line, or in the settings; both with the settings' credentials. */
+/** What follows `--prometheus` is no URL. */
+class BadPrometheus extends InvalidInput {
+  readonly code = 'bad_prometheus'
+}
+
+/** The one named on the command line, or in the settings; both with the settings' credentials. Throws BadPrometheus. */
 export function prometheusThere(url: string | undefined): PrometheusOptions | undefined {
+  if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) throw new BadPrometheus(`--prometheus ${withoutLogin(url)}: expected a URL such as http://127.0.0.1:9090`)
   const config = readConfig()
   return configuredPrometheus(url === undefined ? config : { ...config, get: name => name === 'prometheus.url' ? url : config.get(name) })
 }

@@ -9,13 +9,19 @@ class ResultsUnwritable extends InvalidInput {
 
 /** Tried before a run, whose faults would be done for nothing; leaves nothing. Throws ResultsUnwritable. */
 export function demandResultsFolder(path: string): void {
+  const why = whyUnwritable(path)
+  if (why !== undefined) throw new ResultsUnwritable(`--results ${path}: ${why}; name a folder that can be written, and nothing was begun`)
+}
+
+/** Why nothing can be written into a folder that may have to be made first; undefined when it can. Leaves nothing. */
+export function whyUnwritable(path: string): string | undefined {
   const parent = nearestThere(resolve(path))
-  const refused = (why: string, cause?: unknown) => new ResultsUnwritable(`--results ${path}: ${why}; name a folder that can be written, and nothing was begun`, { cause })
-  if (!statSync(parent).isDirectory()) throw refused(`${parent} is no folder`)
+  if (!statSync(parent).isDirectory()) return `${parent} is no folder`
   try {
     rmdirSync(mkdtempSync(join(parent, '.faultline-'))) // access(2) has root write anywhere, be it in /proc
+    return undefined
   } catch (error) {
-    throw refused(messageOf(error), error)
+    return messageOf(error)
   }
 }
 

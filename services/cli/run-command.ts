@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { readConfig } from '#shared/config.ts'
 import { InvalidInput } from '#shared/errors.ts'
 import { readExperimentFile, renderProblem, type WrittenExperiment } from '#shared/experiment-file.ts'
@@ -5,6 +6,7 @@ import { withoutLogin } from '#shared/redaction.ts'
 import { printJudgement } from '#shared/verdict.ts'
 import { parseTestedServices } from './declared-services.ts'
 import { experimentsToRun, type GateChoice } from './experiments-to-run.ts'
+import { hostWarnings } from './host-there.ts'
 import { interruptSignal, unlessInterrupted } from './interrupt.ts'
 import { startSession } from './local/session.ts'
 import { withHost } from './load-host.ts'
@@ -48,6 +50,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   demandResultsFolder(options.results)
   const services = options.tests && parseTestedServices(options.tests)
   const documents = experiments.map(({ document }) => options.host === undefined ? document : withHost(document, options.host))
+  if (options.endpoints !== undefined) demandEndpointsFolder(options.endpoints)
   const endpoints = options.endpoints ?? readConfig().get('probes.endpointsFolder')
   const parents = (options.allow ?? []).map(parseParent)
   const subject = {
@@ -58,6 +61,8 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   const prometheus = prometheusThere(options.prometheus)
   if (prometheus) await demandPrometheus(prometheus, experiments.map(({ experiment }) => experiment))
   const interrupted = interruptSignal()
+  const hosts = experiments.flatMap(({ experiment: { load } }) => load ? [options.host ?? load.host] : [])
+  process.stderr.write((await hostWarnings(hosts)).map(line => `${line}\n`).join(''))
   await using session = await unlessInterrupted(interrupted, startSession({
     subject: () => Promise.resolve(subject), services: options.processes ? 'processes' : 'embedded', signal: interrupted, ...(prometheus && { prometheus }),
   }))
@@ -86,6 +91,11 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
 export function demandWhatItNeeds(file: string, experiments: readonly WrittenExperiment[], { allow = [] }: Pick<RunCommandOptions, 'allow'>): void {
   if (allow.length === 0 && experiments.some(({ experiment }) => experiment.faults.length > 0)) throw new NotReady('no process may be touched: name what the faults may be done to, and below, with --allow NAME=PID (faultline plan shows what would be hit)')
   demandLocustfiles(file, experiments)
+}
+
+/** Probes would find no endpoint there, and the run would be inconclusive. Throws NotReady. */
+function demandEndpointsFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw new NotReady(`--endpoints ${path}: there is no such folder; it holds one file an endpoint, called by its name, with its URL in it`)
 }
 
 const readsLoadFromPrometheus = ({ experiment }: WrittenExperiment) => experiment.gates.some(({ source, rule }) => source === 'prometheus' && rule.readsLoadMetrics)

@@ -88,7 +88,8 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
       const api = locustApi(locustUrl, { token: locustToken })
       const { state } = await withWorkers(api, locustUrl, {
         isClosing: () => isClosing,
-        nobodyThere: () => log.info(runFields(run), 'nobody is at Locust\'s address; it is asked again'),
+        onNobodyThere: () => log.info(runFields(run), `nobody is at Locust's address; it is asked again for ${printDuration(nobodyPatienceMs)}`),
+        onAnswer: waitedMs => log.info({ ...runFields(run), waitedMs }, 'somebody is at Locust\'s address now'),
       })
       if (isTesting(state)) throw new LocustBusy(`Locust at ${locustUrl} is running a test of its own ("${state}"); stop that first`)
       present = { run, load, api } // not before: what is not ours is not ours to stop
@@ -173,20 +174,25 @@ export function startGenerators({ spawnLocust, locustUrl, locustToken, keep, tok
 
 const isTesting = (state: string): boolean => state === 'spawning' || state === 'running' || state === 'stopping' || state === 'cleanup'
 
-interface Waiting { isClosing: () => boolean; nobodyThere: () => void }
+/** What is told of the waiting: each once, and only where there was nobody at first. */
+interface Waiting { isClosing: () => boolean; onNobodyThere: () => void; onAnswer: (waitedMs: number) => void }
 
 /** What it says once it can run a test: it has to be there, and a master needs a worker. */
-async function withWorkers(api: LocustApi, url: string, { isClosing, nobodyThere }: Waiting): Promise<LocustStats> {
+async function withWorkers(api: LocustApi, url: string, { isClosing, onNobodyThere, onAnswer }: Waiting): Promise<LocustStats> {
   const beganAt = performance.now()
   const isTooLate = (patienceMs: number) => isClosing() || performance.now() - beganAt >= patienceMs
+  let isNobodyThere = false
   for (;;) {
     try {
       const stats = await api.stats()
+      if (isNobodyThere) onAnswer(Math.round(performance.now() - beganAt))
+      isNobodyThere = false
       if (!stats.workers || stats.workers.some(({ state }) => state !== 'missing')) return stats
       if (isTooLate(workersPatienceMs)) throw new NoLocustWorkers(`no worker has joined the Locust at ${url} within ${printDuration(workersPatienceMs)}; see the log of its workers`)
     } catch (error) {
       if (!(error instanceof LocustUnanswered && error.isNobodyThere) || isTooLate(nobodyPatienceMs)) throw error
-      nobodyThere()
+      if (!isNobodyThere) onNobodyThere()
+      isNobodyThere = true
     }
     await delay(againMs)
   }

@@ -26,10 +26,11 @@ export interface Child {
 /**
  * The children of this process, started through a keeper of their own; all end when this process does, however it ends. `folder` is
  * theirs: logs go there, and it is removed at the end, unless the command `atEnd` fails; `parent`, the folder of many such folders, with the
- * last of them.
+ * last of them. When `starting` aborts, nobody waits any more for what is being started, nor for a command that runs: its reason is thrown.
  */
 export class Children {
   readonly #folder: string
+  readonly #starting: AbortSignal
   readonly #tell: (order: KeeperOrder) => void
   readonly #closed: Promise<void>
   readonly #endInput: () => void
@@ -37,8 +38,9 @@ export class Children {
   readonly #ended = new Map<string, PromiseWithResolvers<string>>()
   readonly #alive = new Map<string, Root>()
 
-  constructor(folder: string, { atEnd, parent }: { atEnd?: [string, ...string[]]; parent?: string } = {}) {
+  constructor(folder: string, { atEnd, parent, starting = new AbortController().signal }: { atEnd?: [string, ...string[]]; parent?: string; starting?: AbortSignal } = {}) {
     this.#folder = folder
+    this.#starting = starting
     const keeper = spawn(process.execPath, [fileURLToPath(new URL('keeper.ts', import.meta.url)), folder], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     this.#tell = order => void keeper.stdin.write(`${JSON.stringify(order)}\n`)
     this.#endInput = () => keeper.stdin.end()
@@ -49,19 +51,20 @@ export class Children {
     createInterface({ input: keeper.stdout }).on('line', line => this.#hear(JSON.parse(line) as KeeperWord))
   }
 
-  /** Starts a child and waits until it is ready. Throws ChildFailed, with nothing of it left. */
+  /** Starts a child and waits until it is ready. Throws ChildFailed, with nothing of it left; what is given up ends with `close`. */
   async start(plan: ChildPlan, { timeoutMs = 30_000 } = {}): Promise<Child> {
     const { pid, ended } = await this.#spawn(plan)
     const stop = async () => {
       this.#tell({ stop: plan.name })
       await ended
     }
+    const isOver = new AbortController()
     const early = ended.then(how => { throw this.#failed(plan, `ended with ${how} before it was ready`) })
-    early.catch(() => undefined) // after it is ready, `ended` tells
+    early.catch(() => isOver.abort()) // after it is ready, `ended` tells
     try {
-      await Promise.race([this.#ready(plan, performance.now() + timeoutMs), early])
+      await Promise.race([this.#ready(plan, performance.now() + timeoutMs, isOver.signal), early])
     } catch (error) {
-      await stop()
+      if (!this.#starting.aborted) await stop()
       throw error
     }
     return { pid, ended, stop }
@@ -70,11 +73,12 @@ export class Children {
   /** Runs a command to its end. Throws ChildFailed unless that is a good one. */
   async run(command: Command): Promise<void> {
     const { ended } = await this.#spawn(command)
-    const how = await ended
+    const how = await this.#unlessGivenUp(ended)
     if (how !== 'code 0') throw this.#failed(command, `ended with ${how}`)
   }
 
   async #spawn(command: Command): Promise<{ pid: number; ended: Promise<string> }> {
+    this.#starting.throwIfAborted()
     const started = Promise.withResolvers<number>()
     const ended = Promise.withResolvers<string>()
     this.#started.set(command.name, started)
@@ -96,8 +100,21 @@ export class Children {
     for (const ended of this.#ended.values()) ended.resolve('killed with its keeper')
   }
 
-  async #ready(plan: ChildPlan, givenUpAt: number): Promise<void> {
+  async #unlessGivenUp<T>(awaited: Promise<T>): Promise<T> {
+    const givenUp = Promise.withResolvers<never>()
+    const giveUp = () => givenUp.reject(this.#starting.reason)
+    this.#starting.addEventListener('abort', giveUp)
+    try {
+      return await Promise.race([awaited, givenUp.promise])
+    } finally {
+      this.#starting.removeEventListener('abort', giveUp)
+    }
+  }
+
+  async #ready(plan: ChildPlan, givenUpAt: number, isOver: AbortSignal): Promise<void> {
     while (!await isReady(plan, this.#log(plan))) {
+      if (isOver.aborted) return // who raced with this has been told
+      this.#starting.throwIfAborted()
       if (performance.now() >= givenUpAt) throw this.#failed(plan, 'did not get ready in time')
       await delay(50)
     }

@@ -45,7 +45,8 @@ export const startTicksOf = (pid: number): number | undefined => {
 
 const isThere = (entry: ProcessEntry): boolean => findProcess(entry) !== undefined
 
-function signalAll(entries: ProcessEntry[], signal: NodeJS.Signals): void {
+/** Whoever of them is still there gets the signal. */
+export function signalAll(entries: readonly ProcessEntry[], signal: NodeJS.Signals): void {
   for (const entry of entries) {
     if (!isThere(entry)) continue
     try {

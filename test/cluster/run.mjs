@@ -2,12 +2,12 @@
  * `npm run test:cluster`: brings the cluster up if it is not, runs the tests on it, most of them one file at a time, and takes it down
  * again if it was down before. Arguments narrow the tests to the files whose path contains one of them; `--keep` leaves the cluster up.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { filesToRunAgain, mostAgain } from '../run-again.mjs'
+import { watchRun } from '../run-end.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const bundled = `${root}node_modules/.bin/node`
@@ -15,12 +15,14 @@ const node = existsSync(bundled) ? bundled : process.execPath
 const infrastructure = 4
 
 /** @param {readonly string[]} args @param {import('node:child_process').StdioOptions} stdio */
-const run = (args, stdio = 'inherit') => spawnSync(node, args, { cwd: root, stdio }).status ?? infrastructure
+const run = (args, stdio = 'inherit') => codeOf(spawn(node, args, { cwd: root, stdio }))
+/** @param {import('node:child_process').ChildProcess} child */
+const codeOf = async child => (await ended(child)).status ?? infrastructure
 /** Gives way to everything else for a processor; resolves with its exit code. @param {readonly string[]} args */
 function begin(args) {
   const child = spawn(node, args, { cwd: root, stdio: 'inherit' })
   if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
-  return once(child, 'close').then(([code]) => Number(code ?? infrastructure))
+  return codeOf(child)
 }
 /** @param {string[]} args */
 const cluster = (...args) => run(['test/cluster/cluster.ts', ...args])
@@ -67,9 +69,12 @@ if (files.length + suites.length === 0) {
   process.exit(1)
 }
 
-const wasUp = run(['test/cluster/cluster.ts', 'status'], 'ignore') === 0
-const upStatus = cluster('up')
-if (upStatus !== 0) process.exit(upStatus)
+const { ended, exit, atEnd } = watchRun(node)
+const wasUp = await run(['test/cluster/cluster.ts', 'status'], 'ignore') === 0
+const staysUp = wasUp || process.argv.includes('--keep')
+if (!staysUp) atEnd(node, `${root}test/cluster/cluster.ts`, 'down') // also when a signal ends this
+const upStatus = await cluster('up')
+if (upStatus !== 0) await exit(upStatus)
 
 const failures = 'coverage/failed-cluster.txt'
 mkdirSync(`${root}coverage`, { recursive: true })
@@ -77,10 +82,10 @@ const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--te
 let mayAgain = mostAgain
 /**
  * Resolves with 0 when all of them pass, at once or when what has failed was run again (../run-again.mjs).
- * @param {(args: readonly string[]) => number} start @param {readonly string[]} testFiles
+ * @param {(args: readonly string[]) => Promise<number>} start @param {readonly string[]} testFiles
  */
-function runTests(start, testFiles, atOnce = 1) {
-  const first = start([...runner, `--test-concurrency=${atOnce}`, ...testFiles])
+async function runTests(start, testFiles, atOnce = 1) {
+  const first = await start([...runner, `--test-concurrency=${atOnce}`, ...testFiles])
   if (first === 0) return first
   const failed = existsSync(root + failures) ? readFileSync(root + failures, 'utf8') : ''
   console.log(`\nThese have failed:\n${failed}`)
@@ -88,30 +93,32 @@ function runTests(start, testFiles, atOnce = 1) {
   if (again.length === 0) return first
   mayAgain -= again.length
   console.log(`Run again, with nothing beside it: ${again.join(', ')}`)
-  const second = start([...runner, '--test-concurrency=1', ...again])
+  const second = await start([...runner, '--test-concurrency=1', ...again])
   if (second === 0) console.log(`\nPassed only when run again, with nothing beside it: ${again.join(', ')}`)
   return second
 }
 /** Looks for whatever a cluster leaves on the machine, so that nothing is built beside it. */
 const seesMachine = 'test/cluster/lifecycle.test.ts'
-let status = files.includes(seesMachine) ? runTests(run, [seesMachine]) : 0
+let status = files.includes(seesMachine) ? await runTests(run, [seesMachine]) : 0
 /** Builds and loads these; 0 as well when there are none. @param {readonly string[]} images */
 const load = async images => images.length === 0 ? 0 : begin(['services/cli/images/main.ts', '--load', 'cluster', '--only', ...images])
 const first = suites[0]?.images ?? []
 /** What only later suites need is built while the first one runs; all of it gives way to the tests. */
 const later = [...new Set(suites.flatMap(({ images }) => images))].filter(image => !first.includes(image))
 const firstLoaded = status === 0 ? load(first) : Promise.resolve(status)
-const laterLoaded = firstLoaded.then(code => code !== 0 || status !== 0 ? code : load(later))
 const ofCluster = files.filter(file => file !== seesMachine)
-if (status === 0 && ofCluster.length > 0) status = runTests(run, ofCluster)
-status ||= await firstLoaded
+if (status === 0 && ofCluster.length > 0) status = await runTests(run, ofCluster)
+const firstStatus = await firstLoaded // when the tests failed, too: nothing is taken down under it
+status ||= firstStatus
+const laterLoaded = status === 0 ? load(later) : Promise.resolve(status)
 for (const suite of suites) {
   if (status !== 0) break
   process.env['FAULTLINE_TEST_VARIANT'] = suite.variant ?? 'base'
   if (suite.images.some(image => later.includes(image))) status = await laterLoaded
-  for (const group of inOrder(suite.files)) status ||= runTests(args => cluster('run', node, ...args), group.files, group.atOnce)
+  for (const group of inOrder(suite.files)) status ||= await runTests(args => cluster('run', node, ...args), group.files, group.atOnce)
 }
 await laterLoaded // nothing is taken down under it
 
-const downStatus = wasUp || process.argv.includes('--keep') ? 0 : cluster('down')
-process.exit(status !== 0 ? 1 : downStatus)
+const downStatus = staysUp ? 0 : await cluster('down')
+atEnd()
+await exit(status !== 0 ? 1 : downStatus)

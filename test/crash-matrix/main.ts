@@ -1,19 +1,4 @@
-/**
- * `npm run crash-matrix`                              every cell, the most telling first; as root
- * `npm run crash-matrix -- --cells PATTERN`           those whose name (part/disturbance/phase) matches the regular expression
- * `npm run crash-matrix -- --sample N [--seed S]`     N of them, by the seed; without one, by today's date. Of those that need no guest, unless --cells says of which
- * `npm run crash-matrix -- --shard I/N`               every Nth of them, from the Ith on: N such commands play them all, side by side where processors are free
- * `npm run crash-matrix -- --minutes N`               begins no cell after that
- * `npm run crash-matrix -- --results FILE`            keeps results as JSON; cells that are in it are not played again. Given several times (those of shards), all are read and the first is written
- * `npm run crash-matrix -- --out FILE`                writes the table there (docs/crash-matrix.md); `--json` prints the results; `--list` only says which cells there are
- *
- * Cells in which a server's clock jumps need a guest (test/guest/guest.ts), and are left out where there can be none.
- *
- * Of a cell with a violation, logs and facts are kept in test-results/crash-matrix. One of which all that can be said is that something came late is played again, twice
- * at most, when this machine itself paused meanwhile.
- *
- * Ends with 0 when no demand was violated, 1 when one was, 3 for arguments that mean nothing, 4 when the rig could not be brought up.
- */
+/** `npm run crash-matrix`: what it takes is in `help`. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
@@ -35,17 +20,41 @@ import { allCells, inGuestOf, nameOf, sampleOf, shardOf, type Cell, type Shard }
 const cellsOfOneRig = 20
 const dayMs = 86_400_000
 
+const help = `npm run crash-matrix -- [--cells PATTERN] [--sample N [--seed S]] [--shard I/N] [--minutes N] [--results FILE]... [--out FILE] [--json] [--list]
+
+Every part disturbed in every way at every phase of a run, on real parts; as root. Without arguments every cell is played, the most telling first.
+
+  --cells PATTERN   those whose name (part/disturbance/phase) matches the regular expression
+  --sample N        N of them, by the seed. Of those that need no guest, unless --cells says of which
+  --seed S          of the sample; today's date when left out
+  --shard I/N       every Nth of them, from the Ith on: N such commands play them all, side by side where processors are free
+  --minutes N       begins no cell after that
+  --results FILE    keeps results as JSON; cells that are in it are not played again. Given several times (those of shards), all are read and the first is written
+  --out FILE        writes the table there (docs/crash-matrix.md)
+  --json            prints the results
+  --list            only says which cells there are
+
+Cells in which a server's clock jumps need a guest (test/guest/guest.ts), and are left out where there can be none.
+
+Of a cell with a violation, logs and facts are kept in test-results/crash-matrix. One of which all that can be said is that something came late is played again, twice
+at most, when this machine itself paused meanwhile.
+
+Ends with 0 when no demand was violated, 1 when one was, 3 for arguments that mean nothing, 4 when the rig could not be brought up.
+`
+
 class ArgumentsInvalid extends Error {}
 
 interface Arguments { cells: Cell[]; minutes: number; json: boolean; list: boolean; out?: string | undefined; results: readonly string[]; seed?: number | undefined }
 
-function readArguments(args: string[]): Arguments {
+function readArguments(args: string[]): Arguments | 'help' {
   const { values } = parseArgs({
     args, options: {
+      help: { type: 'boolean', short: 'h', default: false },
       cells: { type: 'string', default: '' }, sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' }, shard: { type: 'string' },
       out: { type: 'string' }, results: { type: 'string', multiple: true, default: [] }, json: { type: 'boolean', default: false }, list: { type: 'boolean', default: false },
     },
   })
+  if (values.help) return 'help'
   const number = (name: string, text: string): number => {
     const found = Number(text)
     if (Number.isSafeInteger(found) && found >= 1) return found
@@ -153,12 +162,16 @@ const needsGuest = (cell: Cell): boolean => inGuestOf(cell).length > 0
 const machine = (): string => `${cpus().length} processors, Linux ${release().split('-')[0]}, Node ${process.version}`
 
 async function main(args: string[]): Promise<number> {
-  let read: Arguments
+  let read: Arguments | 'help'
   try {
     read = readArguments(args)
   } catch (error) {
-    console.error(`crash-matrix: ${messageOf(error)}`)
+    console.error(`crash-matrix: ${messageOf(error)} (--help shows what there is)`)
     return 3
+  }
+  if (read === 'help') {
+    process.stdout.write(help)
+    return 0
   }
   if (read.list) {
     console.log(printList(read.cells))

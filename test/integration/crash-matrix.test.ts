@@ -51,6 +51,12 @@ test('the clock of servers in a guest jumps by an hour in the middle of a run, i
 
 const foldersLeft = () => readdirSync(tmpdir()).filter(name => name.startsWith('crash-matrix-') || name.startsWith('guest-'))
 
+test('--help says each option there is, wherever it stands, and plays nothing', async () => {
+  const { code, out, err } = await run('--sample', '1', '--help')
+  assert.deepEqual([code, err], [0, ''])
+  for (const option of ['cells', 'sample', 'seed', 'shard', 'minutes', 'results', 'out', 'json', 'list']) assert.match(out, new RegExp(`^  --${option} `, 'm'))
+})
+
 test('arguments that mean nothing are refused with 3, before anything is started', async () => {
   for (const [args, says] of [
     [['--cells', 'no-such-part'], /no cell has such a name/], [['--cells', '('], /--cells: Invalid regular expression/], [['--sample', '0'], /--sample: expected a whole number/],

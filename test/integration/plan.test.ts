@@ -116,8 +116,10 @@ test('the JSON plan holds all of it under stable keys', async () => {
       }],
       falseAborts: null,
       warnings: [],
+      noLookBefore: planned.experiments[0]?.noLookBefore ?? null,
     }],
   })
+  assert.match(planned.experiments[0]?.noLookBefore ?? '', /^no gate looks whether the system is well before the first fault/)
 })
 
 test('one of several: all that a run may pick are shown, and whatever a run is called, the agent picks one of them and does just that', async () => {

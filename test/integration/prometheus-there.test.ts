@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { experimentSchema } from '#shared/experiment.ts'
 import { freePort } from '#shared/process/free-port.ts'
-import { demandPrometheus } from '../../services/cli/prometheus-there.ts'
+import { demandPrometheus, prometheusThere } from '../../services/cli/prometheus-there.ts'
 import { temporaryFolder } from '../parts/child.ts'
 import { startFaultline } from '../parts/faultline-command.ts'
 import { startPrometheus } from '../parts/prometheus.ts'
@@ -51,6 +51,11 @@ test('one that is not ready yet, as just after its start, is asked again', async
     server.closeAllConnections()
     server.close()
   }
+})
+
+test('what is no URL is refused, whether a gate would read it or not', () => {
+  for (const text of ['nonsense', '127.0.0.1:9090', 'localhost:9090', 'ftp://127.0.0.1']) assert.throws(() => prometheusThere(text), { code: 'bad_prometheus', exitCode: 3, message: /expected a URL such as http:/ }, text)
+  assert.equal(prometheusThere('http://127.0.0.1:9090')?.url, 'http://127.0.0.1:9090')
 })
 
 test('a run whose Prometheus is not there ends before anything is begun', async () => {

@@ -152,6 +152,10 @@ test('the command reads results folders of this machine, and blocks on one that 
   const local = ['--results', results, '--from', file]
   assert.deepEqual(await faultline(...local).then(({ code, err }) => [code, err]), [0, ''])
   assert.equal((await faultline(...local, '--within', '1s')).code, 1)
+  const unwritten = await faultline(...local, '--junit', join(folder, 'nowhere', 'junit.xml')) // it passes, and who reads the report would not know
+  assert.equal(unwritten.code, 3)
+  assert.match(unwritten.out, /^pass /m)
+  assert.match(unwritten.err, /^ReleaseOptionInvalid: --junit .* cannot be written: ENOENT/)
   const { code, out } = await faultline(...local, '--require', 'another')
   assert.equal(code, 1)
   assert.match(out, /block {2}another {3}no run of it is on record/)

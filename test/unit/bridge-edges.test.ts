@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { facts } from '#shared/events.ts'
@@ -180,13 +181,16 @@ test('a Locust to which nobody is led yet, as to a Service of Kubernetes whose p
   const log = pino({ level: 'info' }, { write: line => void logged.push(line) })
   const generators = startGenerators({ locustUrl: `http://127.0.0.1:${port}`, keep: () => Promise.resolve(), token: '', bridgeUrl: '', log, tell: input => told.push(input) })
   generators.bring('r', load)
-  await until('it was refused', () => logged.some(line => line.includes('nobody is at Locust')), 10_000)
+  const saying = (words: string) => logged.filter(line => line.includes(words)).length
+  await until('it was refused', () => saying('nobody is at Locust') > 0, 10_000)
+  await delay(1_200) // in which it is asked again twice
   await using _locust = await serve((request, response) => {
     asked.push(request.url ?? '')
     const isFirst = asked.length === 1
     response.writeHead(isFirst ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify({ state: 'ready', user_count: 0, stats: [] }))
   }, port)
   await until('the run has Locust', () => told.some(input => input.is === 'there'), 10_000)
+  assert.deepEqual([saying('nobody is at Locust'), saying('somebody is at Locust')], [1, 1], 'each is said once')
   generators.bring('next', load)
   await until('the next run is told', () => told.length === 2, 10_000)
   assert.match(told[1]?.is === 'broken' ? told[1].why : '', /gave no usable answer to \/stats\/requests.*HTTP 401/)

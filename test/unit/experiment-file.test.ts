@@ -97,6 +97,11 @@ test('an unknown kind of fault is answered with all known ones', () => {
   assert.equal(problem?.found, '"explode"')
 })
 
+test('a kind of which a part is known, or all in another order, is suggested', () => {
+  const meant = (kind: string) => problemsOf(sound(lines => ({ ...lines, faults: `faults: [{kind: ${kind}, target: {process: {match: gunicorn}}}]` })))[0]?.didYouMean
+  assert.deepEqual(['process-pause', 'kill-pod', 'loss-network', 'explode-all'].map(meant), ['pause', 'pod-kill', 'network-loss', undefined])
+})
+
 test('rules between keys are told beside mistakes elsewhere', () => {
   const text = sound(lines => ({ ...lines, load: 'loads: 1', gates: 'gates: [{name: a, source: stream, errorRate: {max: 1%}}, {name: a, errorRate: {max: x}}, {name: b, phase: steady, source: prometheus, promql: {query: up, max: 1}}]' }))
   assert.deepEqual(problemsOf(text).map(({ path }) => path), ['loads', 'gates[0].source', 'gates[1].errorRate.max', 'gates[2].phase'])

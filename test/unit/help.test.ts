@@ -19,7 +19,7 @@ test('--within is still taken for --allow, with a note, and is in no help', asyn
   const experiment = fileURLToPath(new URL('../../k8s/experiments/local/database-pause.yaml', import.meta.url))
   for (const command of ['plan', 'run']) {
     const { stderr } = await promisify(execFile)(process.execPath, [main, command, experiment, '--within', 'database=none']).then(() => assert.fail('it began'), (error: { stderr: string }) => error)
-    assert.match(stderr, /^note: --within is called --allow by now\nBadParent: --allow database=none: no such process/, command)
+    assert.match(stderr, /^note: --within is called --allow by now\nBadParent: --allow database=none: expected the PID/, command)
     assert.match(await help(command), /--allow <pid\.\.\.> opt in/)
     assert.doesNotMatch(await help(command), /--within/)
   }
@@ -35,6 +35,12 @@ test('the help of the whole has every command once, under a heading, what one be
   assert.deepEqual([...stdout.matchAll(/^[A-Z].*:$/gm)].map(([heading]) => heading), [
     'Options:', 'To begin:', 'Experiments:', 'Continuous chaos:', 'What runs have shown:', 'How much evidence it takes:', 'Catalogues:', 'Operation:',
   ])
+})
+
+test('a file that an option has taken, which may have several values, is told as that', async () => {
+  const told = (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args]).then(() => assert.fail('it began'), (error: { stderr: string }) => error.stderr)
+  assert.match(await told('plan', '--allow', 'web=1', 'experiment.yaml'), /missing required argument 'file'[^]*\n\(--allow takes every word after it: name the file before it\)\n$/)
+  for (const args of [['plan'], ['plan', '--allow', 'web=1'], ['plan', '--allow', 'web=1', '--json']]) assert.doesNotMatch(await told(...args), /takes every word/, args.join(' '))
 })
 
 test('a mistake in a command line leads to the help of that command', async () => {

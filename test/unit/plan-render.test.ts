@@ -30,6 +30,7 @@ const experiment: ExperimentPlan = {
   ],
   falseAborts: null,
   warnings: [],
+  noLookBefore: null,
 }
 const plan: FilePlan = { file: 'experiment.yaml', possible: true, problems: [], parents: [{ name: 'shop', pid: 1200, startTicks: 70 }], cluster: null, experiments: [experiment] }
 const faultless: FilePlan = {
@@ -102,6 +103,10 @@ test('what is too short stands before the outcome, and says when no run can pass
   assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, warnings }] }, 100), /\n\ntoo short\n {2}errors {4}it can never pass: the hold has room for no look\n {2}p95 {7}it needs 59 requests\n\nEverything/)
   const toothless = { ...about, gate: 'all', about: 'limit' as const, never: false, says: 'nothing can break it' }
   assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, warnings: [...warnings, toothless] }] }, 100), /\n\nno limit\n {2}all {7}nothing can break it\n\ntoo short\n {2}errors /)
+})
+
+test('that nobody looks before the first fault stands before the outcome', () => {
+  assert.match(renderPlan({ ...plan, experiments: [{ ...experiment, noLookBefore: 'no gate looks' }] }, 100), /\n\nno look\n {2}before {4}no gate looks\n\nEverything/)
 })
 
 test('a refusal stands with the target that it is about, and the outcome names the fault', () => {

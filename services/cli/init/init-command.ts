@@ -5,6 +5,7 @@ import { InvalidInput, messageOf } from '#shared/errors.ts'
 import { parseExperiments } from '#shared/experiment-file.ts'
 import { withoutLogin } from '#shared/redaction.ts'
 import { parseParent } from '../process-parent.ts'
+import { whyUnwritable } from '../results-folder.ts'
 import { knownBy, labelOf, printExperiment, printLocustfile, type Starter } from './starter.ts'
 
 /** What was given makes no experiment, or its files cannot be written. */
@@ -35,7 +36,9 @@ export async function initCommand(folder: string, { host, path, allow }: InitOpt
   const experimentFile = join(folder, 'experiment.yaml')
   const [problem] = parseExperiments(experiment, experimentFile).problems
   if (problem) throw new NothingBegun(`--host ${withoutLogin(host)}: expected ${problem.expected}`) // nothing else in it is anybody's words
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => { throw new NothingBegun(`${folder} cannot be made: ${messageOf(error)}`) })
+  const why = whyUnwritable(folder) // asked first: below /proc, mkdir would try for ever
+  if (why !== undefined) throw new NothingBegun(`${folder} cannot be written: ${why}; name another folder, as in faultline init first`)
+  await mkdir(folder, { recursive: true })
   const locustfile = join(folder, 'locustfile.py')
   await writeNew(experimentFile, experiment)
   await writeNew(locustfile, printLocustfile(starter)).catch(async (error: unknown) => {

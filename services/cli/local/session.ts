@@ -34,7 +34,7 @@ export interface SessionOptions {
   services: 'embedded' | 'processes'
   /** Told what is being done, for people who wait. */
   onProgress?: (doing: string) => void
-  /** Gives up, between two parts, when it aborts. */
+  /** Gives up, whatever is being waited for, when it aborts before the session is there. */
   signal?: AbortSignal
 }
 
@@ -60,8 +60,11 @@ export async function startSession({ subject, prometheus, services: where, onPro
   }
   demandNotHalted()
   const folder = newSessionFolder()
-  const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)], parent: dirname(folder) })
   await using unfinished = new AsyncDisposableStack()
+  const starting = new AbortController()
+  const giveUp = () => starting.abort(signal?.reason)
+  signal?.addEventListener('abort', giveUp)
+  const children = new Children(folder, { atEnd: [process.execPath, revertAll, join(folder, journalFolder)], parent: dirname(folder), starting: starting.signal })
   unfinished.defer(() => children.close())
   const lost = new AbortController()
   const watch = (name: string, { ended }: Child) => void ended.then(how => lost.abort(new ChildFailed(`${name} ended in mid-session (${how}); see ${join(folder, 'logs')}`)))
@@ -81,9 +84,10 @@ export async function startSession({ subject, prometheus, services: where, onPro
   const services = unfinished.use(await start({ folder, nats, parents, endpointsFolder: typeof endpoints === 'string' ? endpoints : writeEndpoints(folder, endpoints), token, verdictSeed, haltFiles: haltFilesHere(), children, watch }))
 
   if (!prometheus) begin('Prometheus, and its first scrape')
-  const asked = prometheus ? { options: prometheus, failed: [] } : await startPrometheus(children, folder, [...services.scrape, ...scrape])
+  const asked = prometheus ? { options: prometheus, failed: [] } : await startPrometheus(children, folder, [...services.scrape, ...scrape], starting.signal)
   await services.startEvaluator(asked.options)
   signal?.throwIfAborted()
+  signal?.removeEventListener('abort', giveUp) // from here on it aborts runs, and Locust is started for these
   announceSession(folder, { pid: process.pid, apiUrl: services.apiUrl, token })
 
   const owned = unfinished.move()
@@ -101,10 +105,10 @@ export function writeEndpoints(folder: string, endpoints: Readonly<Record<string
   return path
 }
 
-async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[]): Promise<{ options: PrometheusOptions; failed: FailedScrape[] }> {
+async function startPrometheus(children: Children, folder: string, targets: ScrapeTarget[], signal: AbortSignal): Promise<{ options: PrometheusOptions; failed: FailedScrape[] }> {
   const url = await onFreePort(async port => {
     await children.start(prometheusPlan({ folder, port, targets }))
     return `http://127.0.0.1:${port}`
   })
-  return { options: { url }, failed: await untilScraped(url, targets.length) }
+  return { options: { url }, failed: await untilScraped(url, targets.length, { signal }) }
 }

@@ -39,11 +39,12 @@ export function prometheusPlan({ folder, port, targets, listen = '127.0.0.1' }: 
 /** What Prometheus could not scrape, and why, in its words. */
 export interface FailedScrape { url: string; why: string }
 
-/** Waits until each target has been scraped once, well or badly: some five seconds on Prometheus 2.x, whatever its flags say. Those where it went badly. */
-export async function untilScraped(url: string, targets: number, { timeoutMs = 15_000 } = {}): Promise<FailedScrape[]> {
+/** Waits until each target has been scraped once, well or badly: some five seconds on Prometheus 2.x, whatever its flags say. Those where it went badly. Throws the signal's reason as soon as that aborts. */
+export async function untilScraped(url: string, targets: number, { timeoutMs = 15_000, signal = neverAborts }: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<FailedScrape[]> {
   const givenUpAt = performance.now() + timeoutMs
   for (;;) {
-    const response = await fetch(`${url}/api/v1/targets?state=active`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
+    signal.throwIfAborted()
+    const response = await fetch(`${url}/api/v1/targets?state=active`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) }).catch(() => undefined)
     const answer = response?.ok ? targetsSchema.parse(await response.json()) : undefined
     const scraped = answer?.data.activeTargets.filter(({ health }) => health !== 'unknown') ?? []
     if (answer && scraped.length >= targets) return scraped.flatMap(({ health, scrapeUrl, lastError }) => health === 'up' ? [] : [{ url: scrapeUrl, why: lastError }])
@@ -51,6 +52,8 @@ export async function untilScraped(url: string, targets: number, { timeoutMs = 1
     await delay(50)
   }
 }
+
+const neverAborts = new AbortController().signal
 
 const targetsSchema = z.object({ data: z.object({ activeTargets: z.array(z.object({ health: z.string(), scrapeUrl: z.string(), lastError: z.string() })) }) })
 

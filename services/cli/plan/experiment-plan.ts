@@ -16,6 +16,7 @@ import { previewFault, type PreviewedTarget } from '../../injector/local-driver.
 import type { DeclaredParent } from '../../injector/process-targets.ts'
 import { evidenceWarnings, type EvidenceOptions, type EvidenceWarning } from './evidence-warnings.ts'
 import { heldTargets } from './held-targets.ts'
+import { noLookBefore } from './look-before.ts'
 
 /** What `faultline plan --json` prints. Keys are only ever added. */
 export interface FilePlan {
@@ -42,6 +43,8 @@ export interface ExperimentPlan {
   falseAborts: string | null
   /** What of it would show less than its author may think. */
   warnings: EvidenceWarning[]
+  /** Why its faults would be done to a system that nobody has seen well, in words; null: somebody looks, or nothing is done. */
+  noLookBefore: string | null
 }
 
 /** What every prober attempts for the whole run. `endpoint`: by the name that the probers' operator has given it. */
@@ -153,6 +156,7 @@ function planOf(experiment: Experiment, alone: FaultPlan[], options: EvidenceOpt
     gates: experiment.gates.map(planGate),
     falseAborts: printFalseAborts(experiment),
     warnings: evidenceWarnings(experiment, options),
+    noLookBefore: noLookBefore(experiment) ?? null,
   }
 }
 

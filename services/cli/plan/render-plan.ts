@@ -7,7 +7,7 @@ import type { CandidatePlan, ExperimentPlan, FaultPlan, FilePlan, GatePlan, Prob
 const textColumn = 12
 const narrowest = 50
 
-/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, what of these is no limit or too short, then what comes of it. Pure. */
+/** A plan for people: a section each for what is planned, when, each fault, the probes and the gates, what of these is no limit or too short or missing, then what comes of it. Pure. */
 export function renderPlan(plan: FilePlan, columns: number): string {
   const width = Math.min(Math.max(columns, narrowest), 120)
   const row = rowsOf(width)
@@ -18,6 +18,7 @@ export function renderPlan(plan: FilePlan, columns: number): string {
     ...(experiment.probes.length === 0 ? [] : [['probes', ...experiment.probes.flatMap(probe => probeRows(probe, row))]]),
     ['gates', ...experiment.gates.flatMap(gate => gateRows(gate, row)), ...(experiment.falseAborts === null ? [] : row('A/A', `false aborts without a fault: ${experiment.falseAborts}`))],
     ...warningSections(experiment, row),
+    ...(experiment.noLookBefore === null ? [] : [['no look', ...row('before', experiment.noLookBefore)]]),
   ])
   return [...sections, outcome(plan, width)].map(lines => `${lines.join('\n')}\n`).join('\n')
 }

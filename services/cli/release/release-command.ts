@@ -53,12 +53,19 @@ export async function releaseCommand(options: ReleaseOptions): Promise<0 | 1 | 4
     cause = error
     return blockedBy(error, query)
   })
-  if (options.junit !== undefined) await writeFile(options.junit, printReleaseJunit(decision))
-  if (options.markdown !== undefined) await writeFile(options.markdown, printReleaseMarkdown(decision))
   process.stdout.write(options.json ? `${JSON.stringify(decision, null, 2)}\n` : printRelease(decision))
+  if (options.junit !== undefined) await writeReport('--junit', options.junit, printReleaseJunit(decision))
+  if (options.markdown !== undefined) await writeReport('--markdown', options.markdown, printReleaseMarkdown(decision))
   if (cause === undefined) return decision.passed ? 0 : 1
   process.stderr.write(`${messageOf(cause)}\n`)
   return 4
+}
+
+/** Whoever reads the report would take an older one, or none, for the decision: that blocks. */
+async function writeReport(option: string, path: string, text: string): Promise<void> {
+  await writeFile(path, text).catch((cause: unknown) => {
+    throw new ReleaseOptionInvalid(`${option} ${path} cannot be written: ${messageOf(cause)}`, { cause })
+  })
 }
 
 const isRemote = ({ cluster, url }: ReleaseOptions) => cluster === true || url !== undefined
