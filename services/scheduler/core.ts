@@ -29,7 +29,7 @@ export interface RunState {
   load: { state: 'none' | 'starting' | 'ramping' | 'reached' | 'stopping' | 'stopped' | 'failed'; detail?: string }
   faults: ReadonlyMap<string, FaultState>
   /** By `phase/gate`, as last told. `measured`: of the look that changed the status, in the unit of the gate's limit. */
-  gates: ReadonlyMap<string, { status: GateStatus; evidence: string; measured?: number }>
+  gates: ReadonlyMap<string, { status: GateStatus; evidence: string; lookEndMs: number; measured?: number }>
   /** By their facts' source, so a prober that is started again is another one. */
   probers: ReadonlyMap<string, Prober>
   refusedProbe?: string
@@ -92,6 +92,8 @@ export const patience = {
   steadyGatesMs: 3_000,
   probesUpMs: 10_000,
   injectMs: 15_000,
+  /** Clocks that are set by one time server are closer to each other than this: a date that is ahead by less is waited for. */
+  clocksApartMs: 1_000,
   /** A date that is further ahead than this is of a clock that is wrong. */
   clockMs: 10_000,
   /** A pod that could join a fault for less than this is spared. It is also the pause between two looks for such pods, which grows with each refusal. */
@@ -136,8 +138,8 @@ export function fold(state: RunState, stored: StoredFact): RunState {
       return { ...state, load: { state: load, ...(detail !== undefined && { detail }) } }
     }
     case 'gate.status': {
-      const { gate, phase, status, evidence, measurement } = stored.fact.data
-      return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence, ...(measurement?.is === 'measured' && { measured: measurement.value }) }) }
+      const { gate, phase, status, evidence, lookEndMs, measurement } = stored.fact.data
+      return { ...state, gates: new Map(state.gates).set(`${phase}/${gate}`, { status, evidence, lookEndMs, ...(measurement?.is === 'measured' && { measured: measurement.value }) }) }
     }
     case 'gate.closed': return { ...state, duringClosed: true }
     case 'probe.opened': return withProber(state, stored.fact.source, { node: stored.fact.data.node, closed: false, probes: new Map() })
@@ -338,10 +340,16 @@ function awaitedProbers({ probers, faultedNodes }: RunState): string[] {
 }
 
 function steadyOver(state: RunState, steadyAtMs: number, nowMs: number): boolean {
-  return nowMs >= steadyAtMs + state.experiment.steadyMs && steadyGatesHold(state) && missingProbes(state).length === 0
+  return nowMs >= steadyAtMs + state.experiment.steadyMs && steadyGatesHold(state) && looksArePast(state, nowMs) && missingProbes(state).length === 0
 }
 
 const steadyGatesHold = (state: RunState) => state.experiment.gates.every(gate => gate.phase !== 'steady' || holds(state, gate.name))
+/** The evaluator's clock may be ahead: a phase that ended, by its dates, before the looks that it was waited for would be judged without them. */
+const looksArePast = (state: RunState, nowMs: number) => state.experiment.gates.every(gate => {
+  const { lookEndMs = 0 } = gate.phase === 'steady' ? state.gates.get(`steady/${gate.name}`) ?? {} : {}
+  return lookEndMs <= nowMs || lookEndMs > nowMs + patience.clocksApartMs
+})
+
 /** Each probe must have been seen well by some prober before anything is done: a probe that never worked could tell nothing of a fault. */
 function missingProbes({ experiment, probers }: RunState): string[] {
   return experiment.probes.flatMap(({ name }) => {

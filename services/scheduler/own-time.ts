@@ -1,9 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RunPhase } from '#shared/events.ts'
-import type { FaultState, RunState } from './core.ts'
-
-/** Clocks that are set by one time server are closer to each other. */
-const littleMs = 1_000
+import { patience, type FaultState, type RunState } from './core.ts'
 
 /**
  * A run with no date far ahead of this scheduler's clock, for what it waits for. Facts bear the dates of whoever led when they were written. If that clock was ahead, or this one was put
@@ -18,7 +15,7 @@ const littleMs = 1_000
  * @param nowMs Unix epoch, milliseconds, as all dates of a run
  */
 export function inOwnTime(state: RunState, before: RunState | undefined, nowMs: number): RunState {
-  const own = (toldMs: number, beforeMs = toldMs) => beforeMs > nowMs + littleMs ? nowMs : beforeMs
+  const own = (toldMs: number, beforeMs = toldMs) => beforeMs > nowMs + patience.clocksApartMs ? nowMs : beforeMs
   const phases = (Object.entries(state.phases) as [RunPhase, number][]).map(([phase, atMs]) => [phase, own(atMs, before?.phases[phase])])
   return {
     ...state,

@@ -7,7 +7,7 @@ const schedulers = ['s1', 's2'] as const
 const asks = { local: ['ask', 'ask box to plan', 'ask box to inject'], cluster: ['ask', 'ask cluster to resolve', 'ask n1 to inject'] } as const
 const moments = ['publish run.submitted', 'publish run.phase', 'publish fault.ordered', 'publish run.sealed', 'signal heartbeat', 'write the lease'] as const
 /** As must-pass.ts has it. */
-const clockJumpsMs = [20, 50, 100] as const
+const clockJumpsMs = [-100, -50, -20, 20, 50, 100] as const
 /** From the end of one fault to the next that may want what it had. */
 const apartMs = 5_000
 

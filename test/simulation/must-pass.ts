@@ -15,8 +15,7 @@ import type { Disturbance, Plan } from './plan.ts'
  * - Who is cut off is so until another leads: whoever leads on does not know that what it asked meanwhile is lost until the time for the answer is over, which may be too long for the run.
  * - Nobody is without news for as long as it would wait for them before it gives the run up.
  * - No leader is gone between its words to two agents for one fault. Nobody else knows what the second was to be told, so that the fault stays half, and the run is inconclusive.
- * - Clocks leap ahead, by less than a gate's window: phases are dated by the leader's. One that is behind the evaluator's dates the end of the steady phase before the look that it has
- *   waited for, which then does not count.
+ * - Clocks leap by less than a gate's window: phases are dated by the leader's.
  * - The system does not fail, and of two faults neither is in the other's way or is refused for hitting too much.
  */
 const apartMs = 500
@@ -47,7 +46,7 @@ function isOfOneScheduler(disturbance: Disturbance): boolean {
     case 'paused': case 'crash': case 'paused-at-step': case 'crash-at-step': case 'paused-at-moment': case 'crash-at-moment': return disturbance.who === 'leader' || disturbance.who.startsWith('scheduler-')
     case 'partition': return isOfScheduler(disturbance) && disturbance.toMs - disturbance.fromMs >= takeoverMs
     case 'follower-stalled': return isOfScheduler(disturbance) && disturbance.toMs - disturbance.fromMs < patience.steadyGatesMs - apartMs
-    case 'clock-jump': return isOfScheduler(disturbance) && disturbance.byMs > 0 && disturbance.byMs <= mostLeapMs
+    case 'clock-jump': return isOfScheduler(disturbance) && Math.abs(disturbance.byMs) <= mostLeapMs
     default: return false
   }
 }

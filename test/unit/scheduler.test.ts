@@ -71,6 +71,18 @@ test('a run goes through its phases in order, each because of the fact before it
 
 const ordered = (state: RunState, nodes: string[], atMs: number, revision = 1) => after(state, 'fault.ordered', { fault: '1-pause', kind: 'pause', nodes, epoch: { bucketCreatedMs: 0, revision }, atMs })
 
+test('the steady phase does not end, by its dates, before the look that it was waited for: the evaluator\'s clock may be ahead', () => {
+  const looked = (lookEndMs: number, changes: object) => after(phase(load(phase(start(changes), 'load', 0), 'reached'), 'steady', 1_000), 'gate.status', { gate: 'errors', phase: 'steady', status: 'holding', lookEndMs, evidence: 'x', atMs: 0 })
+  const changes = { gates: [{ name: 'errors', errorRate: { max: '1%' }, phase: 'steady' }, { name: 'held', errorRate: { max: '1%' } }] }
+  for (const [more, next] of [[{}, 'phase/inject'], [{ faults: [], hold: '5s' }, 'phase/hold']] as const) {
+    const steadyEndMs = 1_000 + experimentSchema.parse(written({ ...changes, ...more })).steadyMs
+    assert.deepEqual(keys(looked(steadyEndMs, { ...changes, ...more }), steadyEndMs), [next])
+    assert.deepEqual(keys(looked(steadyEndMs + 50, { ...changes, ...more }), steadyEndMs + 49), [])
+    assert.deepEqual(keys(looked(steadyEndMs + 50, { ...changes, ...more }), steadyEndMs + 50), [next])
+    assert.deepEqual(keys(looked(steadyEndMs + 3_600_000, { ...changes, ...more }), steadyEndMs), [next], 'a clock that is wrong is not waited for')
+  }
+})
+
 test('a fault on two nodes is held until both have told of it, and for its duration from then', () => {
   const partly = phase(ordered(held(), ['n1', 'n2'], 2_990), 'hold', 3_060)
   assert.deepEqual(keys(partly, 9_000), [], 'its duration is over on one')
