@@ -52,9 +52,9 @@ if (simulation.length > 0) await run(node, ...runner, '--test-concurrency=1', ..
  * and give way to them for a processor; what they say is kept until the others are through.
  */
 const givesWay = new Set([
-  'access', 'alert-rules', 'bad-input', 'burn-rate-history', 'bus', 'control-gates', 'counter-gates', 'coverage', 'coverage-command', 'epoch-bucket', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'gate', 'grafana', 'halt',
-  'halt-audit', 'halt-object', 'locust-login', 'nats-rotation', 'nats-tls', 'nats-users', 'plan', 'policies', 'prometheus-there', 'quarantine', 'reconciled-gates', 'release-check', 'release-examples',
-  'revoked-streams', 'run-services', 'scheduler-api', 'setup', 'slo-gates', 'thread', 'threats', 'verify',
+  'access', 'adversarial', 'alert-rules', 'bad-input', 'burn-rate-history', 'bus', 'control-gates', 'counter-gates', 'coverage', 'coverage-command', 'epoch-bucket', 'evaluator-prometheus', 'evaluator-service', 'fact-store', 'false-pass-traps', 'gate', 'grafana', 'halt',
+  'halt-audit', 'halt-object', 'locust-login', 'nats-rotation', 'nats-tls', 'nats-users', 'partial-fault', 'plan', 'policies', 'prometheus-there', 'quarantine', 'reconciled-gates', 'release-check', 'release-examples',
+  'revoked-streams', 'run-services', 'scheduler-api', 'setup', 'silent-api-server', 'slo-gates', 'thread', 'threats', 'verify',
 ].map(name => `test/integration/${name}.test.ts`))
 const lowPriority = 5
 /** Integration tests of who is given up after how many hundred milliseconds: nothing else goes on then. */
