@@ -201,9 +201,9 @@ test('an invalid file and a process that is not there exit 3 as they do for run'
   assert.equal(code, 3)
   assert.deepEqual({ ...planned, file: '', problems: [] }, { file: '', possible: false, problems: [], cluster: null, parents: [], experiments: [] })
   assert.ok(planned.problems.length > 0)
-  for (const within of ['999999999', 'worker=', 'worker=1x', 'Worker=1']) {
-    const { code: exitCode, err } = await plan(experimentText(pause), ['--allow', within])
+  for (const [allow, says] of [['999999999', 'there is no process 999999999'], ['worker=', 'no PID is given'], ['worker=1x', 'expected the PID'], ['Worker=1', 'a name is of lower-case letters']] as const) {
+    const { code: exitCode, err } = await plan(experimentText(pause), ['--allow', allow])
     assert.equal(exitCode, 3)
-    assert.match(err, /^BadParent: --allow .*: no such process/)
+    assert.ok(err.startsWith(`BadParent: --allow ${allow}: ${says}`), err)
   }
 })
