@@ -49,7 +49,9 @@ async function joint() {
 
 async function passes() {
   const { facts, judgement } = await run()
-  assert.equal(judgement.verdict, 'passed', judgement.reasons.join('; '))
+  const unread = facts.flatMap(stored => stored.kind === 'gate.status' || stored.kind === 'gate.closed' ? stored.fact.data.looks ?? [] : [])
+    .flatMap(({ gate, measurement }) => measurement.is === 'no-data' ? [`${gate}: ${measurement.why}`] : [])
+  assert.equal(judgement.verdict, 'passed', [...judgement.reasons, ...unread].join('; '))
   const samples = facts.flatMap(stored => stored.kind === 'load.sample' ? [stored.fact.data] : [])
   const figures = figuresOf(samples)
   assert.ok(figures.requests > 20, `${figures.requests} requests`)
