@@ -18,3 +18,22 @@ export function filesToRunAgain(failed, most = mostAgain) {
   const known = files.filter(file => file !== undefined)
   return known.length < files.length || known.length > most ? [] : known
 }
+
+/**
+ * For one set of tests, whose files that may be run again are counted over all its parts. Gives what is to be done where some have failed: it tells of them, and resolves with whether
+ * all of these pass when their files are run again.
+ */
+export function runningAgain() {
+  let may = mostAgain
+  /** @param {string} failed as failed-tests.ts has written it @param {(files: readonly string[]) => Promise<boolean>} runAlone */
+  return async (failed, runAlone) => {
+    console.log(`\nThese have failed:\n${failed}`) // most of what they said of it is far above
+    const files = filesToRunAgain(failed, may)
+    if (files.length === 0) return false
+    may -= files.length
+    console.log(`Run again, with nothing beside it: ${files.join(', ')}`)
+    const isGood = await runAlone(files)
+    if (isGood) console.log(`\nPassed only when run again, with nothing beside it: ${files.join(', ')}`)
+    return isGood
+  }
+}

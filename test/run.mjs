@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { filesToRunAgain, mostAgain } from './run-again.mjs'
+import { runningAgain } from './run-again.mjs'
 import { watchRun } from './run-end.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -81,20 +81,13 @@ const lanes = await Promise.all([
   { name: 'others', files: others, atOnce: 2, speaks: true }, // together they keep one processor busy
 ].filter(({ files }) => files.length > 0).map(inOneLane))
 for (const { said } of lanes) process.stdout.write(said)
-let mayAgain = mostAgain
+const again = runningAgain()
 /** Whether all are good, now or when what has failed was run again. @param {readonly { isGood: boolean, failed: string }[]} lanesSoFar */
 async function areGood(lanesSoFar) {
   const bad = lanesSoFar.filter(({ isGood }) => !isGood)
   if (bad.length === 0) return true
-  const failed = bad.map(lane => lane.failed).join('')
-  console.log(`\nOf the integration tests so far these have failed:\n${failed}`) // most of what they said of it is far above
-  const files = bad.some(lane => lane.failed === '') ? [] : filesToRunAgain(failed, mayAgain)
-  if (files.length === 0) return false
-  mayAgain -= files.length
-  console.log(`Run again, with nothing beside it: ${files.join(', ')}`)
-  const { isGood } = await inOneLane({ name: 'again', files, atOnce: 1, speaks: true })
-  if (isGood) console.log(`\nPassed only when run again, with nothing beside it: ${files.join(', ')}`)
-  return isGood
+  const failed = bad.map(lane => lane.failed || '✖ nobody knows which\n') // then none is run again
+  return again(failed.join(''), async files => (await inOneLane({ name: 'again', files, atOnce: 1, speaks: true })).isGood)
 }
 const isGood = await areGood(lanes)
 if (last.length === 0) await exit(isGood ? 0 : 1)

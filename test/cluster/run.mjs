@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { filesToRunAgain, mostAgain } from '../run-again.mjs'
+import { runningAgain } from '../run-again.mjs'
 import { watchRun } from '../run-end.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -79,23 +79,16 @@ if (upStatus !== 0) await exit(upStatus)
 const failures = 'coverage/failed-cluster.txt'
 mkdirSync(`${root}coverage`, { recursive: true })
 const runner = ['--test', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=./test/failed-tests.ts', `--test-reporter-destination=${failures}`]
-let mayAgain = mostAgain
+const again = runningAgain()
 /**
- * Resolves with 0 when all of them pass, at once or when what has failed was run again (../run-again.mjs).
+ * Resolves with 0 when all of them pass, at once or when what has failed was run again.
  * @param {(args: readonly string[]) => Promise<number>} start @param {readonly string[]} testFiles
  */
 async function runTests(start, testFiles, atOnce = 1) {
-  const first = await start([...runner, `--test-concurrency=${atOnce}`, ...testFiles])
-  if (first === 0) return first
+  const status = await start([...runner, `--test-concurrency=${atOnce}`, ...testFiles])
+  if (status === 0) return status
   const failed = existsSync(root + failures) ? readFileSync(root + failures, 'utf8') : ''
-  console.log(`\nThese have failed:\n${failed}`)
-  const again = filesToRunAgain(failed, mayAgain)
-  if (again.length === 0) return first
-  mayAgain -= again.length
-  console.log(`Run again, with nothing beside it: ${again.join(', ')}`)
-  const second = await start([...runner, '--test-concurrency=1', ...again])
-  if (second === 0) console.log(`\nPassed only when run again, with nothing beside it: ${again.join(', ')}`)
-  return second
+  return await again(failed, async alone => await start([...runner, '--test-concurrency=1', ...alone]) === 0) ? 0 : status
 }
 /** Looks for whatever a cluster leaves on the machine, so that nothing is built beside it. */
 const seesMachine = 'test/cluster/lifecycle.test.ts'
