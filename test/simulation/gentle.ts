@@ -1,4 +1,5 @@
 import { Chance } from './chance.ts'
+import { apartMs, betweenFaultsMs, leastLeaseMs, mostLeapMs, takeoverMs } from './must-pass.ts'
 import { experiment, fault, type Disturbance, type Plan } from './plan.ts'
 
 /** By their machines: a scheduler is alone on its own. */
@@ -6,10 +7,7 @@ const schedulers = ['s1', 's2'] as const
 /** What a leader is about to do (Process.step), by the first words. */
 const asks = { local: ['ask', 'ask box to plan', 'ask box to inject'], cluster: ['ask', 'ask cluster to resolve', 'ask n1 to inject'] } as const
 const moments = ['publish run.submitted', 'publish run.phase', 'publish fault.ordered', 'publish run.sealed', 'signal heartbeat', 'write the lease'] as const
-/** As must-pass.ts has it. */
-const clockJumpsMs = [-100, -50, -20, 20, 50, 100] as const
-/** From the end of one fault to the next that may want what it had. */
-const apartMs = 5_000
+const clockJumpsMs = [-mostLeapMs, -50, -20, 20, 50, mostLeapMs] as const
 
 /**
  * A plan after which every run must pass (must-pass.ts): only schedulers are disturbed, and mostly one at a time. Seeds of these are not those of `planOf`, which has everybody disturbed
@@ -29,13 +27,13 @@ export function gentlePlanOf(seed: number): Plan {
 
 /** Its faults are never in each other's way (must-pass.ts), and hit no more than they may. */
 function gentleExperiment(chance: Chance, place: Plan['place'], options?: { load: boolean }): object {
-  return { ...experiment(chance, place, options), faults: place === 'local' ? onProcesses(chance) : onPods(chance), blastRadius: { maxTargets: 6 }, lease: `${chance.int(2_500, 4_000)}ms` }
+  return { ...experiment(chance, place, options), faults: place === 'local' ? onProcesses(chance) : onPods(chance), blastRadius: { maxTargets: 6 }, lease: `${chance.int(leastLeaseMs, 4_000)}ms` }
 }
 
 function onProcesses(chance: Chance): object[] {
   const atMs = chance.int(1_000, 2_500)
   const first = fault(chance, 'local', atMs)
-  return chance.happens(0.7) ? [first] : [first, fault(chance, 'local', atMs + 5_000 + apartMs)] // none lasts longer than 5 s
+  return chance.happens(0.7) ? [first] : [first, fault(chance, 'local', atMs + 5_000 + betweenFaultsMs)] // none lasts longer than 5 s
 }
 
 function onPods(chance: Chance): object[] {
@@ -63,7 +61,7 @@ function inTurn(chance: Chance, fromMs: number, count: number): Disturbance[] {
   for (let index = 0; index < count; index++) {
     const forMs = chance.pick([chance.int(100, 1_500), chance.int(1_000, 6_000)])
     disturbances.push(timed(chance, atMs, forMs))
-    atMs += Math.max(2_000, forMs) + chance.int(500, 4_000)
+    atMs += Math.max(takeoverMs, forMs) + chance.int(apartMs, 4_000)
   }
   return disturbances
 }
@@ -73,7 +71,7 @@ function timed(chance: Chance, atMs: number, forMs: number): Disturbance {
   switch (is) {
     case 'paused': case 'crash': return { is, who: chance.pick(['leader', 'leader', 'scheduler-1', 'scheduler-2'] as const), atMs, forMs }
     case 'paused-at-step': case 'crash-at-step': return { is, who: chance.pick(['scheduler-1', 'scheduler-2'] as const), step: chance.int(1, 200), forMs }
-    case 'partition': return { is, where: chance.pick(schedulers), fromMs: atMs, toMs: atMs + Math.max(2_000, forMs) }
+    case 'partition': return { is, where: chance.pick(schedulers), fromMs: atMs, toMs: atMs + Math.max(takeoverMs, forMs) }
     case 'follower-stalled': return { is, where: chance.pick(schedulers), fromMs: atMs, toMs: atMs + Math.min(2_000, forMs) }
   }
 }

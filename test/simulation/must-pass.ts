@@ -18,16 +18,16 @@ import type { Disturbance, Plan } from './plan.ts'
  * - Clocks leap by less than a gate's window: phases are dated by the leader's.
  * - The system does not fail, and of two faults neither is in the other's way or is refused for hitting too much.
  */
-const apartMs = 500
-const takeoverMs = 2_000
-const leastLeaseMs = 2_500
-const mostLeapMs = 100
+export const apartMs = 500
+export const takeoverMs = 2_000
+export const leastLeaseMs = 2_500
+export const mostLeapMs = 100
 /** From a word that is sent until it is there. */
 const onItsWayMs = 3
 /** What the system may have at all: two nodes with two pods each, or three processes. */
 const everybody = 4
 /** From the end of a fault until what was killed is there again, whatever takeovers have delayed it. */
-const betweenFaultsMs = 5_000
+export const betweenFaultsMs = 5_000
 
 /** What has happened. `spells`: when which scheduler was not there. `orders`: of faults that several agents do, when who told one of them. */
 export interface Played { spells: readonly Spell[]; orders: readonly { machine: string; atMs: number }[] }
