@@ -23,12 +23,15 @@ export function parseGateFor(text: string | undefined): GateChoice {
 /** The experiments of a file, or with a choice only their gates. What is changed, which of them no run can pass, which gates none can fail, and which begin their faults without a look before, is told on standard error. */
 export function experimentsToRun(written: readonly WrittenExperiment[], gate: GateChoice | undefined): readonly WrittenExperiment[] {
   const changed = gate ? written.map(experiment => gateOnly(experiment, gate.forMs)) : written.map(experiment => ({ written: experiment, notes: [] }))
-  const notes = changed.flatMap(({ written: { experiment }, notes: said }) => [
-    ...said.map(note => `note: ${note}\n`),
-    ...evidenceWarnings(experiment).flatMap(({ gate, about, never, says }) => (
-      never ? [`warning: ${experiment.name} can never pass: ${gate}: ${says}\n`] : about === 'limit' ? [`warning: ${experiment.name}: ${gate}: ${says}\n`] : [])),
-    ...[noLookBefore(experiment) ?? []].flat().map(says => `warning: ${experiment.name}: ${says}\n`),
-  ])
+  const notes = changed.flatMap(({ written: { experiment }, notes: said }) => {
+    const noLook = noLookBefore(experiment)
+    return [
+      ...said.map(note => `note: ${note}\n`),
+      ...evidenceWarnings(experiment).flatMap(({ gate, about, never, says }) => (
+        never ? [`warning: ${experiment.name} can never pass: ${gate}: ${says}\n`] : about === 'limit' ? [`warning: ${experiment.name}: ${gate}: ${says}\n`] : [])),
+      ...noLook === undefined ? [] : [`warning: ${experiment.name}: ${noLook}\n`],
+    ]
+  })
   process.stderr.write(notes.join(''))
   return changed.map(({ written: experiment }) => experiment)
 }

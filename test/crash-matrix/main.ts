@@ -108,7 +108,6 @@ async function runMatrix(folder: string, { cells, minutes, json, out, results: f
       inGuest = servers.join()
       rig = await startRig(join(folder, `rig-${++rigs}`), servers, doing => console.error(`crash-matrix: ${doing}`))
       ofThisRig = 0
-      isHurt = false
     }
     ofThisRig += 1
     return rig
